@@ -1,0 +1,46 @@
+// One definition of a resource kind: the schema gives the static type, the validator, the defaults and the CRD.
+
+import type { TSchema } from "typebox";
+import type { Issue } from "./issue.ts";
+import type { KubeObject } from "./object.ts";
+
+/** A column of `kubectl get`. */
+export interface Column<T> {
+  readonly name: string;
+  readonly type: "string" | "integer" | "date";
+  /** 0 is always shown, 1 only with `-o wide`. */
+  readonly priority: 0 | 1;
+  /** The cell, from the object alone; dates as RFC 3339, which the printer turns into an age. */
+  readonly value: (object: T) => string | number | null;
+}
+
+export interface Kind<T extends KubeObject = KubeObject> {
+  /** Empty for the core group. */
+  readonly group: string;
+  /** The first one is stored and preferred; all are accepted as the same kind. */
+  readonly versions: readonly [string, ...string[]];
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly namespaced: boolean;
+  /** Built-in kinds take strategic merge patches; custom resources answer them with 415. */
+  readonly origin: "builtin" | "custom";
+  readonly subresources: readonly ("status" | "scale" | "log" | "exec")[];
+  /**
+   * JSON Schema of everything beside apiVersion, kind and metadata. Lists of built-in kinds carry
+   * `x-kubernetes-patch-strategy` and `x-kubernetes-patch-merge-key`; maps with free keys use `additionalProperties`.
+   */
+  readonly schema: TSchema;
+  readonly columns: readonly Column<T>[];
+  /** Fills what the user left out. Pure; called after structural validation on every write. */
+  readonly applyDefaults?: (object: T) => T;
+  /** Cross-field rules. `previous` is the stored object on an update. */
+  readonly check?: (object: T, previous: T | undefined) => readonly Issue[];
+}
+
+/** `networking.istio.io/v1` or `v1`. */
+export function apiVersionOf(kind: Pick<Kind, "group" | "versions">, version: string = kind.versions[0]): string {
+  return kind.group === "" ? version : `${kind.group}/${version}`;
+}

@@ -1,0 +1,90 @@
+// Where a pod's processes run. One provider for each interception mode; the pod's life cycle knows only this.
+
+import type { Readable, Writable } from "node:stream";
+
+export interface SandboxRequest {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** Containers named here run beside the proxy, outside what it intercepts; everything else is behind it. */
+  readonly proxyContainers: readonly string[];
+  /** True when the pod has a proxy: without one nothing is intercepted. */
+  readonly intercepted: boolean;
+  /** A directory of the pod's own, made by the caller and removed by it: volumes and files to mount live in it. */
+  readonly directory: string;
+}
+
+/** A file or directory that a container sees at a path of its own. */
+export interface Mount {
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+export interface ProcessRequest {
+  readonly container: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDirectory: string | undefined;
+  readonly mounts: readonly Mount[];
+}
+
+export interface ResourceLimits {
+  readonly cpuMillis: number | undefined;
+  readonly memoryBytes: number | undefined;
+}
+
+export type ExitStatus =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "signaled"; readonly signal: string; readonly outOfMemory: boolean };
+
+/** A running process of a container, or one started in it by exec. */
+export interface SandboxProcess {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Resolves once, when the process has ended and its output was delivered. */
+  readonly exited: Promise<ExitStatus>;
+  /** To the process group. */
+  kill(signal: "SIGTERM" | "SIGKILL" | "SIGINT"): void;
+}
+
+export interface Sandbox {
+  /** The pod's address: what `status.podIP` says and peers connect to. */
+  readonly podIP: string;
+  /** Environment that the mode needs the application to have (HOST, PORT, proxy variables; nothing in the transparent mode). */
+  environment(container: {
+    readonly name: string;
+    readonly ports: readonly number[];
+  }): Readonly<Record<string, string>>;
+  start(request: ProcessRequest, limits: ResourceLimits): SandboxProcess;
+  /** A further process beside a running container, with its mounts and network. */
+  exec(request: ProcessRequest): SandboxProcess;
+  /** Ends whatever still runs and gives everything back. Never rejects. */
+  destroy(): Promise<void>;
+}
+
+/** What a Service needs on the node: clients that no proxy serves reach its address through these. */
+export interface ServiceRoute {
+  readonly namespace: string;
+  readonly name: string;
+  readonly clusterIP: string;
+  readonly ports: readonly {
+    readonly port: number;
+    readonly protocol: "TCP" | "UDP";
+    readonly endpoints: readonly { readonly ip: string; readonly port: number }[];
+  }[];
+  /** Headless services and ready pod addresses, for DNS. */
+  readonly addresses: readonly string[];
+}
+
+export interface SandboxProvider {
+  readonly mode: "transparent" | "explicit";
+  /** The node's own address, where the control plane can be reached from a pod. */
+  readonly nodeIP: string;
+  create(request: SandboxRequest): Promise<Sandbox>;
+  /** Replaces the whole table; the provider applies the difference. */
+  setServices(routes: readonly ServiceRoute[]): void;
+  /** Ends everything that is left and gives it back. Never rejects. */
+  close(): Promise<void>;
+}
