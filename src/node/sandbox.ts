@@ -36,7 +36,9 @@ export interface ResourceLimits {
 
 export type ExitStatus =
   | { readonly kind: "exited"; readonly code: number }
-  | { readonly kind: "signaled"; readonly signal: string; readonly outOfMemory: boolean };
+  | { readonly kind: "signaled"; readonly signal: string; readonly outOfMemory: boolean }
+  /** The command never ran: not found, not executable, no such working directory. */
+  | { readonly kind: "failed"; readonly message: string };
 
 /** A running process of a container, or one started in it by exec. */
 export interface SandboxProcess {

@@ -1,0 +1,48 @@
+// Every bound of the node, with its unit.
+
+/** The image table is written by people: larger than this it is something else. */
+export const IMAGE_BYTES_MAX = 1_000_000;
+/** How often the node looks whether a missing image has been given a command. */
+export const IMAGE_RETRY_MS = 1_000;
+
+/** One log file of a container; the one before is kept beside it. */
+export const LOG_FILE_BYTES_MAX = 10_000_000;
+/** A line without an end is cut here, as container runtimes do. */
+export const LOG_LINE_BYTES_MAX = 16_384;
+/** Instances of a container whose logs are kept: the current one and those before it. */
+export const LOG_INSTANCES_MAX = 3;
+/** How often a followed log is looked at. */
+export const LOG_FOLLOW_MS = 100;
+
+/** Restart delays of a crashing container: doubling from the first to the second. */
+export const RESTART_BASE_MS = 10_000;
+export const RESTART_MAX_MS = 300_000;
+/** A container that ran this long starts its delays anew. */
+export const RESTART_RESET_MS = 600_000;
+
+/** Grace of pods without one of their own. */
+export const GRACE_DEFAULT_MS = 30_000;
+/** What every container gets at least, even when the pod says 0. */
+export const GRACE_MIN_MS = 1_000;
+/** How long `close` waits for applications, then again for proxies. */
+export const CLOSE_GRACE_MS = 3_000;
+/** After SIGKILL, how long until the node goes on without the process. */
+export const KILL_WAIT_MS = 5_000;
+
+/** How much of a probe's answer is read and told. */
+export const PROBE_BODY_BYTES_MAX = 10_240;
+export const PROBE_MESSAGE_BYTES_MAX = 1_024;
+
+/** Different events remembered to be counted up instead of repeated. */
+export const EVENT_KEYS_MAX = 1_000;
+/** Events waiting to be written; beyond it the newest are dropped. */
+export const EVENT_QUEUE_MAX = 1_000;
+
+export const PODS_MAX = 250;
+export const ENVIRONMENT_EXPANSION_BYTES_MAX = 131_072;
+/** Ordinary volumes follow their ConfigMap or Secret at most this late, tokens are looked at as often. */
+export const VOLUME_REFRESH_MS = 10_000;
+/** A token is renewed when this share of its life is over. */
+export const TOKEN_RENEW_AT = 0.8;
+/** A volume whose source is missing is tried again after this. */
+export const VOLUME_RETRY_MS = 1_000;
