@@ -1,0 +1,104 @@
+// Offline injection: a YAML text in, the same text out with sidecars in its workloads. What has no pod stays byte for byte.
+
+import { stringify } from "yaml";
+import type { Issue } from "../api/issue.ts";
+import { isRecord, parseYamlDocuments } from "../base/json.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { WorkloadName } from "./container.ts";
+import { decideOffline } from "./decide.ts";
+import type { InjectOptions } from "./options.ts";
+import { injectPod, ownerUrl } from "./pod.ts";
+import { type Json, recordAt, stringAt } from "./shape.ts";
+
+const TEMPLATE_PATHS: Readonly<Record<string, readonly string[]>> = {
+  Pod: [],
+  Deployment: ["spec", "template"],
+  ReplicaSet: ["spec", "template"],
+  StatefulSet: ["spec", "template"],
+  DaemonSet: ["spec", "template"],
+  ReplicationController: ["spec", "template"],
+  DeploymentConfig: ["spec", "template"],
+  Job: ["spec", "template"],
+  CronJob: ["spec", "jobTemplate", "spec", "template"],
+};
+
+export interface Notice {
+  /** `Deployment/api`. */
+  readonly resource: string;
+  readonly issue: Issue;
+}
+
+export interface InjectedText {
+  readonly text: string;
+  readonly notices: readonly Notice[];
+}
+
+export function injectText(text: string, options: InjectOptions): Result<InjectedText, string> {
+  const whole = parseYamlDocuments(text);
+  if (!whole.ok) return whole;
+  const notices: Notice[] = [];
+  const parts: string[] = [];
+  for (const part of splitDocuments(text)) {
+    const parsed = parseYamlDocuments(part.body);
+    if (!parsed.ok) return err(parsed.error);
+    const value = parsed.value[0]?.value;
+    const changed = value === undefined ? undefined : injectObject(value, options, notices);
+    parts.push(part.separator, changed === undefined || changed === value ? part.body : write(changed));
+  }
+  return ok({ text: parts.join(""), notices });
+}
+
+/** The object itself when there is nothing to inject. */
+export function injectObject(value: unknown, options: InjectOptions, notices: Notice[]): unknown {
+  if (!isRecord(value)) return value;
+  const kind = stringAt(value, "kind") ?? "";
+  if (kind === "List" && Array.isArray(value["items"])) {
+    const items = value["items"].map((item: unknown) => injectObject(item, options, notices));
+    return { ...value, items };
+  }
+  const path = TEMPLATE_PATHS[kind];
+  if (path === undefined) return value;
+  const metadata = recordAt(value, "metadata");
+  const name = stringAt(metadata, "name") ?? "";
+  const namespace = stringAt(metadata, "namespace") ?? "default";
+  const apiVersion = stringAt(value, "apiVersion") ?? "v1";
+  const workload: WorkloadName = { name, owner: ownerUrl({ apiVersion, kind, namespace, name }) };
+  return changeAt(value, path, (pod) => {
+    if (!decideOffline(pod, namespace).inject) return pod;
+    const injected = injectPod(pod, workload, options);
+    notices.push(...injected.issues.map((issue) => ({ resource: `${kind}/${name}`, issue })));
+    return injected.pod;
+  });
+}
+
+function changeAt(value: Json, path: readonly string[], change: (inner: Json) => Json): Json {
+  const [key, ...rest] = path;
+  if (key === undefined) return change(value);
+  const inner = value[key];
+  if (!isRecord(inner)) return value;
+  const changed = changeAt(inner, rest, change);
+  return changed === inner ? value : { ...value, [key]: changed };
+}
+
+interface Part {
+  /** The line `---` before the document, with its line end; empty before the first. */
+  readonly separator: string;
+  readonly body: string;
+}
+
+/** A line that begins with `---` always ends a document in YAML, even within a block scalar. */
+function splitDocuments(text: string): readonly Part[] {
+  const parts: { separator: string; body: string }[] = [{ separator: "", body: "" }];
+  for (const line of text.split(/(?<=\n)/)) {
+    if (/^---(\s|$)/.test(line)) parts.push({ separator: line, body: "" });
+    else {
+      const last = parts.at(-1);
+      if (last !== undefined) last.body += line;
+    }
+  }
+  return parts;
+}
+
+function write(value: unknown): string {
+  return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+}

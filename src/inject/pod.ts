@@ -1,0 +1,154 @@
+// Pod to pod with sidecar. What was injected before stays as it is, but for what belongs to the cluster it now runs in.
+
+import type { Issue } from "../api/issue.ts";
+import { canonicalJson } from "../base/equal.ts";
+import { readSettings } from "./annotations.ts";
+import { proxyContainer, type WorkloadName } from "./container.ts";
+import { type InjectOptions, PROXY_CONTAINER, REVISION, STATUS_ANNOTATION, STATUS_PORT } from "./options.ts";
+import { overrideContainer } from "./override.ts";
+import { type Rewritten, rewriteProbes } from "./probes.ts";
+import { type Json, recordAt, recordsAt, stringAt, stringsAt } from "./shape.ts";
+import { SIDECAR_VOLUMES } from "./volumes.ts";
+
+export interface Injected {
+  readonly pod: Json;
+  /** Errors refuse the pod; the pod is then returned as it came. */
+  readonly issues: readonly Issue[];
+}
+
+/** `pod` is a Pod or a pod template: `metadata` and `spec` are all that is read. */
+export function injectPod(pod: Json, workload: WorkloadName, options: InjectOptions): Injected {
+  if (isInjected(pod)) return { pod: adaptToCluster(pod, options), issues: [] };
+  const metadata = recordAt(pod, "metadata");
+  const spec = recordAt(pod, "spec");
+  const { settings, issues } = readSettings(stringsAt(metadata, "annotations"), options);
+  if (issues.some((issue) => issue.severity === "error")) return { pod, issues };
+
+  const containers = recordsAt(spec, "containers");
+  const override = containers.find((container) => container["name"] === PROXY_CONTAINER);
+  const rewritten = containers
+    .filter((container) => container !== override)
+    .map((container): Rewritten => (settings.rewriteProbes ? rewriteProbes(container) : { container, probers: {} }));
+  const applications = rewritten.map((entry) => entry.container);
+  const probers = Object.assign({}, ...rewritten.map((entry) => entry.probers));
+  const template = proxyContainer({ applications, probers, workload, settings }, options);
+  const proxy = override === undefined ? template : overrideContainer(template, override);
+
+  return {
+    pod: {
+      ...pod,
+      metadata: injectMetadata(metadata, { applications, override, workload }),
+      spec: { ...spec, containers: [...applications, proxy], volumes: addVolumes(recordsAt(spec, "volumes")) },
+    },
+    issues,
+  };
+}
+
+export function isInjected(pod: Json): boolean {
+  return (
+    stringsAt(recordAt(pod, "metadata"), "annotations")[STATUS_ANNOTATION] !== undefined &&
+    recordsAt(recordAt(pod, "spec"), "containers").some((container) => container["name"] === PROXY_CONTAINER)
+  );
+}
+
+/** A pod that was injected offline knows neither the addresses nor the interception of the cluster that it meets. */
+function adaptToCluster(pod: Json, options: InjectOptions): Json {
+  const values: Readonly<Record<string, string>> = {
+    CA_ADDR: options.discoveryAddress,
+    PROXY_CONFIG: canonicalJson({ discoveryAddress: options.discoveryAddress }),
+    TRUST_DOMAIN: options.trustDomain,
+    ISTIO_META_CLUSTER_ID: options.clusterId,
+    ...(options.interceptionMode === "NONE" ? { ISTIO_META_INTERCEPTION_MODE: "NONE" } : {}),
+  };
+  const spec = recordAt(pod, "spec");
+  const containers = recordsAt(spec, "containers").map((container) => {
+    if (container["name"] !== PROXY_CONTAINER) return container;
+    const env = recordsAt(container, "env").map((entry) => {
+      const value = values[stringAt(entry, "name") ?? ""];
+      return value === undefined || entry["value"] === undefined ? entry : { ...entry, value };
+    });
+    return { ...container, env };
+  });
+  return { ...pod, spec: { ...spec, containers } };
+}
+
+function injectMetadata(
+  metadata: Json,
+  found: {
+    readonly applications: readonly Json[];
+    readonly override: Json | undefined;
+    readonly workload: WorkloadName;
+  },
+): Json {
+  const labels = stringsAt(metadata, "labels");
+  const annotations = stringsAt(metadata, "annotations");
+  const first = stringAt(found.applications[0], "name");
+  const scraped: Readonly<Record<string, string>> =
+    annotations["prometheus.io/scrape"] === "false"
+      ? {}
+      : {
+          "prometheus.io/path": "/stats/prometheus",
+          "prometheus.io/port": `${STATUS_PORT}`,
+          "prometheus.io/scrape": "true",
+        };
+  return {
+    ...metadata,
+    labels: {
+      "security.istio.io/tlsMode": "istio",
+      "service.istio.io/canonical-name": labels["app.kubernetes.io/name"] ?? labels["app"] ?? found.workload.name,
+      "service.istio.io/canonical-revision": labels["app.kubernetes.io/version"] ?? labels["version"] ?? "latest",
+      ...labels,
+    },
+    annotations: {
+      "istio.io/rev": REVISION,
+      ...(first === undefined
+        ? {}
+        : { "kubectl.kubernetes.io/default-container": first, "kubectl.kubernetes.io/default-logs-container": first }),
+      ...annotations,
+      ...scraped,
+      ...(found.override === undefined
+        ? {}
+        : { "proxy.istio.io/overrides": canonicalJson({ containers: [found.override] }) }),
+      [STATUS_ANNOTATION]: canonicalJson({
+        initContainers: null,
+        containers: [PROXY_CONTAINER],
+        volumes: SIDECAR_VOLUMES.map((volume) => volume["name"]),
+        imagePullSecrets: null,
+        revision: REVISION,
+      }),
+    },
+  };
+}
+
+function addVolumes(own: readonly Json[]): readonly Json[] {
+  const names = new Set(own.map((volume) => volume["name"]));
+  return [...own, ...SIDECAR_VOLUMES.filter((volume) => !names.has(volume["name"]))];
+}
+
+/** What a pod that was made by a controller belongs to: its Deployment rather than the ReplicaSet between. */
+export function workloadOfPod(pod: Json, namespace: string): WorkloadName {
+  const metadata = recordAt(pod, "metadata");
+  const owner = recordsAt(metadata, "ownerReferences").find((entry) => entry["controller"] === true);
+  const ownerName = stringAt(owner, "name");
+  const ownerKind = stringAt(owner, "kind");
+  if (owner === undefined || ownerName === undefined || ownerKind === undefined) {
+    const name = stringAt(metadata, "name") ?? stringAt(metadata, "generateName")?.replace(/-$/, "") ?? "";
+    return { name, owner: ownerUrl({ apiVersion: "v1", kind: "Pod", namespace, name }) };
+  }
+  const hash = stringsAt(metadata, "labels")["pod-template-hash"];
+  if (ownerKind === "ReplicaSet" && hash !== undefined && ownerName.endsWith(`-${hash}`)) {
+    const name = ownerName.slice(0, -hash.length - 1);
+    return { name, owner: ownerUrl({ apiVersion: "apps/v1", kind: "Deployment", namespace, name }) };
+  }
+  const apiVersion = stringAt(owner, "apiVersion") ?? "v1";
+  return { name: ownerName, owner: ownerUrl({ apiVersion, kind: ownerKind, namespace, name: ownerName }) };
+}
+
+export function ownerUrl(owner: {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}): string {
+  return `kubernetes://apis/${owner.apiVersion}/namespaces/${owner.namespace}/${owner.kind.toLowerCase()}s/${owner.name}`;
+}
