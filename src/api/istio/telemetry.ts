@@ -1,0 +1,110 @@
+// Telemetry: accepted, so that existing manifests apply; tracing, metrics and access logs follow it later.
+
+import { type Static, Type } from "typebox";
+import { type Issue, warningIssue } from "../issue.ts";
+import type { Kind } from "../kind.ts";
+import type { KubeObject } from "../object.ts";
+import { durationText, mapOf, meshStatus, oneOf, percent, targetRef, workloadSelector } from "./shapes.ts";
+
+const workloadMode = oneOf(["CLIENT_AND_SERVER", "CLIENT", "SERVER"]);
+const provider = Type.Object({ name: Type.String({ minLength: 1 }) });
+
+const customTag = Type.Object({
+  literal: Type.Optional(Type.Object({ value: Type.String({ minLength: 1 }) })),
+  environment: Type.Optional(
+    Type.Object({ name: Type.String({ minLength: 1 }), defaultValue: Type.Optional(Type.String()) }),
+  ),
+  header: Type.Optional(
+    Type.Object({ name: Type.String({ minLength: 1 }), defaultValue: Type.Optional(Type.String()) }),
+  ),
+  formatter: Type.Optional(Type.Object({ value: Type.String({ minLength: 1 }) })),
+});
+
+const tracing = Type.Object({
+  match: Type.Optional(Type.Object({ mode: Type.Optional(workloadMode) })),
+  providers: Type.Optional(Type.Array(provider)),
+  randomSamplingPercentage: Type.Optional(percent),
+  disableSpanReporting: Type.Optional(Type.Boolean()),
+  customTags: Type.Optional(mapOf(customTag)),
+  enableIstioTags: Type.Optional(Type.Boolean()),
+  useRequestIdForTraceSampling: Type.Optional(Type.Boolean()),
+});
+
+const metricSelector = Type.Object({
+  metric: Type.Optional(Type.String()),
+  customMetric: Type.Optional(Type.String()),
+  mode: Type.Optional(workloadMode),
+});
+
+const metrics = Type.Object({
+  providers: Type.Optional(Type.Array(provider)),
+  overrides: Type.Optional(
+    Type.Array(
+      Type.Object({
+        match: Type.Optional(metricSelector),
+        disabled: Type.Optional(Type.Boolean()),
+        tagOverrides: Type.Optional(
+          mapOf(
+            Type.Object({
+              operation: Type.Optional(oneOf(["UPSERT", "REMOVE"])),
+              value: Type.Optional(Type.String()),
+            }),
+          ),
+        ),
+      }),
+    ),
+  ),
+  reportingInterval: Type.Optional(durationText),
+});
+
+const accessLogging = Type.Object({
+  match: Type.Optional(Type.Object({ mode: Type.Optional(workloadMode) })),
+  providers: Type.Optional(Type.Array(provider)),
+  disabled: Type.Optional(Type.Boolean()),
+  filter: Type.Optional(Type.Object({ expression: Type.Optional(Type.String()) })),
+});
+
+const schema = Type.Object({
+  spec: Type.Optional(
+    Type.Object({
+      selector: Type.Optional(workloadSelector),
+      targetRef: Type.Optional(targetRef),
+      targetRefs: Type.Optional(Type.Array(targetRef, { maxItems: 16 })),
+      tracing: Type.Optional(Type.Array(tracing)),
+      metrics: Type.Optional(Type.Array(metrics)),
+      accessLogging: Type.Optional(Type.Array(accessLogging)),
+    }),
+  ),
+  status: Type.Optional(meshStatus),
+});
+
+export type Telemetry = KubeObject & Static<typeof schema>;
+
+export const telemetryKind: Kind<Telemetry> = {
+  group: "telemetry.istio.io",
+  versions: ["v1", "v1alpha1"],
+  kind: "Telemetry",
+  plural: "telemetries",
+  singular: "telemetry",
+  shortNames: ["telemetry"],
+  categories: ["istio-io", "telemetry-istio-io"],
+  namespaced: true,
+  origin: "custom",
+  subresources: ["status"],
+  schema,
+  columns: [{ name: "Age", type: "date", priority: 0, value: (object) => object.metadata.creationTimestamp ?? null }],
+  check: checkTelemetry,
+};
+
+function checkTelemetry(object: Telemetry): readonly Issue[] {
+  const sections = [
+    ["tracing", "no spans are sent yet"],
+    ["metrics", "metrics are not changed by it yet"],
+    ["accessLogging", "access logs are not changed by it yet"],
+  ] as const;
+  return sections.flatMap(([section, effect]) =>
+    object.spec?.[section] === undefined
+      ? []
+      : [warningIssue(`spec.${section}`, `spec.${section} is accepted but ${effect}`)],
+  );
+}

@@ -1,0 +1,145 @@
+// Rules across fields, warnings for what is not acted on, and what a merge patch loses.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { destinationRuleKind } from "../../../src/api/istio/destination-rule.ts";
+import { istioKinds } from "../../../src/api/istio/kinds.ts";
+import { parseDurationMs } from "../../../src/api/istio/rules.ts";
+import { telemetryKind } from "../../../src/api/istio/telemetry.ts";
+import { type VirtualService, virtualServiceKind } from "../../../src/api/istio/virtual-service.ts";
+import { eraseKind, type Kind } from "../../../src/api/kind.ts";
+import { judge } from "./structure.ts";
+
+function errors(kind: Kind, spec: object): string[] {
+  const verdict = judge(kind, { apiVersion: "x/v1", kind: kind.kind, metadata: { name: "n" }, spec });
+  return [
+    ...verdict.structural,
+    ...verdict.issues.filter((issue) => issue.severity === "error").map((issue) => issue.path),
+  ];
+}
+
+function warnings(kind: Kind, spec: object): string[] {
+  const verdict = judge(kind, { apiVersion: "x/v1", kind: kind.kind, metadata: { name: "n" }, spec });
+  assert.deepEqual(verdict.structural, []);
+  return verdict.issues.filter((issue) => issue.severity === "warning").map((issue) => issue.path);
+}
+
+const virtualService = eraseKind(virtualServiceKind);
+const destinationRule = eraseKind(destinationRuleKind);
+
+describe("durations", () => {
+  it("reads Go's text", () => {
+    assert.equal(parseDurationMs("1m30s"), 90_000);
+    assert.equal(parseDurationMs("250ms"), 250);
+    assert.equal(parseDurationMs("1.5s"), 1_500);
+    assert.equal(parseDurationMs("10"), undefined);
+    assert.equal(parseDurationMs("ten"), undefined);
+  });
+});
+
+describe("VirtualService", () => {
+  const route = [{ destination: { host: "api" } }];
+
+  it("names the place of each mistake", () => {
+    const cases: readonly (readonly [object, readonly string[]])[] = [
+      [{ hosts: ["api"] }, ["spec"]],
+      [{ hosts: ["*"], http: [{ route }] }, ["spec.hosts[0]"]],
+      [{ hosts: ["a b"], http: [{ route }] }, ["spec.hosts[0]"]],
+      [{ hosts: ["api"], http: [{}] }, ["spec.http[0]"]],
+      [{ hosts: ["api"], http: [{ route, redirect: { uri: "/" } }] }, ["spec.http[0]"]],
+      [
+        { hosts: ["api"], http: [{ route: [{ destination: { host: "" } }] }] },
+        ["spec.http[0].route[0].destination.host"],
+      ],
+      [{ hosts: ["api"], http: [{ route: [...route, ...route] }] }, ["spec.http[0].route"]],
+      [{ hosts: ["api"], http: [{ route, timeout: "soon" }] }, ["spec.http[0].timeout"]],
+      [{ hosts: ["api"], http: [{ route, retries: { retryOn: "5xx,whim" } }] }, ["spec.http[0].retries.retryOn"]],
+      [{ hosts: ["api"], http: [{ route, match: [{ uri: { regex: "(" } }] }] }, ["spec.http[0].match[0].uri.regex"]],
+      [
+        { hosts: ["api"], http: [{ route, match: [{ uri: { exact: "/", prefix: "/" } }] }] },
+        ["spec.http[0].match[0].uri"],
+      ],
+      [
+        { hosts: ["api"], http: [{ route, fault: { abort: { httpStatus: 42 } } }] },
+        ["spec.http[0].fault.abort.httpStatus"],
+      ],
+    ];
+    for (const [spec, paths] of cases) assert.deepEqual(errors(virtualService, spec), paths, JSON.stringify(spec));
+  });
+
+  it("warns of fields that are not acted on, with the exact path", () => {
+    const spec = { hosts: ["api"], http: [{ route }, { route, retries: { retryRemoteLocalities: true } }] };
+    assert.deepEqual(warnings(virtualService, spec), ["spec.http[1].retries.retryRemoteLocalities"]);
+  });
+
+  it("names what a merge patch of the http list lost", () => {
+    const split = (weight: number) => [
+      { destination: { host: "api", subset: "v1" }, weight },
+      { destination: { host: "api", subset: "v2" }, weight: 100 - weight },
+    ];
+    const make = (http: NonNullable<VirtualService["spec"]["http"]>): VirtualService => ({
+      apiVersion: "networking.istio.io/v1",
+      kind: "VirtualService",
+      metadata: { name: "api" },
+      spec: { hosts: ["api"], http },
+    });
+    const full = {
+      match: [{ uri: { prefix: "/" } }],
+      route: split(90),
+      timeout: "10s",
+      retries: { attempts: 3, perTryTimeout: "5s" },
+    };
+    const issues = virtualServiceKind.check?.(make([{ route: split(75) }]), make([full])) ?? [];
+    assert.equal(issues.length, 1);
+    assert.equal(issues[0]?.path, "spec.http[0]");
+    assert.match(issues[0]?.message ?? "", /no longer has match, timeout 10s, retries \(attempts, perTryTimeout\)/);
+    assert.deepEqual(virtualServiceKind.check?.(make([{ ...full, route: split(75) }]), make([full])), []);
+  });
+});
+
+describe("DestinationRule", () => {
+  it("accepts weft's additions and warns of the deprecated field", () => {
+    const outlierDetection = {
+      consecutiveErrors: 5,
+      minRequestVolume: 10,
+      consecutiveConnectFailure: 5,
+      interval: "30s",
+    };
+    const spec = { host: "api", trafficPolicy: { outlierDetection } };
+    assert.deepEqual(errors(destinationRule, spec), []);
+    assert.deepEqual(warnings(destinationRule, spec), ["spec.trafficPolicy.outlierDetection.consecutiveErrors"]);
+  });
+
+  it("names duplicates and contradictions", () => {
+    const subsets = [{ name: "v1" }, { name: "v1" }];
+    assert.deepEqual(errors(destinationRule, { host: "api", subsets }), ["spec.subsets[1].name"]);
+    const tls = { mode: "MUTUAL" };
+    assert.deepEqual(errors(destinationRule, { host: "api", trafficPolicy: { tls } }), [
+      "spec.trafficPolicy.tls.clientCertificate",
+      "spec.trafficPolicy.tls.privateKey",
+    ]);
+  });
+
+  it("warns of ineffective fields in every place", () => {
+    const trafficPolicy = { loadBalancer: { warmup: { duration: "30s" } } };
+    const spec = { host: "api", trafficPolicy, subsets: [{ name: "v1", trafficPolicy }] };
+    assert.deepEqual(warnings(destinationRule, spec), [
+      "spec.trafficPolicy.loadBalancer.warmup",
+      "spec.subsets[0].trafficPolicy.loadBalancer.warmup",
+    ]);
+  });
+});
+
+describe("all kinds", () => {
+  it("accept Telemetry with a warning", () => {
+    const tracing = [
+      { providers: [{ name: "jaeger" }], randomSamplingPercentage: 10, useRequestIdForTraceSampling: true },
+    ];
+    assert.deepEqual(warnings(eraseKind(telemetryKind), { tracing }), ["spec.tracing"]);
+  });
+
+  it("have distinct names", () => {
+    const names = istioKinds.flatMap((kind) => [kind.plural, ...kind.shortNames]);
+    assert.equal(new Set(names.filter((name) => name !== "telemetry")).size, names.length - 1);
+  });
+});
