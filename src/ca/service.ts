@@ -1,0 +1,170 @@
+// istio.v1.auth.IstioCertificateService: a workload's request in, its certificate out.
+// The caller gets its own identity, known from its token or certificate, whatever its request says.
+
+import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
+import type { KubeClient } from "../api/client.ts";
+import type { Clock } from "../base/clock.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import { readCertificate, verifyChain } from "../identity/chain.ts";
+import { formatSpiffeId, parseSpiffeId, type WorkloadIdentity } from "../identity/spiffe.ts";
+import type { Counter, Registry } from "../observe/metrics.ts";
+import { IstioCertificateRequest, IstioCertificateResponse } from "../proto/gen/istio/ca.ts";
+import { method } from "../proto/grpc.ts";
+import type { Authority } from "./authority.ts";
+import { REQUESTS_MAX, WORKLOAD_LIFETIME_MAX_MS, WORKLOAD_LIFETIME_MS } from "./limits.ts";
+import { readCsr } from "./request.ts";
+
+export const CERTIFICATE_SERVICE = {
+  createCertificate: method({
+    path: "/istio.v1.auth.IstioCertificateService/CreateCertificate",
+    kind: "unary",
+    request: IstioCertificateRequest,
+    response: IstioCertificateResponse,
+  }),
+} as const;
+
+/** The audience that a workload's token must be made for. */
+export const TOKEN_AUDIENCE = "istio-ca";
+
+export interface CertificateServiceOptions {
+  readonly authority: Authority;
+  readonly client: Pick<KubeClient, "reviewToken">;
+  readonly clock: Clock;
+  readonly registry: Registry;
+}
+
+export interface Caller {
+  /** `Bearer …`, when the call carries one. */
+  readonly authorization: string | undefined;
+  /** The certificate (DER) that the TLS layer has verified, when there is one. */
+  readonly certificate: Buffer | undefined;
+}
+
+export interface Refusal {
+  readonly code: status;
+  readonly message: string;
+}
+
+export function addCertificateService(server: Server, options: CertificateServiceOptions): void {
+  const answer = certificateAnswerer(options);
+  type Call = ServerUnaryCall<IstioCertificateRequest, IstioCertificateResponse>;
+  server.addService(CERTIFICATE_SERVICE, {
+    createCertificate: (call: Call, reply: sendUnaryData<IstioCertificateResponse>) => {
+      const [authorization] = call.metadata.get("authorization");
+      const caller: Caller = {
+        authorization: authorization === undefined ? undefined : String(authorization),
+        certificate: call.getAuthContext().sslPeerCertificate?.raw,
+      };
+      void answer(call.request, caller).then((result) =>
+        result.ok
+          ? reply(null, { certChain: [...result.value] })
+          : reply({ code: result.error.code, details: result.error.message }),
+      );
+    },
+  });
+}
+
+/** The service without its transport. */
+export function certificateAnswerer(
+  options: CertificateServiceOptions,
+): (request: IstioCertificateRequest, caller: Caller) => Promise<Result<readonly string[], Refusal>> {
+  const counters = makeCounters(options);
+  let active = 0;
+  return async (request, caller) => {
+    if (active >= REQUESTS_MAX) {
+      return err({
+        code: status.RESOURCE_EXHAUSTED,
+        message: `${REQUESTS_MAX} signing requests are being answered: try again`,
+      });
+    }
+    active += 1;
+    counters.requests.inc();
+    try {
+      return await answer(request, caller, { ...options, counters });
+    } catch (error) {
+      counters.signErrors.inc();
+      return err({ code: status.INTERNAL, message: error instanceof Error ? error.message : String(error) });
+    } finally {
+      active -= 1;
+    }
+  };
+}
+
+interface Counters {
+  readonly requests: Counter;
+  readonly parseErrors: Counter;
+  readonly signErrors: Counter;
+  readonly issued: Counter;
+  readonly refusedCallers: Counter;
+}
+
+function makeCounters(options: CertificateServiceOptions): Counters {
+  const scope = options.registry.scope({ statPrefix: "", namePrefix: "", labels: {} });
+  scope.gauge("citadel_server_root_cert_expiry_timestamp").set(Math.floor(options.authority.root.notAfterMs / 1000));
+  return {
+    requests: scope.counter("citadel_server_csr_count"),
+    parseErrors: scope.counter("citadel_server_csr_parsing_err_count"),
+    signErrors: scope.counter("citadel_server_csr_sign_err_count"),
+    issued: scope.counter("citadel_server_success_cert_issuance_count"),
+    refusedCallers: scope.counter("citadel_server_authentication_failure_count"),
+  };
+}
+
+async function answer(
+  request: IstioCertificateRequest,
+  caller: Caller,
+  options: CertificateServiceOptions & { readonly counters: Counters },
+): Promise<Result<readonly string[], Refusal>> {
+  const { authority, counters } = options;
+  const identity = await identify(caller, options);
+  if (!identity.ok) {
+    counters.refusedCallers.inc();
+    return err({ code: status.UNAUTHENTICATED, message: identity.error });
+  }
+  const publicKey = await readCsr(request.csr);
+  if (!publicKey.ok) {
+    counters.parseErrors.inc();
+    return err({ code: status.INVALID_ARGUMENT, message: `csr: ${publicKey.error}` });
+  }
+  const askedMs = request.validityDuration * 1000;
+  const leaf = await authority.sign({
+    publicKeyDer: publicKey.value,
+    names: [{ type: "url", value: formatSpiffeId(identity.value) }],
+    lifetimeMs: askedMs > 0 ? Math.min(askedMs, WORKLOAD_LIFETIME_MAX_MS) : WORKLOAD_LIFETIME_MS,
+  });
+  counters.issued.inc();
+  return ok([leaf, authority.rootPem]);
+}
+
+async function identify(caller: Caller, options: CertificateServiceOptions): Promise<Result<WorkloadIdentity, string>> {
+  const token = /^Bearer (\S+)$/i.exec(caller.authorization ?? "")?.[1];
+  if (token !== undefined) {
+    const review = await options.client.reviewToken(token, TOKEN_AUDIENCE);
+    if (!review.ok) return err(`the token was refused: ${review.error.message}`);
+    const { namespace, serviceAccount } = review.value;
+    return ok({ trustDomain: options.authority.trustDomain, namespace, serviceAccount });
+  }
+  if (caller.certificate === undefined) {
+    return err(
+      `no credential: send the pod's token (audience ${TOKEN_AUDIENCE}) as "authorization: Bearer …", or a workload certificate`,
+    );
+  }
+  return identifyCertificate(caller.certificate, options);
+}
+
+/** The TLS layer checks a certificate when the connection begins; a connection may outlive it, so it is checked again. */
+function identifyCertificate(der: Buffer, options: CertificateServiceOptions): Result<WorkloadIdentity, string> {
+  const read = readCertificate(der);
+  if (!read.ok) return read;
+  const verified = verifyChain(read.value.pem, options.authority.rootPem, options.clock.wallMs());
+  if (!verified.ok) return err(`the client's certificate was refused: ${verified.error}`);
+  const [uri = "", ...more] = verified.value.uris;
+  const identity = parseSpiffeId(uri);
+  if (!identity.ok || more.length > 0) return err("the client's certificate names no workload of this mesh");
+  if (identity.value.trustDomain !== options.authority.trustDomain) {
+    return err(
+      `the client's trust domain is ${identity.value.trustDomain}, this mesh's is ${options.authority.trustDomain}`,
+    );
+  }
+  return identity;
+}
