@@ -49,11 +49,13 @@ export async function makeControlTls(options: ControlTlsOptions): Promise<Contro
     }
   });
   const provider: CertificateProvider = {
-    addCaCertificateListener: (listener) => listener({ caCertificate: Buffer.from(authority.rootPem) }),
+    // Both answer a little later: grpc-js registers its server only after it asked, and would miss an answer at once.
+    addCaCertificateListener: (listener) =>
+      queueMicrotask(() => listener({ caCertificate: Buffer.from(authority.rootPem) })),
     removeCaCertificateListener: () => undefined,
     addIdentityCertificateListener: (listener) => {
       identityListeners.add(listener);
-      listener(certificateUpdate());
+      queueMicrotask(() => listener(certificateUpdate()));
     },
     removeIdentityCertificateListener: (listener) => {
       identityListeners.delete(listener);
