@@ -8,7 +8,16 @@ export interface Issue {
   /** One sentence for a person, with the next step where there is one. */
   readonly message: string;
   /** Why the API refuses a field; decides the wording of the answer. */
-  readonly reason?: "unknown" | "type" | "required" | "invalid" | "duplicate" | "immutable" | "ineffective";
+  readonly reason?:
+    | "unknown"
+    | "type"
+    | "required"
+    | "invalid"
+    | "duplicate"
+    | "immutable"
+    | "ineffective"
+    | "unsupported"
+    | "missing";
 }
 
 export function errorIssue(path: string, message: string, reason: Issue["reason"] = "invalid"): Issue {
