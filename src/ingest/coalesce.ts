@@ -1,0 +1,33 @@
+// Bursts of changes to one call: after a quiet moment, at the latest after a bound, at once where it is urgent.
+
+import type { Clock, Timer } from "../base/clock.ts";
+import { BURST_MAX_MS, QUIET_MS } from "./limits.ts";
+
+export class Coalescer {
+  readonly #clock: Clock;
+  readonly #run: () => void;
+  #timer: Timer | undefined;
+  #firstMs: number | undefined;
+
+  constructor(clock: Clock, run: () => void) {
+    this.#clock = clock;
+    this.#run = run;
+  }
+
+  touch(urgency: "soon" | "now"): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#firstMs ??= nowMs;
+    const leftMs = Math.max(0, this.#firstMs + BURST_MAX_MS - nowMs);
+    this.#timer?.cancel();
+    this.#timer = this.#clock.after(urgency === "now" ? 0 : Math.min(QUIET_MS, leftMs), () => {
+      this.#timer = undefined;
+      this.#firstMs = undefined;
+      this.#run();
+    });
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+}

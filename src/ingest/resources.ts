@@ -1,0 +1,80 @@
+// What the mesh is made from: parsed resources by kind and key, as one immutable set.
+
+import type { AuthorizationPolicy } from "../api/istio/authorization-policy.ts";
+import type { DestinationRule } from "../api/istio/destination-rule.ts";
+import type { PeerAuthentication } from "../api/istio/peer-authentication.ts";
+import type { Telemetry } from "../api/istio/telemetry.ts";
+import type { VirtualService } from "../api/istio/virtual-service.ts";
+import type { KubeObject } from "../api/object.ts";
+
+// Of Kubernetes' own kinds only what the mesh reads.
+
+export interface ServicePortSpec {
+  readonly name?: string;
+  readonly port: number;
+  readonly protocol?: string;
+  readonly targetPort?: number | string;
+  readonly appProtocol?: string;
+}
+
+export interface ServiceResource extends KubeObject {
+  readonly spec?: {
+    readonly type?: string;
+    readonly clusterIP?: string;
+    readonly clusterIPs?: readonly string[];
+    readonly selector?: Readonly<Record<string, string>>;
+    readonly ports?: readonly ServicePortSpec[];
+    readonly externalName?: string;
+    readonly publishNotReadyAddresses?: boolean;
+  };
+}
+
+export interface SliceEndpoint {
+  readonly addresses: readonly string[];
+  readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
+  readonly targetRef?: { readonly kind?: string; readonly name?: string; readonly namespace?: string };
+}
+
+export interface EndpointSliceResource extends KubeObject {
+  readonly addressType: string;
+  readonly endpoints: readonly SliceEndpoint[];
+  readonly ports?: readonly { readonly name?: string; readonly port?: number; readonly protocol?: string }[];
+}
+
+export interface PodResource extends KubeObject {
+  readonly spec?: { readonly serviceAccountName?: string };
+  readonly status?: { readonly podIP?: string; readonly phase?: string };
+}
+
+export interface ResourceTypes {
+  readonly namespaces: KubeObject;
+  readonly services: ServiceResource;
+  readonly endpointSlices: EndpointSliceResource;
+  readonly pods: PodResource;
+  readonly virtualServices: VirtualService;
+  readonly destinationRules: DestinationRule;
+  readonly peerAuthentications: PeerAuthentication;
+  readonly authorizationPolicies: AuthorizationPolicy;
+  readonly telemetries: Telemetry;
+}
+
+export type ResourceName = keyof ResourceTypes;
+
+/** Keys are `namespace/name`. A kind that did not change keeps its map from one set to the next. */
+export type ResourceSet = { readonly [K in ResourceName]: ReadonlyMap<string, ResourceTypes[K]> };
+
+export const emptyResources: ResourceSet = {
+  namespaces: new Map(),
+  services: new Map(),
+  endpointSlices: new Map(),
+  pods: new Map(),
+  virtualServices: new Map(),
+  destinationRules: new Map(),
+  peerAuthentications: new Map(),
+  authorizationPolicies: new Map(),
+  telemetries: new Map(),
+};
+
+export function keyOf(object: KubeObject): string {
+  return `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
+}

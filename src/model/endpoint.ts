@@ -1,0 +1,81 @@
+// Where a service's requests can go, and which workloads there are.
+
+import type { EndpointSliceResource, PodResource, ResourceSet } from "../ingest/resources.ts";
+import type { ServicePort } from "./service.ts";
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  /** True when a sidecar answers there, which takes the mesh's TLS. */
+  readonly hasSidecar: boolean;
+}
+
+/** Pods by address; the ones that ended keep theirs in their status but have no endpoint. */
+export type PodsByAddress = ReadonlyMap<string, PodResource>;
+
+export function indexPods(pods: ReadonlyMap<string, PodResource>): PodsByAddress {
+  const byAddress = new Map<string, PodResource>();
+  for (const pod of pods.values()) {
+    const address = pod.status?.podIP;
+    const phase = pod.status?.phase;
+    if (address === undefined || address === "" || phase === "Succeeded" || phase === "Failed") continue;
+    byAddress.set(address, pod);
+  }
+  return byAddress;
+}
+
+/** `namespace/service` to its slices. */
+export function indexSlices(resources: ResourceSet): ReadonlyMap<string, readonly EndpointSliceResource[]> {
+  const byService = new Map<string, EndpointSliceResource[]>();
+  for (const slice of resources.endpointSlices.values()) {
+    const service = slice.metadata.labels?.["kubernetes.io/service-name"];
+    if (service === undefined) continue;
+    const key = `${slice.metadata.namespace}/${service}`;
+    const list = byService.get(key);
+    if (list === undefined) byService.set(key, [slice]);
+    else list.push(slice);
+  }
+  return byService;
+}
+
+/** The ready endpoints of one port, in the order of their addresses. A terminating one takes no new requests. */
+export function endpointsOfPort(
+  slices: readonly EndpointSliceResource[],
+  port: ServicePort,
+  pods: PodsByAddress,
+): readonly Endpoint[] {
+  const found = new Map<string, Endpoint>();
+  for (const slice of slices) {
+    const target = (slice.ports ?? []).find((each) => (each.name ?? "") === port.name);
+    if (target?.port === undefined) continue;
+    for (const endpoint of slice.endpoints) {
+      if (endpoint.conditions?.ready === false || endpoint.conditions?.terminating === true) continue;
+      for (const address of endpoint.addresses) {
+        found.set(`${address}:${target.port}`, toEndpoint(address, target.port, pods.get(address)));
+      }
+    }
+  }
+  return [...found.keys()].sort().flatMap((key) => found.get(key) ?? []);
+}
+
+function toEndpoint(address: string, port: number, pod: PodResource | undefined): Endpoint {
+  const labels = pod?.metadata.labels ?? {};
+  return {
+    address,
+    port,
+    labels,
+    namespace: pod?.metadata.namespace ?? "",
+    serviceAccount: pod?.spec?.serviceAccountName ?? "default",
+    hasSidecar: labels["security.istio.io/tlsMode"] === "istio",
+  };
+}
+
+export function matchesLabels(
+  selector: Readonly<Record<string, string>> | undefined,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(selector ?? {}).every(([key, value]) => labels[key] === value);
+}

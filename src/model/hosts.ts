@@ -1,0 +1,30 @@
+// Host names: short ones to full ones, wildcards, who may see what.
+
+/** A name without a dot is a service of the namespace; everything else is meant as it stands. */
+export function resolveHost(host: string, namespace: string, clusterDomain: string): string {
+  if (host.startsWith("*") || host.includes(".")) return host.toLowerCase();
+  return `${host}.${namespace}.svc.${clusterDomain}`.toLowerCase();
+}
+
+/** `*.example.com` covers every name that ends in `.example.com`; `*` covers all. */
+export function hostMatches(pattern: string, host: string): boolean {
+  if (pattern === host) return true;
+  return pattern.startsWith("*") && host.endsWith(pattern.slice(1)) && host.length >= pattern.length;
+}
+
+/** The entry whose host is exactly this one, else that of the longest wildcard which covers it. */
+export function mostSpecific<T>(entries: ReadonlyMap<string, T>, host: string): T | undefined {
+  const exact = entries.get(host);
+  if (exact !== undefined) return exact;
+  let best: string | undefined;
+  for (const pattern of entries.keys()) {
+    if (pattern.startsWith("*") && hostMatches(pattern, host) && pattern.length > (best?.length ?? 0)) best = pattern;
+  }
+  return best === undefined ? undefined : entries.get(best);
+}
+
+/** Istio's `exportTo`: nothing set means everybody. */
+export function isExportedTo(exportTo: readonly string[] | undefined, owner: string, namespace: string): boolean {
+  if (exportTo === undefined || exportTo.length === 0) return true;
+  return exportTo.some((to) => to === "*" || to === namespace || (to === "." && owner === namespace));
+}
