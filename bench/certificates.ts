@@ -1,0 +1,42 @@
+// Certificates for the mTLS cases: one root, two workloads, in the case's own folder.
+
+import { createPublicKey } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { systemClock } from "../src/base/clock.ts";
+import { openAuthority } from "../src/ca/authority.ts";
+import { generateKey, privateKeyToPem } from "../src/identity/key.ts";
+
+export interface CertificateFiles {
+  readonly root: string;
+  readonly client: { readonly chain: string; readonly key: string };
+  readonly server: { readonly chain: string; readonly key: string };
+}
+
+export const CLIENT_ID = "spiffe://cluster.local/ns/production/sa/frontend";
+export const SERVER_ID = "spiffe://cluster.local/ns/production/sa/api";
+const LIFETIME_MS = 3_600_000;
+
+export async function makeCertificates(work: string): Promise<CertificateFiles> {
+  const directory = path.join(work, "pki");
+  const authority = await openAuthority({ directory, trustDomain: "cluster.local", clock: systemClock });
+  if (!authority.ok) throw new Error(authority.error);
+  const root = write(directory, "bundle.pem", authority.value.rootPem);
+  const issue = async (name: string, spiffeId: string) => {
+    const key = generateKey();
+    const publicKeyDer = Uint8Array.from(createPublicKey(key).export({ type: "spki", format: "der" }));
+    const names = [{ type: "url", value: spiffeId }] as const;
+    const chain = await authority.value.sign({ publicKeyDer, names, lifetimeMs: LIFETIME_MS });
+    return {
+      chain: write(directory, `${name}.pem`, chain),
+      key: write(directory, `${name}-key.pem`, privateKeyToPem(key)),
+    };
+  };
+  return { root, client: await issue("client", CLIENT_ID), server: await issue("server", SERVER_ID) };
+}
+
+function write(directory: string, name: string, text: string): string {
+  const file = path.join(directory, name);
+  fs.writeFileSync(file, text, { mode: 0o600 });
+  return file;
+}
