@@ -64,6 +64,21 @@ function checkContainer(container: Container, path: string, volumes: ReadonlySet
     );
   }
   if (container.image === undefined || container.image === "") issues.push(errorIssue(`${path}.image`, "", "required"));
+  issues.push(...checkPortsAndEnv(container, path));
+  for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+    if (!volumes.has(mount.name)) {
+      issues.push({ severity: "error", path: `${path}.volumeMounts[${index}].name`, message: "", reason: "missing" });
+    }
+  }
+  for (const which of ["livenessProbe", "readinessProbe", "startupProbe"] as const) {
+    const probe = container[which];
+    if (probe !== undefined) issues.push(...checkProbe(probe, `${path}.${which}`));
+  }
+  return issues;
+}
+
+function checkPortsAndEnv(container: Container, path: string): Issue[] {
+  const issues: Issue[] = [];
   for (const [index, port] of (container.ports ?? []).entries()) {
     if (!isPortNumber(port.containerPort)) {
       issues.push(errorIssue(`${path}.ports[${index}].containerPort`, "must be between 1 and 65535, inclusive"));
@@ -83,15 +98,6 @@ function checkContainer(container: Container, path: string, volumes: ReadonlySet
     if (env.valueFrom !== undefined && (env.value ?? "") !== "") {
       issues.push(errorIssue(`${path}.env[${index}].valueFrom`, "may not be specified when `value` is not empty"));
     }
-  }
-  for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
-    if (!volumes.has(mount.name)) {
-      issues.push({ severity: "error", path: `${path}.volumeMounts[${index}].name`, message: "", reason: "missing" });
-    }
-  }
-  for (const which of ["livenessProbe", "readinessProbe", "startupProbe"] as const) {
-    const probe = container[which];
-    if (probe !== undefined) issues.push(...checkProbe(probe, `${path}.${which}`));
   }
   return issues;
 }
