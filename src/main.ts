@@ -1,3 +1,5 @@
-// Placeholder entry until the command line is wired: says so and fails.
-console.error("weft: no command line yet");
-process.exitCode = 2;
+// The program: everything is in the command line.
+
+import { run } from "./cli/run.ts";
+
+await run(process.argv.slice(2));

@@ -1,0 +1,78 @@
+// Every command by name: only the one that is asked for is loaded.
+
+import type { CommandEntry } from "./command.ts";
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "demo",
+    aliases: [],
+    summary: "run a small shop in the mesh and watch it",
+    load: () => import("./demo.ts"),
+  },
+  {
+    name: "up",
+    aliases: [],
+    summary: "start the local cluster with its mesh",
+    load: () => import("./up.ts"),
+  },
+  {
+    name: "down",
+    aliases: [],
+    summary: "stop the local cluster and clean up after it",
+    load: () => import("./down.ts"),
+  },
+  {
+    name: "status",
+    aliases: [],
+    summary: "show whether the local cluster runs, and its pods",
+    load: () => import("./status.ts"),
+  },
+  {
+    name: "image",
+    aliases: ["images"],
+    summary: "say which local command an image name stands for",
+    load: () => import("./image.ts"),
+  },
+  {
+    name: "kubeconfig",
+    aliases: [],
+    summary: "print the path of the local cluster's kubeconfig",
+    load: () => import("./kubeconfig.ts"),
+  },
+  {
+    name: "apply",
+    aliases: [],
+    summary: "create or change resources in the local cluster",
+    load: () => import("./apply.ts"),
+  },
+  {
+    name: "inject",
+    aliases: ["kube-inject"],
+    summary: "add sidecars to manifests, offline",
+    load: () => import("./inject.ts"),
+  },
+  {
+    name: "validate",
+    aliases: [],
+    summary: "check manifests, offline",
+    load: () => import("./validate.ts"),
+  },
+  {
+    name: "proxy",
+    aliases: [],
+    summary: "run weft's proxy, as a sidecar's container does",
+    load: () => import("./proxy.ts"),
+  },
+  {
+    name: "completion",
+    aliases: [],
+    summary: "print a completion script for your shell",
+    load: () => import("./completion.ts"),
+  },
+  {
+    name: "version",
+    aliases: [],
+    summary: "print the version",
+    load: () => import("./version.ts"),
+  },
+];

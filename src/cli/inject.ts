@@ -1,0 +1,43 @@
+// `weft inject`, alias `weft kube-inject`: manifests in, the same manifests with sidecars out.
+
+import type { Command } from "commander";
+import { injectText } from "../inject/documents.ts";
+import { DEFAULT_INJECT_OPTIONS } from "../inject/options.ts";
+import { CommandFailure, examples } from "./command.ts";
+import { collect, readInput } from "./files.ts";
+
+export function define(command: Command): void {
+  command
+    .requiredOption("-f, --filename <file>", 'manifest to read, "-" for standard input (may be repeated)', collect, [])
+    .option("--image <image>", "the sidecar's image", DEFAULT_INJECT_OPTIONS.image)
+    .option("--discovery-address <host:port>", "control plane", DEFAULT_INJECT_OPTIONS.discoveryAddress)
+    .option("--trust-domain <domain>", "the mesh's trust domain", DEFAULT_INJECT_OPTIONS.trustDomain)
+    .action((options: { filename: string[]; image: string; discoveryAddress: string; trustDomain: string }) => {
+      const injectOptions = {
+        ...DEFAULT_INJECT_OPTIONS,
+        image: options.image,
+        discoveryAddress: options.discoveryAddress,
+        trustDomain: options.trustDomain,
+      };
+      let failed = false;
+      const outputs = options.filename.map((file) => {
+        const result = injectText(readInput(file), injectOptions);
+        if (!result.ok)
+          throw new CommandFailure(`${file}: ${result.error}`, { next: "Correct the YAML and try again." });
+        for (const { resource, issue } of result.value.notices) {
+          failed ||= issue.severity === "error";
+          console.error(
+            `${issue.severity === "error" ? "error" : "Warning"}: ${resource}: ${issue.path}: ${issue.message}`,
+          );
+        }
+        return result.value.text;
+      });
+      if (failed) throw new CommandFailure("nothing was written, because of the errors above");
+      process.stdout.write(outputs.map((text) => (text.endsWith("\n") ? text : `${text}\n`)).join("---\n"));
+    });
+  examples(command, [
+    "weft inject -f deployment.yaml > injected.yaml",
+    "weft kube-inject -f deployment.yaml | kubectl apply -f -",
+    "cat deployment.yaml | weft inject -f - | kubectl apply -f -",
+  ]);
+}

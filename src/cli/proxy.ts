@@ -1,0 +1,7 @@
+// `weft proxy`
+
+import type { Command } from "commander";
+
+export function define(command: Command): void {
+  command.action(() => console.log("later"));
+}

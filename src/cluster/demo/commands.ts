@@ -1,0 +1,49 @@
+// The commands that the demo proposes: each works when pasted, the kubeconfig included.
+
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { NAMESPACE } from "./shop.ts";
+
+export interface CommandPlaces {
+  readonly kubeconfig: string;
+  readonly dataDir: string;
+  readonly examples: string;
+  /** How weft is called here: `weft`, or `npx --no weft` in a checkout. */
+  readonly weft: string;
+}
+
+export function tryNext(places: CommandPlaces, env: NodeJS.ProcessEnv): readonly string[] {
+  const apply = (file: string): string =>
+    `${places.weft} apply --data-dir ${quote(places.dataDir)} -f ${quote(join(places.examples, "next", file))}`;
+  if (!isInstalled("kubectl", env)) {
+    return [
+      "# half of the traffic to v2: watch the canary",
+      apply("canary-half.yaml"),
+      "# customers may ask the API themselves: a no becomes a yes",
+      apply("open-api.yaml"),
+      "# pods and addresses; with kubectl 1.31 or later installed there is more to try",
+      `${places.weft} status --data-dir ${quote(places.dataDir)}`,
+    ];
+  }
+  return [
+    `export KUBECONFIG=${quote(places.kubeconfig)}`,
+    `kubectl get pods -n ${NAMESPACE}`,
+    "# half of the traffic to v2: watch the canary",
+    `kubectl apply -f ${quote(join(places.examples, "next", "canary-half.yaml"))}`,
+    "# customers may ask the API themselves: a no becomes a yes",
+    `kubectl apply -f ${quote(join(places.examples, "next", "open-api.yaml"))}`,
+    "# one API pod fails for 20 s: retried, then ejected",
+    `kubectl exec -n ${NAMESPACE} deploy/frontend -c frontend -- ${quote(process.execPath)} ${quote(join(places.examples, "call.js"))} POST http://api:8080/api/fail?seconds=20`,
+    "# the sidecar's own view",
+    `kubectl exec -n ${NAMESPACE} deploy/frontend -c istio-proxy -- cat /etc/istio/pod/labels`,
+  ];
+}
+
+function isInstalled(tool: string, env: NodeJS.ProcessEnv): boolean {
+  return (env["PATH"] ?? "").split(delimiter).some((folder) => folder !== "" && existsSync(join(folder, tool)));
+}
+
+/** For a POSIX shell; plain words stay plain. */
+export function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,14 @@
+// The bounds of the local cluster's composition.
+
+/** How long pods get to stop before everything is ended by force. */
+export const STOP_TIMEOUT_MS = 45_000;
+/** How long `weft down` waits for the process that it signalled. */
+export const DOWN_TIMEOUT_MS = 60_000;
+/** How long `weft up -d` and the demo wait for the mesh. */
+export const READY_TIMEOUT_MS = 60_000;
+export const FOLLOW_INTERVAL_MS = 50;
+/** Two signals closer than this are one: a terminal and a parent both pass Ctrl-C on. */
+export const SIGNAL_ECHO_MS = 500;
+/** How often a lock may change hands while it is being taken. */
+export const LOCK_ATTEMPTS_MAX = 5;
+export const MANIFEST_BYTES_MAX = 16 * 1024 * 1024;

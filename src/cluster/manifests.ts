@@ -1,0 +1,157 @@
+// Manifests from files: every document with its place, checked as the API server will check it, before anything starts.
+
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Issue } from "../api/issue.ts";
+import type { Kind } from "../api/kind.ts";
+import type { KubeObject } from "../api/object.ts";
+import type { Registry } from "../api/registry.ts";
+import { checkMetadata, validateStructure } from "../api/validate.ts";
+import { isRecord, parseYamlDocuments } from "../base/json.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import { MANIFEST_BYTES_MAX } from "./limits.ts";
+
+export interface Manifest {
+  readonly file: string;
+  readonly line: number;
+  /** As it was written. */
+  readonly source: Readonly<Record<string, unknown>>;
+  /** With an API version, a kind and a name at least. */
+  readonly object: KubeObject;
+  readonly kind: Kind;
+}
+
+/** One thing that is wrong, where. */
+export interface Finding {
+  readonly file: string;
+  readonly line: number;
+  /** `VirtualService/api`, or empty where it isn't known. */
+  readonly resource: string;
+  readonly issue: Issue;
+}
+
+export interface CheckedManifests {
+  readonly manifests: readonly Manifest[];
+  readonly findings: readonly Finding[];
+}
+
+/** Files as named; of folders their YAML and JSON files, by name; `-` is standard input. */
+export function listFiles(path: string): Result<readonly string[], string> {
+  if (path === "-") return ok([path]);
+  try {
+    if (!statSync(path).isDirectory()) return ok([path]);
+    const files = readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isFile() && /\.(ya?ml|json)$/.test(entry.name))
+      .map((entry) => join(path, entry.name))
+      .sort();
+    return files.length === 0 ? err(`${path} holds no .yaml, .yml or .json file`) : ok(files);
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error));
+  }
+}
+
+export function readManifests(paths: readonly string[], registry: Registry): Result<CheckedManifests, string> {
+  const manifests: Manifest[] = [];
+  const findings: Finding[] = [];
+  for (const path of paths) {
+    const files = listFiles(path);
+    if (!files.ok) return files;
+    for (const file of files.value) {
+      const text = readText(file);
+      if (!text.ok) return text;
+      const checked = checkText(file, text.value, registry);
+      manifests.push(...checked.manifests);
+      findings.push(...checked.findings);
+    }
+  }
+  return ok({ manifests, findings });
+}
+
+export function checkText(file: string, text: string, registry: Registry): CheckedManifests {
+  const parsed = parseYamlDocuments(text);
+  if (!parsed.ok) {
+    const line = Number(/at line (\d+)/.exec(parsed.error)?.[1] ?? 1);
+    return { manifests: [], findings: [{ file, line, resource: "", issue: broken(parsed.error) }] };
+  }
+  const manifests: Manifest[] = [];
+  const findings: Finding[] = [];
+  for (const document of parsed.value) {
+    for (const { value, prefix } of unfold(document.value)) {
+      const lineAt = (path: string): number => document.lineAt([...prefix, ...keysOf(path)]);
+      const checked = checkObject(value, registry);
+      const resource = resourceName(value);
+      findings.push(...checked.issues.map((issue) => ({ file, line: lineAt(issue.path), resource, issue })));
+      if (checked.manifest !== undefined) manifests.push({ ...checked.manifest, file, line: lineAt("") });
+    }
+  }
+  return { manifests, findings };
+}
+
+/** `file:line: Kind/name: path: message`, as compilers write it. */
+export function describeFinding(finding: Finding): string {
+  const { issue } = finding;
+  const what = issue.message === "" ? (issue.reason === "required" ? "is required" : "is wrong") : issue.message;
+  return [`${finding.file}:${finding.line}`, finding.resource, issue.path, what]
+    .filter((part) => part !== "")
+    .join(": ");
+}
+
+interface CheckedObject {
+  readonly issues: readonly Issue[];
+  readonly manifest: Omit<Manifest, "file" | "line"> | undefined;
+}
+
+function checkObject(value: unknown, registry: Registry): CheckedObject {
+  const refuse = (path: string, message: string): CheckedObject => ({
+    issues: [{ severity: "error", path, message, reason: "invalid" }],
+    manifest: undefined,
+  });
+  if (!isRecord(value)) return refuse("", "a Kubernetes object is expected");
+  const { apiVersion, kind: kindName } = value;
+  if (typeof apiVersion !== "string" || apiVersion === "") return refuse("apiVersion", "apiVersion is not set");
+  if (typeof kindName !== "string" || kindName === "") return refuse("kind", "kind is not set");
+  const kind = registry.byApiVersion(apiVersion, kindName);
+  if (kind === undefined) return refuse("kind", `weft does not serve the kind ${kindName} of ${apiVersion}`);
+  const { issues, object } = validateStructure(kind, value);
+  if (issues.some((issue) => issue.severity === "error")) return { issues, manifest: undefined };
+  if (typeof object.metadata?.name !== "string") return refuse("metadata.name", "name is required");
+  const complete = kind.applyDefaults?.(object) ?? object;
+  const all = [...issues, ...checkMetadata(object.metadata), ...(kind.check?.(complete, undefined) ?? [])];
+  const good = all.every((issue) => issue.severity !== "error");
+  return { issues: all, manifest: good ? { source: value, object, kind } : undefined };
+}
+
+/** The items of a List one by one, each with where it is in the document. */
+function unfold(value: unknown): readonly { readonly value: unknown; readonly prefix: readonly (string | number)[] }[] {
+  if (!isRecord(value) || value["kind"] !== "List" || !Array.isArray(value["items"])) return [{ value, prefix: [] }];
+  return value["items"].map((item: unknown, index) => ({ value: item, prefix: ["items", index] }));
+}
+
+function keysOf(path: string): readonly (string | number)[] {
+  return [...path.matchAll(/\[(\d+)\]|\[([^\]]*)\]|([^.[\]]+)/g)].map((match) =>
+    match[1] === undefined ? (match[2] ?? match[3] ?? "") : Number(match[1]),
+  );
+}
+
+function resourceName(value: unknown): string {
+  if (!isRecord(value)) return "";
+  const metadata = value["metadata"];
+  const name = isRecord(metadata) && typeof metadata["name"] === "string" ? metadata["name"] : "";
+  return typeof value["kind"] === "string" ? `${value["kind"]}/${name}` : name;
+}
+
+function broken(message: string): Issue {
+  // The parser adds the lines around the fault, with a marker: the first line says it all.
+  const first = message.split("\n")[0] ?? message;
+  return { severity: "error", path: "", message: `not YAML: ${first.replace(/:$/, "")}`, reason: "invalid" };
+}
+
+function readText(file: string): Result<string, string> {
+  try {
+    const text = readFileSync(file === "-" ? 0 : file, "utf8");
+    if (text.length > MANIFEST_BYTES_MAX) return err(`${file} is larger than ${MANIFEST_BYTES_MAX} bytes`);
+    return ok(text);
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error));
+  }
+}

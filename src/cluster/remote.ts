@@ -1,0 +1,102 @@
+// Requests to a cluster from outside its process, by its kubeconfig: for commands that only look or apply.
+
+import { readFileSync } from "node:fs";
+import { request as httpsRequest } from "node:https";
+import { isRecord, parseJson, parseYamlDocuments } from "../base/json.ts";
+import { err, ok, type Result } from "../base/result.ts";
+
+export interface Credentials {
+  readonly server: string;
+  readonly ca: string | undefined;
+  readonly token: string | undefined;
+  readonly certificate: string | undefined;
+  readonly key: string | undefined;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+  /** What the server says beside the answer: Kubernetes' `Warning` headers. */
+  readonly warnings: readonly string[];
+}
+
+export interface RemoteRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly path: string;
+  readonly body?: unknown;
+  readonly contentType?: string;
+}
+
+const TIMEOUT_MS = 10_000;
+
+export function readCredentials(kubeconfigPath: string): Result<Credentials, string> {
+  let text: string;
+  try {
+    text = readFileSync(kubeconfigPath, "utf8");
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error));
+  }
+  const parsed = parseYamlDocuments(text);
+  if (!parsed.ok) return parsed;
+  const config = parsed.value[0]?.value;
+  const cluster = firstOf(config, "clusters", "cluster");
+  const user = firstOf(config, "users", "user");
+  const server = cluster["server"];
+  if (typeof server !== "string") return err(`${kubeconfigPath} names no server`);
+  return ok({
+    server,
+    ca: decoded(cluster["certificate-authority-data"]),
+    token: typeof user["token"] === "string" ? user["token"] : undefined,
+    certificate: decoded(user["client-certificate-data"]),
+    key: decoded(user["client-key-data"]),
+  });
+}
+
+export function askApi(credentials: Credentials, request: RemoteRequest): Promise<Result<Answer, string>> {
+  const { promise, resolve } = Promise.withResolvers<Result<Answer, string>>();
+  const outgoing = httpsRequest(new URL(request.path, credentials.server), {
+    method: request.method,
+    timeout: TIMEOUT_MS,
+    agent: false,
+    ...(credentials.ca === undefined ? {} : { ca: credentials.ca }),
+    ...(credentials.certificate === undefined ? {} : { cert: credentials.certificate }),
+    ...(credentials.key === undefined ? {} : { key: credentials.key }),
+    headers: {
+      accept: "application/json",
+      ...(credentials.token === undefined ? {} : { authorization: `Bearer ${credentials.token}` }),
+      ...(request.body === undefined ? {} : { "content-type": request.contentType ?? "application/json" }),
+    },
+  });
+  outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
+  outgoing.on("error", (error) => resolve(err(`${credentials.server}: ${error.message}`)));
+  outgoing.on("response", (response) => {
+    const chunks: Buffer[] = [];
+    response.on("data", (chunk: Buffer) => chunks.push(chunk));
+    response.on("error", (error) => resolve(err(error.message)));
+    response.on("end", () => {
+      const body = parseJson(Buffer.concat(chunks).toString("utf8"));
+      if (!body.ok) resolve(err(`${credentials.server} did not answer in JSON: ${body.error}`));
+      else resolve(ok({ status: response.statusCode ?? 0, body: body.value, warnings: warningsOf(response.headers) }));
+    });
+  });
+  outgoing.end(request.body === undefined ? undefined : JSON.stringify(request.body));
+  return promise;
+}
+
+/** `299 - "text"`, several joined by commas. */
+function warningsOf(headers: { readonly [name: string]: string | string[] | undefined }): readonly string[] {
+  const header = headers["warning"];
+  const text = Array.isArray(header) ? header.join(", ") : (header ?? "");
+  return [...text.matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)].map((match) => (match[1] ?? "").replace(/\\(.)/g, "$1"));
+}
+
+function firstOf(config: unknown, list: string, field: string): Readonly<Record<string, unknown>> {
+  const entries = isRecord(config) ? config[list] : undefined;
+  const first: unknown = Array.isArray(entries) ? entries[0] : undefined;
+  const inner = isRecord(first) ? first[field] : undefined;
+  return isRecord(inner) ? inner : {};
+}
+
+function decoded(value: unknown): string | undefined {
+  return typeof value === "string" ? Buffer.from(value, "base64").toString("utf8") : undefined;
+}
