@@ -46,3 +46,15 @@ export const VOLUME_REFRESH_MS = 10_000;
 export const TOKEN_RENEW_AT = 0.8;
 /** A volume whose source is missing is tried again after this. */
 export const VOLUME_RETRY_MS = 1_000;
+/** The first wait between the checks of a container that was never ready; it grows by half each time up to the period. */
+export const PROBE_EAGER_BASE_MS = 100;
+/** A preStop or postStart hook over HTTP gets this long when nothing else bounds it. */
+export const HOOK_TIMEOUT_MS = 30_000;
+/** A status that could not be written is tried again after this. */
+export const STATUS_RETRY_MS = 1_000;
+/** A proxy gets at least this long after its application has ended. */
+export const PROXY_GRACE_MIN_MS = 2_000;
+/** Changes of services that come closer together than this become one table. */
+export const SERVICES_DEBOUNCE_MS = 10;
+/** A pod that has ended but could not be taken out of the API is tried again after this. */
+export const REMOVE_RETRY_MS = 500;

@@ -1,0 +1,29 @@
+// What every pod of a node shares.
+
+import type { KubeClient } from "../api/client.ts";
+import type { Clock } from "../base/clock.ts";
+import type { EventRecorder } from "../controllers/events.ts";
+import type { RestartDelays } from "./container-runner.ts";
+import type { PodFacts } from "./facts.ts";
+import type { ImageTable } from "./images.ts";
+import type { SandboxProvider } from "./sandbox.ts";
+import type { ServiceTable } from "./services.ts";
+
+export interface NodeContext {
+  readonly nodeName: string;
+  readonly client: KubeClient;
+  readonly provider: SandboxProvider;
+  readonly images: ImageTable;
+  readonly clock: Clock;
+  readonly events: EventRecorder;
+  readonly services: ServiceTable;
+  readonly delays: RestartDelays;
+  readonly runDirectory: string;
+  readonly logDirectory: string;
+  /** Runs weft; a proxy container's args come after it. */
+  readonly proxyCommand: readonly string[];
+  /** What every process starts with: PATH and the like. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly apiCertificate: string | undefined;
+  readonly capacity: PodFacts["capacity"];
+}

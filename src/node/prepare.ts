@@ -1,0 +1,112 @@
+// From a container's specification to the process to start: image, command, environment, mounts, limits.
+
+import type { Container } from "../api/kubernetes/container.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { RunnerEvent, Waiting } from "./container-runner.ts";
+import type { NodeContext } from "./context.ts";
+import { resolveEnvironment } from "./environment.ts";
+import { expand } from "./expand.ts";
+import type { PodFacts } from "./facts.ts";
+import type { ImageCommand } from "./images.ts";
+import { parseQuantity } from "./quantity.ts";
+import type { ProcessRequest, ResourceLimits, Sandbox } from "./sandbox.ts";
+import type { PodVolumes } from "./volumes.ts";
+
+export interface Preparation {
+  readonly container: Container;
+  readonly context: NodeContext;
+  readonly sandbox: Sandbox;
+  readonly facts: PodFacts;
+  readonly volumes: PodVolumes;
+  readonly note: (event: RunnerEvent) => void;
+}
+
+export interface Prepared {
+  readonly request: ProcessRequest;
+  readonly limits: ResourceLimits;
+}
+
+export async function prepareContainer(preparation: Preparation): Promise<Result<Prepared, Waiting>> {
+  const { container, context, sandbox, facts, volumes, note } = preparation;
+  const command = commandOf(container, context);
+  if (!command.ok) {
+    note({ type: "Warning", reason: "Failed", message: command.error.message });
+    return command;
+  }
+  const own = await resolveEnvironment(container, facts, context.client);
+  if (!own.ok) return refuse(own.error, note);
+  const env = {
+    ...context.environment,
+    HOSTNAME: facts.pod.spec.hostname ?? facts.pod.metadata.name,
+    ...sandbox.environment({ name: container.name, ports: portsOf(container, preparation) }),
+    ...own.value,
+  };
+  const mounts = volumes.mountsOf(container, facts, env);
+  if (!mounts.ok) return refuse(mounts.error, note);
+  note({
+    type: "Normal",
+    reason: "Pulled",
+    message: `Container image "${container.image ?? ""}" already present on machine`,
+  });
+  note({ type: "Normal", reason: "Created", message: `Created container: ${container.name}` });
+  const argv = command.value.argv.map((word) => expand(word, env));
+  const workingDirectory = container.workingDir ?? command.value.workingDirectory;
+  const limits = container.resources?.limits;
+  const cpu = parseQuantity(limits?.["cpu"]);
+  return ok({
+    request: { container: container.name, argv, env, workingDirectory, mounts: mounts.value },
+    limits: {
+      cpuMillis: cpu === undefined ? undefined : Math.ceil(cpu * 1000),
+      memoryBytes: parseQuantity(limits?.["memory"]),
+    },
+  });
+}
+
+/** What a container with an image of weft's own runs when it calls Istio's agent by name. */
+const AGENT_PROGRAM = /^(?:.*\/)?pilot-agent$/;
+
+/** argv of a command that is run in a container beside its main process. */
+export function translateExec(container: Container, argv: readonly string[], context: NodeContext): readonly string[] {
+  const isAgent = AGENT_PROGRAM.test(argv[0] ?? "") && context.images.resolve(container.image ?? "").kind === "proxy";
+  return isAgent ? [...context.proxyCommand, ...argv.slice(1)] : argv;
+}
+
+function commandOf(
+  container: Container,
+  context: NodeContext,
+): Result<{ readonly argv: readonly string[]; readonly workingDirectory: string | undefined }, Waiting> {
+  const image = container.image ?? "";
+  const own = container.command ?? [];
+  const args = container.args ?? [];
+  const found = context.images.resolve(image);
+  const workingDirectory = found.kind === "command" ? found.command.workingDirectory : undefined;
+  if (own.length > 0) return ok({ argv: translateExec(container, [...own, ...args], context), workingDirectory });
+  switch (found.kind) {
+    case "proxy":
+      return ok({ argv: [...context.proxyCommand, ...args], workingDirectory });
+    case "command":
+      return ok({ argv: imageArgv(found.command, container.args), workingDirectory });
+    case "unknown":
+      return err({
+        reason: "ImagePullBackOff",
+        message: `image "${image}" has no local command; give it one: weft image set ${image} -- COMMAND…`,
+      });
+    case "broken":
+      return err({ reason: "ImagePullBackOff", message: `the image table can't be used: ${found.message}` });
+  }
+}
+
+function imageArgv(command: ImageCommand, args: readonly string[] | undefined): readonly string[] {
+  return [...command.command, ...(args === undefined || args.length === 0 ? command.args : args)];
+}
+
+/** Declared ports; failing that, the ones that services of the pod lead to. */
+function portsOf(container: Container, { context, facts }: Preparation): readonly number[] {
+  const declared = (container.ports ?? []).map((port) => port.containerPort);
+  return declared.length > 0 ? declared : context.services.targetPortsOf(facts.pod);
+}
+
+function refuse(message: string, note: (event: RunnerEvent) => void): Result<never, Waiting> {
+  note({ type: "Warning", reason: "Failed", message: `Error: ${message}` });
+  return err({ reason: "CreateContainerConfigError", message });
+}

@@ -1,0 +1,103 @@
+// The node's view of services: what the provider routes, and which ports lead to a pod.
+
+import type { KubeClient, Watch } from "../api/client.ts";
+import { type EndpointSlice, endpointSliceKind, SERVICE_NAME_LABEL } from "../api/kubernetes/endpoint-slice.ts";
+import type { Pod } from "../api/kubernetes/pod.ts";
+import { type Service, serviceKind } from "../api/kubernetes/service.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { SERVICES_DEBOUNCE_MS } from "./limits.ts";
+import type { SandboxProvider, ServiceRoute } from "./sandbox.ts";
+
+export class ServiceTable {
+  readonly #services = new Map<string, Service>();
+  readonly #slices = new Map<string, EndpointSlice>();
+  readonly #watches: readonly Watch[];
+  readonly #provider: SandboxProvider;
+  readonly #clock: Clock;
+  #timer: Timer | undefined;
+
+  constructor(client: KubeClient, provider: SandboxProvider, clock: Clock) {
+    this.#provider = provider;
+    this.#clock = clock;
+    const follow = <T extends Service | EndpointSlice>(map: Map<string, T>) => {
+      return (event: { type: "added" | "modified" | "deleted"; object: T } | { type: "synced" }) => {
+        if (event.type === "synced") return;
+        const key = `${event.object.metadata.namespace}/${event.object.metadata.name}`;
+        if (event.type === "deleted") map.delete(key);
+        else map.set(key, event.object);
+        this.#changed();
+      };
+    };
+    this.#watches = [
+      client.watch(serviceKind, {}, follow(this.#services)),
+      client.watch(endpointSliceKind, {}, follow(this.#slices)),
+    ];
+  }
+
+  /** Numeric target ports of the services that select the pod, in the order of their names. */
+  targetPortsOf(pod: Pod): readonly number[] {
+    const ports: number[] = [];
+    for (const [, service] of [...this.#services].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const selector = Object.entries(service.spec.selector ?? {});
+      const sameNamespace = service.metadata.namespace === pod.metadata.namespace;
+      if (!sameNamespace || selector.length === 0) continue;
+      if (!selector.every(([key, value]) => pod.metadata.labels?.[key] === value)) continue;
+      for (const port of service.spec.ports ?? []) {
+        const target = port.targetPort ?? port.port;
+        if (typeof target === "number" && !ports.includes(target)) ports.push(target);
+      }
+    }
+    return ports;
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+    for (const watch of this.#watches) watch.stop();
+  }
+
+  #changed(): void {
+    this.#timer ??= this.#clock.after(SERVICES_DEBOUNCE_MS, () => {
+      this.#timer = undefined;
+      this.#provider.setServices(serviceRoutes([...this.#services.values()], [...this.#slices.values()]));
+    });
+  }
+}
+
+export function serviceRoutes(services: readonly Service[], slices: readonly EndpointSlice[]): readonly ServiceRoute[] {
+  return services
+    .filter((service) => service.spec.type !== "ExternalName")
+    .map((service) =>
+      routeOf(
+        service,
+        slices.filter((slice) => belongsTo(slice, service)),
+      ),
+    );
+}
+
+function belongsTo(slice: EndpointSlice, service: Service): boolean {
+  return (
+    slice.metadata.namespace === service.metadata.namespace &&
+    slice.metadata.labels?.[SERVICE_NAME_LABEL] === service.metadata.name
+  );
+}
+
+function routeOf(service: Service, slices: readonly EndpointSlice[]): ServiceRoute {
+  const readyOf = (slice: EndpointSlice) =>
+    slice.endpoints
+      .filter((endpoint) => endpoint.conditions?.ready !== false)
+      .flatMap((endpoint) => endpoint.addresses);
+  return {
+    namespace: service.metadata.namespace ?? "default",
+    name: service.metadata.name,
+    clusterIP: service.spec.clusterIP ?? "None",
+    ports: (service.spec.ports ?? []).map((port) => ({
+      port: port.port,
+      protocol: port.protocol === "UDP" ? "UDP" : "TCP",
+      endpoints: slices.flatMap((slice) => {
+        const target = slice.ports?.find((other) => (other.name ?? "") === (port.name ?? ""))?.port;
+        return target === undefined ? [] : readyOf(slice).map((ip) => ({ ip, port: target }));
+      }),
+    })),
+    addresses: [...new Set(slices.flatMap(readyOf))],
+  };
+}
