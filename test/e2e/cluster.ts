@@ -98,7 +98,7 @@ export class Cluster {
 
   /** A command line as the post prints it, by a shell, with `istioctl` standing for weft. */
   shell(line: string, options: RunOptions = {}): Promise<Outcome> {
-    const script = `istioctl() { "${process.execPath}" "${WEFT}" "$@" --data-dir "${this.dataDir}"; }\nkubectl() { "${kubectlPath() ?? "kubectl"}" "$@"; }\nset -o pipefail\n${line}`;
+    const script = `istioctl() { "${process.execPath}" "${WEFT}" "$@"; }\nkubectl() { "${kubectlPath() ?? "kubectl"}" "$@"; }\nset -o pipefail\n${line}`;
     return run(["bash", "-c", script], this.#options(options));
   }
 

@@ -1,0 +1,19 @@
+// What a row of the walk is given.
+
+import type { Cluster } from "./cluster.ts";
+import type { Manifest, Post } from "./post.ts";
+
+export interface Walk {
+  readonly cluster: Cluster;
+  readonly post: Post;
+  readonly manifest: (kind: string, name: string) => Manifest;
+  /** Runs the one command of the post that matches, its `<places>` filled in, and returns what it printed. */
+  readonly command: (pattern: RegExp, places?: Readonly<Record<string, string>>) => Promise<string>;
+}
+
+export interface Row {
+  readonly name: string;
+  /** Later rows stand on this one: it runs even where only some rows are asked for (WEFT_WALK_ROWS). */
+  readonly sets?: true;
+  readonly run: (walk: Walk) => Promise<void>;
+}
