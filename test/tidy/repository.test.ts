@@ -53,7 +53,7 @@ const CODE_BANS: readonly Ban[] = [
   {
     name: "a cast",
     in: (path) => isOwn(path) && MAY_CAST[path] === undefined,
-    pattern: /^(?!\s*(?:import|export)\b).*[\w)\]}>"'`]\s+as\s+(?!const\b)[\w{[(]/,
+    pattern: /^(?!\s*(?:import|export)\b)(?!.*\bin keyof \w+ as\b).*[\w)\]}>"'`]\s+as\s+(?!const\b)[\w{[(]/,
     instead: "narrow it, or parse it; a file that can't is listed in MAY_CAST",
   },
   {
