@@ -1,0 +1,95 @@
+// Messages by type URL: what an Any in a configuration may hold. Heavy, so programs that only sometimes need it import it then.
+
+import { isRecord } from "../base/json.ts";
+import { Cluster } from "./gen/envoy/config/cluster/v3/cluster.ts";
+import { ClusterLoadAssignment } from "./gen/envoy/config/endpoint/v3/endpoint.ts";
+import { Listener } from "./gen/envoy/config/listener/v3/listener.ts";
+import { RouteConfiguration } from "./gen/envoy/config/route/v3/route.ts";
+import { FileAccessLog } from "./gen/envoy/extensions/access_loggers/file/v3/file.ts";
+import { StderrAccessLog, StdoutAccessLog } from "./gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
+import { Cors, CorsPolicy } from "./gen/envoy/extensions/filters/http/cors/v3/cors.ts";
+import { HTTPFault } from "./gen/envoy/extensions/filters/http/fault/v3/fault.ts";
+import { RBAC as HttpRbac, RBACPerRoute } from "./gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
+import { Router } from "./gen/envoy/extensions/filters/http/router/v3/router.ts";
+import { Config as SetFilterState } from "./gen/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.ts";
+import { HttpInspector } from "./gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector.ts";
+import { OriginalDst } from "./gen/envoy/extensions/filters/listener/original_dst/v3/original_dst.ts";
+import { TlsInspector } from "./gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts";
+import { HttpConnectionManager } from "./gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
+import { RBAC as NetworkRbac } from "./gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
+import { TcpProxy } from "./gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
+import { RawBuffer } from "./gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts";
+import { Secret } from "./gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
+import { DownstreamTlsContext, UpstreamTlsContext } from "./gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
+import { HttpProtocolOptions } from "./gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
+import { Struct } from "./gen/google/protobuf/struct.ts";
+import { BoolValue, StringValue, UInt32Value } from "./gen/google/protobuf/wrappers.ts";
+
+/** A message's codecs with its type forgotten. */
+export interface MessageCodec {
+  jsonOf(bytes: Uint8Array): unknown;
+  bytesOf(json: unknown): Buffer;
+}
+
+interface Generated<T> {
+  decode(bytes: Uint8Array): T;
+  encode(message: T): { finish(): Uint8Array };
+  toJSON(message: T): unknown;
+  fromJSON(json: unknown): T;
+}
+
+const PREFIX = "type.googleapis.com/";
+
+export function messageCodec(typeUrl: string): MessageCodec | undefined {
+  if (!typeUrl.startsWith(PREFIX)) return undefined;
+  const name = typeUrl.slice(PREFIX.length);
+  return Object.hasOwn(TYPES, name) ? TYPES[name] : undefined;
+}
+
+export function knownTypes(): readonly string[] {
+  return Object.keys(TYPES);
+}
+
+const EXT = "envoy.extensions";
+
+const TYPES: Readonly<Record<string, MessageCodec>> = {
+  "envoy.config.cluster.v3.Cluster": codec(Cluster),
+  "envoy.config.endpoint.v3.ClusterLoadAssignment": codec(ClusterLoadAssignment),
+  "envoy.config.listener.v3.Listener": codec(Listener),
+  "envoy.config.route.v3.RouteConfiguration": codec(RouteConfiguration),
+  [`${EXT}.access_loggers.file.v3.FileAccessLog`]: codec(FileAccessLog),
+  [`${EXT}.access_loggers.stream.v3.StderrAccessLog`]: codec(StderrAccessLog),
+  [`${EXT}.access_loggers.stream.v3.StdoutAccessLog`]: codec(StdoutAccessLog),
+  [`${EXT}.filters.http.cors.v3.Cors`]: codec(Cors),
+  [`${EXT}.filters.http.cors.v3.CorsPolicy`]: codec(CorsPolicy),
+  [`${EXT}.filters.http.fault.v3.HTTPFault`]: codec(HTTPFault),
+  [`${EXT}.filters.http.rbac.v3.RBAC`]: codec(HttpRbac),
+  [`${EXT}.filters.http.rbac.v3.RBACPerRoute`]: codec(RBACPerRoute),
+  [`${EXT}.filters.http.router.v3.Router`]: codec(Router),
+  [`${EXT}.filters.http.set_filter_state.v3.Config`]: codec(SetFilterState),
+  [`${EXT}.filters.listener.http_inspector.v3.HttpInspector`]: codec(HttpInspector),
+  [`${EXT}.filters.listener.original_dst.v3.OriginalDst`]: codec(OriginalDst),
+  [`${EXT}.filters.listener.tls_inspector.v3.TlsInspector`]: codec(TlsInspector),
+  [`${EXT}.filters.network.http_connection_manager.v3.HttpConnectionManager`]: codec(HttpConnectionManager),
+  [`${EXT}.filters.network.rbac.v3.RBAC`]: codec(NetworkRbac),
+  [`${EXT}.filters.network.tcp_proxy.v3.TcpProxy`]: codec(TcpProxy),
+  [`${EXT}.transport_sockets.raw_buffer.v3.RawBuffer`]: codec(RawBuffer),
+  [`${EXT}.transport_sockets.tls.v3.DownstreamTlsContext`]: codec(DownstreamTlsContext),
+  [`${EXT}.transport_sockets.tls.v3.Secret`]: codec(Secret),
+  [`${EXT}.transport_sockets.tls.v3.UpstreamTlsContext`]: codec(UpstreamTlsContext),
+  [`${EXT}.upstreams.http.v3.HttpProtocolOptions`]: codec(HttpProtocolOptions),
+  "google.protobuf.BoolValue": codec(BoolValue),
+  "google.protobuf.StringValue": codec(StringValue),
+  "google.protobuf.Struct": {
+    jsonOf: (bytes) => Struct.unwrap(Struct.decode(bytes)),
+    bytesOf: (json) => Buffer.from(Struct.encode(Struct.wrap(isRecord(json) ? { ...json } : {})).finish()),
+  },
+  "google.protobuf.UInt32Value": codec(UInt32Value),
+};
+
+function codec<T>(generated: Generated<T>): MessageCodec {
+  return {
+    jsonOf: (bytes) => generated.toJSON(generated.decode(bytes)),
+    bytesOf: (json) => Buffer.from(generated.encode(generated.fromJSON(json)).finish()),
+  };
+}
