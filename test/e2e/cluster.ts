@@ -56,6 +56,20 @@ export class Cluster {
     return this.weft(["up", "-d", "--intercept", this.mode, ...args], { timeoutMs: UP_TIMEOUT_MS });
   }
 
+  /** With another data directory than the cluster's own. */
+  upIn(dataDir: string): Promise<Outcome> {
+    const argv = [process.execPath, WEFT, "up", "-d", "--intercept", this.mode, "--data-dir", dataDir];
+    return run(argv, this.#options({ timeoutMs: UP_TIMEOUT_MS }));
+  }
+
+  weftArgv(args: readonly string[]): readonly string[] {
+    return [process.execPath, WEFT, ...args, "--data-dir", this.dataDir];
+  }
+
+  environment(): RunOptions {
+    return this.#options({});
+  }
+
   /** Up, and kubectl of our own configuration, whose namespace the post's commands without `-n` mean. */
   async start(): Promise<void> {
     const outcome = await this.up();
@@ -72,7 +86,7 @@ export class Cluster {
   }
 
   weft(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-    return run([process.execPath, WEFT, ...args, "--data-dir", this.dataDir], this.#options(options));
+    return run(this.weftArgv(args), this.#options(options));
   }
 
   /** `weft image set` takes a command after `--`, so the directory comes before. */

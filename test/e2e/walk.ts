@@ -74,7 +74,7 @@ async function obstacle(options: WalkOptions): Promise<string | undefined> {
   return undefined;
 }
 
-async function transparentObstacle(user: User | undefined): Promise<string | undefined> {
+export async function transparentObstacle(user: User | undefined): Promise<string | undefined> {
   for (const tool of ["nft", "ip", "unshare", "nsenter"]) if (!isOnPath(tool)) return `needs ${tool}, not found`;
   const flags = ["--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc"];
   const tried = await run(["unshare", ...flags, "true"], user === undefined ? {} : { user });
