@@ -1,7 +1,115 @@
-// `weft up`
+// `weft up`: the local cluster, in the foreground or, with -d, behind.
 
-import type { Command } from "commander";
+import { resolve } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { istioKinds } from "../api/istio/kinds.ts";
+import { kubernetesKinds } from "../api/kubernetes/kinds.ts";
+import { makeRegistry } from "../api/registry.ts";
+import { type DataDir, openDataDir } from "../cluster/data-dir.ts";
+import { startDetached } from "../cluster/detach.ts";
+import { runningHolder } from "../cluster/lock.ts";
+import { describeFinding, readManifests } from "../cluster/manifests.ts";
+import type { Intercept } from "../cluster/mode.ts";
+import { startCluster } from "../cluster/start.ts";
+import { CommandFailure, examples } from "./command.ts";
+import { asFailure, dataDirOption } from "./data-dir.ts";
+import { collect } from "./files.ts";
+
+interface UpOptions {
+  readonly detach?: boolean;
+  readonly filename: readonly string[];
+  readonly dataDir: string;
+  readonly intercept: Intercept;
+  readonly apiPort?: number;
+}
 
 export function define(command: Command): void {
-  command.action(() => console.log("later"));
+  command
+    .description(
+      "Starts a Kubernetes-compatible cluster on this machine, with the mesh in it. kubectl works with it: see the examples.",
+    )
+    .option("-d, --detach", "return when it is ready, and leave it running")
+    .option("-f, --filename <file>", "file or folder to apply at start (may be repeated)", collect, [])
+    .addOption(dataDirOption())
+    .addOption(interceptOption())
+    .option("--api-port <port>", "port of the API on 127.0.0.1 (default: a free one, kept from then on)", readPort)
+    .action(up);
+  examples(command, [
+    "weft up -d",
+    'export KUBECONFIG="$(weft kubeconfig)"; kubectl get nodes',
+    "weft up -f manifests/ --data-dir /tmp/mesh",
+    "weft up --intercept explicit --api-port 6443",
+  ]);
+}
+
+export function interceptOption(): Option {
+  return new Option("--intercept <mode>", "how sidecars get the traffic: auto takes the first mode that works here")
+    .choices(["auto", "transparent", "explicit"])
+    .default("auto");
+}
+
+async function up(options: UpOptions): Promise<void> {
+  const dir = openDataDir(options.dataDir);
+  if (!dir.ok) throw asFailure(dir.error);
+  refuseSecond(dir.value);
+  checkFiles(options.filename);
+  const main = resolve(process.argv[1] ?? "");
+  const files = options.filename.map((file) => resolve(file));
+  if (options.detach === true) {
+    await upDetached(dir.value, main, options);
+    return;
+  }
+  const done = await startCluster({
+    dataDir: options.dataDir,
+    apiPort: options.apiPort,
+    intercept: options.intercept,
+    main,
+    task: { kind: "up", files },
+  });
+  if (!done.ok) throw asFailure(done.error);
+  process.exitCode = done.value;
+}
+
+async function upDetached(dir: DataDir, main: string, options: UpOptions): Promise<void> {
+  const argv = [
+    main,
+    "up",
+    "--data-dir",
+    dir.root,
+    "--intercept",
+    options.intercept,
+    ...options.filename.flatMap((file) => ["-f", file]),
+    ...(options.apiPort === undefined ? [] : ["--api-port", String(options.apiPort)]),
+  ];
+  const state = await startDetached(dir, argv);
+  if (!state.ok) throw asFailure(state.error);
+  console.log(`weft is up: process ${state.value.pid}, ${state.value.mode} mode`);
+  console.log(`  ${state.value.modeReason}`);
+  console.log(`export KUBECONFIG=${dir.kubeconfig}`);
+}
+
+function refuseSecond(dir: DataDir): void {
+  const holder = runningHolder(dir);
+  if (holder === undefined) return;
+  throw new CommandFailure(`a cluster already runs on ${dir.root}, process ${holder.pid}`, {
+    next: `Use it ("weft status"), stop it ("weft down --data-dir ${dir.root}"), or name another --data-dir.`,
+  });
+}
+
+/** Before anything starts, so that a mistake in a file costs nothing. */
+function checkFiles(files: readonly string[]): void {
+  if (files.includes("-")) {
+    throw new CommandFailure('"-f -" is not for weft up', { next: "Name a file or folder.", exitCode: 2 });
+  }
+  const checked = readManifests(files, makeRegistry([...kubernetesKinds, ...istioKinds]));
+  if (!checked.ok) throw new CommandFailure(checked.error, { next: "Name an existing file or folder with -f." });
+  const wrong = checked.value.findings.filter((finding) => finding.issue.severity === "error");
+  if (wrong.length === 0) return;
+  throw new CommandFailure(wrong.map(describeFinding).join("\n      "), { next: "Nothing was started." });
+}
+
+function readPort(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  throw new InvalidArgumentError("a port from 1 to 65535 is expected");
 }

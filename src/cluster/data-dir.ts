@@ -39,7 +39,7 @@ export function dataDirAt(path: string): DataDir {
     root,
     lock: join(root, "lock"),
     ports: join(root, "ports.json"),
-    state: join(root, "run", "cluster.json"),
+    state: join(root, "cluster.json"),
     log: join(root, "weft.log"),
     kubeconfig: join(root, "kubeconfig"),
     images: join(root, "images.yaml"),

@@ -1,4 +1,4 @@
-// What a running cluster tells other commands: `run/cluster.json`.
+// What a running cluster tells other commands: `cluster.json`.
 
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { isRecord, parseJson } from "../base/json.ts";

@@ -123,14 +123,13 @@ function drawTraffic(figures: Figures, paint: Paint): readonly string[] {
   const ejected = figures.ejections.active;
   const rate = `${figures.requestsPerSecond.toFixed(1)} req/s`;
   const latency = `p50 ${milliseconds(figures.percentile(0.5))}   p99 ${milliseconds(figures.percentile(0.99))}`;
-  const line = [
-    rate,
-    latency,
+  const faults = [
     paint(errors === 0 ? "green" : "red", `errors ${errors} (${figures.totalErrors} since start)`),
     paint(ejected === 0 ? "green" : "yellow", `ejected ${ejected} (${figures.ejections.total} since start)`),
   ].join("   ");
+  const indent = " ".repeat(NAME_WIDTH + 1);
   const last = figures.lastError === undefined || errors === 0 ? [] : [paint("dim", `   last: ${figures.lastError}`)];
-  return [`${paint("bold", ` ${"TRAFFIC".padEnd(NAME_WIDTH)}`)}${line}`, ...last];
+  return [`${paint("bold", ` ${"TRAFFIC".padEnd(NAME_WIDTH)}`)}${rate}   ${latency}`, `${indent}${faults}`, ...last];
 }
 
 function isReady(pod: PodFigure): boolean {

@@ -1,0 +1,94 @@
+// Starting a cluster on this machine: the directory, the lock, the port and the mode; then its parts, in this process
+// or inside namespaces of their own.
+
+import { err, ok, type Result } from "../base/result.ts";
+import { type DataDir, openDataDir } from "./data-dir.ts";
+import type { ClusterError } from "./failure.ts";
+import { runInside } from "./inside.ts";
+import { launchInNamespaces } from "./launch/launch.ts";
+import { cleanLeftovers } from "./leftovers.ts";
+import { takeLock } from "./lock.ts";
+import { chooseMode, type Intercept } from "./mode.ts";
+import { type OpenPort, openApiPort } from "./ports.ts";
+import { onStopSignals } from "./signals.ts";
+import { clearState } from "./state.ts";
+import { type InsideConfig, type Task, writeConfig } from "./task.ts";
+
+export interface StartRequest {
+  readonly dataDir: string;
+  readonly apiPort: number | undefined;
+  readonly intercept: Intercept;
+  /** The program's entry, for starting it again inside namespaces. */
+  readonly main: string;
+  readonly task: Task;
+}
+
+export const INSIDE_COMMAND = "inside";
+export const INSIDE_VARIABLE = "WEFT_INSIDE";
+export const API_SOCKET = "api";
+
+/** Runs the task and everything below it until it ends; the exit code is the task's. */
+export async function startCluster(request: StartRequest): Promise<Result<number, ClusterError>> {
+  const dir = openDataDir(request.dataDir);
+  if (!dir.ok) return dir;
+  const lock = takeLock(dir.value);
+  if (!lock.ok) return lock;
+  try {
+    if (lock.value.takenOver) await cleanLeftovers(dir.value);
+    clearState(dir.value);
+    const mode = await chooseMode(request.intercept);
+    if (!mode.ok) return mode;
+    const port = await openApiPort(dir.value, request.apiPort);
+    if (!port.ok) return port;
+    const config: InsideConfig = {
+      dataDir: dir.value.root,
+      ...mode.value,
+      apiPort: port.value.port,
+      holderPid: process.pid,
+      main: request.main,
+      task: request.task,
+    };
+    return await run(dir.value, config, port.value);
+  } finally {
+    clearState(dir.value);
+    lock.value.release();
+  }
+}
+
+async function run(dir: DataDir, config: InsideConfig, port: OpenPort): Promise<Result<number, ClusterError>> {
+  const stopping = new AbortController();
+  if (config.mode === "explicit") {
+    const signals = onStopSignals(
+      () => stopping.abort(),
+      () => process.exit(1),
+    );
+    const done = await runInside(config, { kind: "server", server: port.server }, stopping.signal);
+    signals.stop();
+    return done;
+  }
+  const launched = launchInNamespaces({
+    argv: [process.execPath, config.main, INSIDE_COMMAND],
+    env: { ...definedEnvironment(), [INSIDE_VARIABLE]: writeConfig(config) },
+    sockets: { [API_SOCKET]: port.server },
+  });
+  if (!launched.ok) {
+    return err({
+      message: `the transparent mode could not be started: ${launched.error}`,
+      next: 'Try "--intercept explicit".',
+    });
+  }
+  const signals = onStopSignals(
+    () => launched.value.signal("SIGTERM"),
+    () => launched.value.signal("SIGKILL"),
+  );
+  const exit = await launched.value.exited;
+  signals.stop();
+  if (exit.kind === "exited") return ok(exit.code);
+  await cleanLeftovers(dir);
+  return err({ message: `the cluster was ended by ${exit.signal}`, next: `What it said is above, or in ${dir.log}.` });
+}
+
+function definedEnvironment(): Readonly<Record<string, string>> {
+  const entries = Object.entries(process.env);
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
