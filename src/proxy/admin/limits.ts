@@ -1,0 +1,7 @@
+// What a client of the admin interface can't exceed.
+
+export const CONNECTIONS_MAX = 64;
+export const HEADER_BYTES_MAX = 16_384;
+export const REQUEST_TIMEOUT_MS = 10_000;
+/** Of a filter given as a regular expression. */
+export const PATTERN_CHARS_MAX = 1_024;
