@@ -15,5 +15,7 @@ export interface Row {
   readonly name: string;
   /** Later rows stand on this one: it runs even where only some rows are asked for (WEFT_WALK_ROWS). */
   readonly sets?: true;
+  /** A tool without which the row is skipped; in CI, which installs it, that is a failure. */
+  readonly needs?: string;
   readonly run: (walk: Walk) => Promise<void>;
 }

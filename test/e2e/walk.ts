@@ -103,7 +103,8 @@ async function walkRows(t: TestContext, context: Walk): Promise<void> {
         if (only !== undefined && row.sets !== true && !new RegExp(only).test(row.name)) continue;
         const exception = context.cluster.mode === "explicit" ? NOT_IN_EXPLICIT_MODE[row.name] : undefined;
         await group.test(row.name, { timeout: 240_000 }, async (one) => {
-          if (exception !== undefined) one.skip(`not in explicit mode: ${exception}`);
+          if (row.needs !== undefined && !isOnPath(row.needs)) one.skip(`needs ${row.needs}, not found`);
+          else if (exception !== undefined) one.skip(`not in explicit mode: ${exception}`);
           else await row.run(context);
         });
       }
