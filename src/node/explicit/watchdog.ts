@@ -11,7 +11,7 @@ export interface Watchdog {
 const SCRIPT = `trap '' INT TERM HUP
 read -r _
 for file in "$1"/*; do
-  [ -f "$file" ] && kill -9 -- "-\${file##*/}" 2>/dev/null
+  [ -f "$file" ] && kill -9 "-\${file##*/}" 2>/dev/null
 done
 exit 0`;
 
