@@ -1,0 +1,188 @@
+// A pod's sidecar in one process: the agent gets a certificate, the proxy gets its configuration, the ports tell how it goes.
+
+import {
+  ADMIN_PORT,
+  bindAddresses,
+  makeBootstrap,
+  PROMETHEUS_PORT,
+  READINESS_PORT,
+  STATUS_PORT,
+} from "../agent/bootstrap.ts";
+import { CertificateKeeper } from "../agent/certificate.ts";
+import { readEnvironment, type SidecarConfig } from "../agent/environment.ts";
+import { readText } from "../agent/read-text.ts";
+import { LocalSecrets } from "../agent/secrets.ts";
+import { type StatusServers, startStatusServers } from "../agent/status-server.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { Log } from "../observe/log.ts";
+import { Registry } from "../observe/metrics.ts";
+import { startAdmin } from "../proxy/admin/server.ts";
+import { type RunningProxy, startProxy } from "../proxy/run/proxy.ts";
+import { makeAdsSource } from "../proxy/subscribe/ads.ts";
+import { readAdsTarget } from "../proxy/subscribe/target.ts";
+import { processView } from "./admin-view.ts";
+import type { Arguments } from "./arguments.ts";
+import type { Process, Running } from "./process.ts";
+import { type WatchedSource, watchSource } from "./watch-source.ts";
+
+type SidecarArguments = Extract<Arguments, { kind: "sidecar" }>;
+type Started = Result<Running, readonly string[]>;
+
+export async function startSidecar(
+  given: SidecarArguments,
+  process: Process,
+  quit: (cause: string) => void,
+): Promise<Started> {
+  const log = process.logs.logger("agent");
+  if (given.ignored.length > 0) log.debug(`arguments without effect: ${given.ignored.join(" ")}`);
+  const config = readEnvironment({ env: globalThis.process.env, dnsDomain: given.dnsDomain, readFile: readOptional });
+  if (!config.ok) return config;
+  const parts = makeParts(config.value, process, quit);
+  const watched = openSource(parts);
+  if (!watched.ok) return watched;
+  const progress = new Progress(log, process.startedAtMs);
+  const status = await openStatus(parts, () => progress.notReady(parts, watched.value));
+  if (!status.ok) return err([status.error]);
+  // The certificate comes first: with it the configuration stream is the workload's own.
+  await parts.keeper.start();
+  const proxy = await startProxy({
+    bootstrap: parts.bootstrap,
+    source: watched.value.source,
+    localSecrets: parts.secrets,
+    clock: process.clock,
+    random: process.random,
+    registry: parts.registry,
+  });
+  progress.proxy = proxy;
+  const context = {
+    view: processView(proxy.view, { logs: process.logs, secrets: parts.secrets, quit: () => quit("quitquitquit") }),
+    wallMs: process.clock.wallMs,
+  };
+  const admin = await startAdmin(context, { host: bindAddresses(config.value).admin, port: ADMIN_PORT });
+  if (!admin.ok) return err([admin.error]);
+  progress.watch(parts, watched.value);
+  return ok({
+    stop: async () => {
+      await drain(proxy, config.value.drainMs);
+      parts.keeper.stop();
+      watched.value.source.stop();
+      admin.value.close();
+      status.value.close();
+      await proxy.close();
+    },
+  });
+}
+
+interface Parts {
+  readonly config: SidecarConfig;
+  readonly process: Process;
+  readonly log: Log;
+  readonly secrets: LocalSecrets;
+  readonly registry: Registry;
+  readonly agentRegistry: Registry;
+  readonly keeper: CertificateKeeper;
+  readonly bootstrap: ReturnType<typeof makeBootstrap>;
+  readonly quit: (cause: string) => void;
+}
+
+function makeParts(config: SidecarConfig, process: Process, quit: (cause: string) => void): Parts {
+  const secrets = new LocalSecrets();
+  const agentRegistry = new Registry();
+  const log = process.logs.logger("agent");
+  const { clock, random } = process;
+  return {
+    config,
+    process,
+    log,
+    secrets,
+    registry: new Registry(),
+    agentRegistry,
+    keeper: new CertificateKeeper({ config, secrets, clock, random, log, registry: agentRegistry }),
+    bootstrap: makeBootstrap(config),
+    quit,
+  };
+}
+
+function openSource(parts: Parts): Result<WatchedSource, readonly string[]> {
+  const { config, secrets } = parts;
+  const { clock, random, logs } = parts.process;
+  const token = () => {
+    const read = readText(config.files.token);
+    return read.ok ? read.value.trim() : undefined;
+  };
+  const target = readAdsTarget(parts.bootstrap, { secrets, token, clock, random });
+  if (!target.ok) return err([target.error]);
+  if (target.value === undefined) return err(["the bootstrap names no control plane"]);
+  return ok(watchSource(makeAdsSource(target.value), target.value.target, logs.logger("xds")));
+}
+
+function openStatus(parts: Parts, notReady: () => string | undefined): Promise<Result<StatusServers, string>> {
+  const { config } = parts;
+  const host = bindAddresses(config).open;
+  return startStatusServers(
+    {
+      notReady,
+      proxyRegistry: parts.registry,
+      agentRegistry: parts.agentRegistry,
+      beforeScrape: () => parts.keeper.refreshMetrics(),
+      probers: config.probers,
+      appAddress: config.instanceIp,
+      appMetrics: config.appMetrics,
+      quit: () => parts.quit("quitquitquit"),
+      drain: () => parts.quit("drain"),
+      log: parts.process.logs.logger("status"),
+    },
+    {
+      status: { host, port: STATUS_PORT },
+      readiness: { host, port: READINESS_PORT },
+      prometheus: { host, port: PROMETHEUS_PORT },
+    },
+  );
+}
+
+const READY_CHECK_MS = 10;
+
+/** From nothing to ready, and the line in the log that says so. */
+class Progress {
+  proxy: RunningProxy | undefined;
+  readonly #log: Log;
+  readonly #startedAtMs: number;
+
+  constructor(log: Log, startedAtMs: number) {
+    this.#log = log;
+    this.#startedAtMs = startedAtMs;
+  }
+
+  notReady(parts: Parts, watched: WatchedSource): string | undefined {
+    if (parts.keeper.facts === undefined)
+      return `no certificate yet from ${parts.config.caAddress}: see the container's log`;
+    if (!watched.wasConnected())
+      return `no configuration stream yet to ${parts.config.discoveryAddress}: see the container's log`;
+    const view = this.proxy?.view;
+    if (view === undefined || view.state() !== "LIVE") return `the proxy is ${view?.state() ?? "starting"}`;
+    return view.listeners().length === 0 ? "no listener is active yet" : undefined;
+  }
+
+  /** Says once how long the start took. */
+  watch(parts: Parts, watched: WatchedSource): void {
+    const { clock } = parts.process;
+    if (this.notReady(parts, watched) !== undefined) {
+      clock.after(READY_CHECK_MS, () => this.watch(parts, watched));
+      return;
+    }
+    const tookMs = clock.monotonicMs() - this.#startedAtMs;
+    const scope = parts.agentRegistry.scope({ statPrefix: "", namePrefix: "", labels: {} });
+    scope.gauge("istio_agent_startup_duration_seconds").set(tookMs / 1000);
+    this.#log.info(`ready after ${Math.round(tookMs)} ms`);
+  }
+}
+
+async function drain(proxy: RunningProxy, drainMs: number): Promise<void> {
+  const over = new Promise<void>((resolve) => setTimeout(resolve, drainMs));
+  await Promise.race([proxy.drain(), over]);
+}
+
+function readOptional(file: string): string | undefined {
+  const read = readText(file);
+  return read.ok ? read.value : undefined;
+}
