@@ -19,6 +19,7 @@ export interface LogOptions {
   /** Each line begins with its time, RFC 3339 with nanoseconds, and a space. */
   readonly timestamps: boolean;
   readonly tailLines: number | undefined;
+  /** Wall-clock time of the oldest wanted line. */
   readonly sinceMs: number | undefined;
   readonly limitBytes: number | undefined;
 }

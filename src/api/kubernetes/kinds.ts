@@ -5,6 +5,7 @@ import { configMapKind } from "./config-map.ts";
 import { deploymentKind } from "./deployment.ts";
 import { endpointSliceKind } from "./endpoint-slice.ts";
 import { eventKind } from "./event.ts";
+import { eventsV1Kind } from "./events-v1.ts";
 import { leaseKind } from "./lease.ts";
 import { namespaceKind } from "./namespace.ts";
 import { nodeKind } from "./node.ts";
@@ -23,6 +24,7 @@ export const kubernetesKinds: readonly Kind[] = [
   configMapKind,
   secretKind,
   eventKind,
+  eventsV1Kind,
   deploymentKind,
   replicaSetKind,
   endpointSliceKind,

@@ -1,0 +1,182 @@
+// kubectl exec over WebSocket: channels of bytes to and from a command beside a container.
+
+import type { IncomingMessage } from "node:http";
+import type { Duplex, Readable } from "node:stream";
+import type { WebSocket } from "ws";
+import { assert } from "../base/assert.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import { EXEC_ARGUMENTS_MAX, EXEC_SESSIONS_MAX, STREAM_BUFFER_BYTES_MAX } from "./limits.ts";
+import type { ExecRequest, ExecSession, PodRuntime } from "./pod-runtime.ts";
+import { findContainer } from "./pod-streams.ts";
+import type { Resources } from "./resources.ts";
+import type { ResourceRoute } from "./route.ts";
+import { type ApiFailure, badRequest, failure, type StatusObject, toStatus } from "./status.ts";
+
+const PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
+const STREAM_END_WAIT_MS = 500;
+
+export interface Upgrade {
+  readonly message: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
+export class ExecHandler {
+  readonly #resources: Resources;
+  readonly #runtime: PodRuntime;
+  #sessions = 0;
+
+  constructor(resources: Resources, runtime: PodRuntime) {
+    this.#resources = resources;
+    this.#runtime = runtime;
+  }
+
+  async handle(upgrade: Upgrade, route: ResourceRoute, query: URLSearchParams): Promise<void> {
+    const request = execRequest(query);
+    if (!request.ok) return refuseUpgrade(upgrade.socket, request.error);
+    const found = await findContainer(this.#resources, route, query.get("container"));
+    if (!found.ok) return refuseUpgrade(upgrade.socket, found.error);
+    const phase = found.value.pod.status?.phase;
+    if (phase === "Succeeded" || phase === "Failed") {
+      return refuseUpgrade(
+        upgrade.socket,
+        badRequest(`cannot exec into a container in a completed pod; current phase is ${phase}`),
+      );
+    }
+    const offered = (upgrade.message.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+    const protocol = PROTOCOLS.find((name) => offered.includes(name));
+    if (String(upgrade.message.headers.upgrade).toLowerCase() !== "websocket" || protocol === undefined) {
+      return refuseUpgrade(
+        upgrade.socket,
+        badRequest("exec speaks WebSocket with v5.channel.k8s.io or v4.channel.k8s.io; kubectl does from 1.31 on"),
+      );
+    }
+    if (this.#sessions >= EXEC_SESSIONS_MAX) {
+      return refuseUpgrade(
+        upgrade.socket,
+        failure(429, "TooManyRequests", `there are already ${EXEC_SESSIONS_MAX} exec sessions`),
+      );
+    }
+    this.#sessions += 1;
+    try {
+      const started = await this.#runtime.exec(found.value.ref, request.value);
+      if (!started.ok) return refuseUpgrade(upgrade.socket, started.error);
+      await serve(upgrade, protocol, { session: started.value, query });
+    } finally {
+      this.#sessions -= 1;
+    }
+  }
+}
+
+function execRequest(query: URLSearchParams): Result<ExecRequest, ApiFailure> {
+  const command = query.getAll("command");
+  if (command.length === 0) return err(badRequest("you must specify at least one command for the container"));
+  if (command.length > EXEC_ARGUMENTS_MAX)
+    return err(badRequest(`a command has at most ${EXEC_ARGUMENTS_MAX} arguments`));
+  if (isTrue(query.get("tty"))) {
+    return err(badRequest("a terminal is not available in the local cluster yet: leave out -t"));
+  }
+  return ok({ command, stdin: isTrue(query.get("stdin")) });
+}
+
+function isTrue(value: string | null): boolean {
+  return value === "true" || value === "1";
+}
+
+/** An answer in plain HTTP on a socket that was to become something else. */
+export function refuseUpgrade(socket: Duplex, error: ApiFailure): void {
+  const body = JSON.stringify(toStatus(error));
+  socket.end(
+    `HTTP/1.1 ${error.code} ${error.reason}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+async function serve(
+  upgrade: Upgrade,
+  protocol: string,
+  { session, query }: { session: ExecSession; query: URLSearchParams },
+): Promise<void> {
+  const { WebSocketServer } = await import("ws");
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: STREAM_BUFFER_BYTES_MAX,
+    handleProtocols: () => protocol,
+  });
+  const socket = await new Promise<WebSocket | undefined>((resolve) => {
+    upgrade.socket.on("error", () => resolve(undefined));
+    upgrade.socket.on("close", () => resolve(undefined));
+    server.handleUpgrade(upgrade.message, upgrade.socket, upgrade.head, resolve);
+  });
+  if (socket === undefined) {
+    session.kill();
+    return;
+  }
+  const isClosed = new Promise<"closed">((resolve) => socket.on("close", () => resolve("closed")));
+  socket.on("error", () => socket.terminate());
+  receive(socket, session);
+  const ends: Promise<void>[] = [];
+  if (isTrue(query.get("stdout"))) ends.push(pump(session.stdout, socket, CHANNEL.stdout));
+  else session.stdout.resume();
+  if (isTrue(query.get("stderr"))) ends.push(pump(session.stderr, socket, CHANNEL.stderr));
+  else session.stderr.resume();
+  const outcome = await Promise.race([session.exited, isClosed]);
+  if (outcome === "closed") {
+    session.kill();
+    return;
+  }
+  // A grandchild may keep the streams open: the command's own end decides, after a moment for its last output.
+  await Promise.race([Promise.all(ends), delay(STREAM_END_WAIT_MS), isClosed]);
+  socket.send(frame(CHANNEL.error, Buffer.from(JSON.stringify(exitStatus(outcome.exitCode)))));
+  socket.close(1000);
+}
+
+function receive(socket: WebSocket, session: ExecSession): void {
+  session.stdin.on("error", () => session.stdin.destroy());
+  socket.on("message", (data) => {
+    const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)]);
+    const [channel, argument] = bytes;
+    if (channel === CHANNEL.stdin && !session.stdin.writableEnded) {
+      if (!session.stdin.write(bytes.subarray(1))) {
+        socket.pause();
+        session.stdin.once("drain", () => socket.resume());
+        session.stdin.once("close", () => socket.resume());
+      }
+    } else if (channel === CHANNEL.close && argument === CHANNEL.stdin) session.stdin.end();
+  });
+}
+
+function pump(source: Readable, socket: WebSocket, channel: number): Promise<void> {
+  source.on("data", (chunk: Buffer) => {
+    socket.send(frame(channel, chunk), () => {
+      if (source.isPaused() && socket.bufferedAmount < STREAM_BUFFER_BYTES_MAX) source.resume();
+    });
+    if (socket.bufferedAmount > STREAM_BUFFER_BYTES_MAX) source.pause();
+  });
+  return new Promise((resolve) => {
+    source.on("end", resolve);
+    source.on("error", () => resolve());
+    source.on("close", resolve);
+  });
+}
+
+function frame(channel: number, bytes: Buffer): Buffer {
+  assert(channel >= 0 && channel <= 255, `a channel is one byte, got ${channel}`);
+  return Buffer.concat([Buffer.from([channel]), bytes]);
+}
+
+function exitStatus(exitCode: number): StatusObject {
+  const base = { kind: "Status", apiVersion: "v1", metadata: {} } as const;
+  if (exitCode === 0) return { ...base, status: "Success" };
+  return {
+    ...base,
+    status: "Failure",
+    reason: "NonZeroExitCode",
+    message: `command terminated with non-zero exit code: exit status ${exitCode}`,
+    details: { causes: [{ reason: "ExitCode", message: String(exitCode) }] },
+  };
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}

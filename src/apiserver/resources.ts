@@ -1,0 +1,404 @@
+// Every read and write of an object, with all the rules that hold whoever asks: in process or over HTTPS.
+
+import type { ObjectRef } from "../api/client.ts";
+import type { Issue } from "../api/issue.ts";
+import type { Kind } from "../api/kind.ts";
+import { namespaceKind } from "../api/kubernetes/namespace.ts";
+import { serviceKind } from "../api/kubernetes/service.ts";
+import type { KubeObject } from "../api/object.ts";
+import { checkMetadata } from "../api/validate.ts";
+import type { Clock } from "../base/clock.ts";
+import { deepEqual } from "../base/equal.ts";
+import { isRecord } from "../base/json.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { AdmissionPlugin } from "./admission.ts";
+import { decode, type FieldValidation } from "./decode.ts";
+import {
+  changedMetadata,
+  ending,
+  ignoresStatusOnCreate,
+  mayGo,
+  newMetadata,
+  statusOf,
+  withGeneration,
+  withStatus,
+} from "./lifecycle.ts";
+import { CONFLICT_RETRIES_MAX } from "./limits.ts";
+import { type Predicate, parseSelectors } from "./selector.ts";
+import { allocateAddress, isService, keepAddress } from "./service-address.ts";
+import {
+  type ApiFailure,
+  alreadyExists,
+  badRequest,
+  conflict,
+  failure,
+  forbidden,
+  invalid,
+  MODIFIED,
+  notFound,
+} from "./status.ts";
+import type { Store } from "./store.ts";
+
+export interface WriteContext {
+  readonly user: string;
+  readonly dryRun: boolean;
+  readonly fieldValidation: FieldValidation;
+}
+
+export interface Written {
+  readonly object: KubeObject;
+  readonly warnings: readonly string[];
+}
+
+export interface DeleteOptions {
+  readonly gracePeriodSeconds: number | undefined;
+  readonly uid: string | undefined;
+  readonly resourceVersion: string | undefined;
+  readonly dryRun: boolean;
+  readonly orphan: boolean;
+}
+
+export interface Selection {
+  readonly namespace: string | undefined;
+  readonly labelSelector: string | undefined;
+  readonly fieldSelector: string | undefined;
+}
+
+type Target = "object" | "status";
+type Outcome = Promise<Result<Written, ApiFailure>>;
+
+const KEPT_NAMESPACES = new Set(["default", "kube-system", "kube-public", "kube-node-lease"]);
+
+/** Where the objects of a kind are stored. */
+export function collectionOf(kind: Kind): string {
+  return kind.group === "" ? kind.plural : `${kind.plural}.${kind.group}`;
+}
+
+export class Resources {
+  readonly store: Store;
+  readonly #kinds: readonly Kind[];
+  readonly #admission: readonly AdmissionPlugin[];
+  readonly #clock: Clock;
+
+  constructor(options: {
+    readonly store: Store;
+    readonly kinds: readonly Kind[];
+    readonly admission: readonly AdmissionPlugin[];
+    readonly clock: Clock;
+  }) {
+    this.store = options.store;
+    this.#kinds = options.kinds;
+    this.#admission = options.admission;
+    this.#clock = options.clock;
+  }
+
+  async get(kind: Kind, ref: ObjectRef): Promise<Result<KubeObject, ApiFailure>> {
+    const failed = await this.#settle();
+    if (failed !== undefined) return err(failed);
+    const object = this.store.get(collectionOf(kind), ref.namespace, ref.name);
+    return object === undefined ? err(notFound(kind, ref.name)) : ok(object);
+  }
+
+  async list(
+    kind: Kind,
+    selection: Selection,
+  ): Promise<Result<{ objects: KubeObject[]; revision: number }, ApiFailure>> {
+    const predicate = parseSelectors(kind, selection);
+    if (!predicate.ok) return predicate;
+    const failed = await this.#settle();
+    if (failed !== undefined) return err(failed);
+    return ok({ objects: this.#select(kind, selection.namespace, predicate.value), revision: this.store.revision });
+  }
+
+  async create(kind: Kind, namespace: string | undefined, body: unknown, context: WriteContext): Outcome {
+    const decoded = decode(kind, body, context.fieldValidation);
+    if (!decoded.ok) return decoded;
+    const given = decoded.value.object;
+    const mismatch = namespaceMismatch(kind, given, namespace);
+    if (mismatch !== undefined) return err(mismatch);
+    const metadata = newMetadata(kind, given.metadata, { namespace, wallMs: this.#clock.wallMs() });
+    const home = this.#checkNamespace(kind, namespace, metadata.name);
+    if (home !== undefined) return err(home);
+    const bare = ignoresStatusOnCreate(kind) ? withStatus(given, undefined) : given;
+    const fresh = this.#withDefaults(kind, { ...bare, metadata });
+    if (this.store.get(collectionOf(kind), namespace, metadata.name) !== undefined) {
+      return err(alreadyExists(kind, metadata.name));
+    }
+    const admitted = await this.#admit({ kind, object: fresh, previous: undefined }, context);
+    if (!admitted.ok) return admitted;
+    // Other writes may have come between: what must be unique is looked at again, and nothing awaits before the write.
+    const gone = this.#checkNamespace(kind, namespace, metadata.name);
+    if (gone !== undefined) return err(gone);
+    if (this.store.get(collectionOf(kind), namespace, metadata.name) !== undefined) {
+      return err(alreadyExists(kind, metadata.name));
+    }
+    const placed = this.#placed(kind, admitted.value.object);
+    if (!placed.ok) return placed;
+    const warnings = [...decoded.value.warnings, ...admitted.value.warnings];
+    if (context.dryRun) return ok({ object: placed.value, warnings });
+    return this.#saved(() => this.store.put(collectionOf(kind), placed.value), warnings);
+  }
+
+  /** Replaces the object, or with target `status` only that. */
+  async update(kind: Kind, ref: ObjectRef, body: unknown, options: { target: Target; context: WriteContext }): Outcome {
+    const named = withIdentity(body, ref);
+    return this.#write(kind, ref, () => ok(named), options);
+  }
+
+  /** `change` turns the current object into the wanted one; it is asked again when somebody else wrote in between. */
+  patch(
+    kind: Kind,
+    ref: ObjectRef,
+    change: (current: KubeObject) => Result<unknown, ApiFailure>,
+    options: { target: Target; context: WriteContext },
+  ): Outcome {
+    return this.#write(kind, ref, change, options);
+  }
+
+  async remove(
+    kind: Kind,
+    ref: ObjectRef,
+    options: DeleteOptions,
+  ): Promise<Result<Written & { gone: boolean }, ApiFailure>> {
+    const collection = collectionOf(kind);
+    const current = this.store.get(collection, ref.namespace, ref.name);
+    if (current === undefined) return err(notFound(kind, ref.name));
+    const refusal = deletionRefusal(kind, current, options);
+    if (refusal !== undefined) return err(refusal);
+    const marked = ending(current, { gracePeriodSeconds: options.gracePeriodSeconds, wallMs: this.#clock.wallMs() });
+    if (options.dryRun) return ok({ object: marked ?? current, warnings: [], gone: marked === undefined });
+    if (options.orphan) this.#orphan(current.metadata.uid ?? "");
+    const done = await this.#saved(() => {
+      if (marked === undefined) return this.store.remove(collection, current);
+      return deepEqual(marked, current) ? current : this.store.put(collection, marked);
+    }, []);
+    return done.ok ? ok({ ...done.value, gone: marked === undefined }) : done;
+  }
+
+  async #write(
+    kind: Kind,
+    ref: ObjectRef,
+    change: (current: KubeObject) => Result<unknown, ApiFailure>,
+    options: { target: Target; context: WriteContext },
+  ): Outcome {
+    for (let attempt = 0; ; attempt++) {
+      const current = this.store.get(collectionOf(kind), ref.namespace, ref.name);
+      if (current === undefined) return err(notFound(kind, ref.name));
+      const wanted = change(current);
+      if (!wanted.ok) return wanted;
+      const outcome = await this.#replace(kind, current, wanted.value, options);
+      if (outcome !== "overtaken") return outcome;
+      if (attempt >= CONFLICT_RETRIES_MAX) return err(conflict(kind, ref.name, MODIFIED));
+    }
+  }
+
+  async #replace(
+    kind: Kind,
+    current: KubeObject,
+    body: unknown,
+    { target, context }: { target: Target; context: WriteContext },
+  ): Promise<Result<Written, ApiFailure> | "overtaken"> {
+    const { name, namespace } = current.metadata;
+    const decoded = decode(kind, body, context.fieldValidation);
+    if (!decoded.ok) return decoded;
+    const given = decoded.value.object;
+    const refusal = updateRefusal(kind, given, current);
+    if (refusal !== undefined) return err(refusal);
+    let next: KubeObject;
+    let warnings = decoded.value.warnings;
+    if (target === "status") next = withStatus(current, statusOf(given));
+    else {
+      const admitted = await this.#admitUpdate(kind, given, current, context);
+      if (!admitted.ok) return admitted;
+      if (this.store.get(collectionOf(kind), namespace, name) !== current) {
+        // Read again: a stated resourceVersion then no longer fits, a patch is applied to what is there now.
+        return "overtaken";
+      }
+      next = admitted.value.object;
+      warnings = [...warnings, ...admitted.value.warnings];
+    }
+    if (context.dryRun) return ok({ object: next, warnings });
+    return this.#saved(() => {
+      if (mayGo(next)) return this.store.remove(collectionOf(kind), next);
+      return deepEqual(next, current) ? current : this.store.put(collectionOf(kind), next);
+    }, warnings);
+  }
+
+  async #admitUpdate(kind: Kind, given: KubeObject, current: KubeObject, context: WriteContext): Outcome {
+    const merged = { ...given, metadata: changedMetadata(given.metadata, current.metadata) };
+    const keepsStatus = kind.subresources.includes("status") ? withStatus(merged, statusOf(current)) : merged;
+    const kept =
+      isService(kind, keepsStatus) && isService(kind, current) ? keepAddress(keepsStatus, current) : keepsStatus;
+    const admitted = await this.#admit({ kind, object: this.#withDefaults(kind, kept), previous: current }, context);
+    if (!admitted.ok) return admitted;
+    const placed = this.#placed(kind, admitted.value.object);
+    if (!placed.ok) return placed;
+    return ok({ ...admitted.value, object: withGeneration(kind, placed.value, current) });
+  }
+
+  /** Plugins in order, then defaults for what they added, then the checks. */
+  async #admit(
+    write: { kind: Kind; object: KubeObject; previous: KubeObject | undefined },
+    context: WriteContext,
+  ): Outcome {
+    const { kind, previous } = write;
+    const warnings: string[] = [];
+    let object = write.object;
+    for (const plugin of this.#admission) {
+      const answer = await plugin.admit({
+        operation: previous === undefined ? "create" : "update",
+        kind,
+        namespace: object.metadata.namespace,
+        object,
+        previous,
+        user: context.user,
+        dryRun: context.dryRun,
+      });
+      if (answer.kind === "denied") return err(answer.error);
+      object = answer.object;
+      warnings.push(...answer.warnings);
+    }
+    if (this.#admission.length > 0) object = this.#withDefaults(kind, object);
+    const issues: Issue[] = [...checkMetadata(object.metadata), ...(kind.check?.(object, previous) ?? [])];
+    const errors = issues.filter((issue) => issue.severity === "error");
+    if (errors.length > 0) return err(invalid(kind, object.metadata.name, uniqueByPath(errors), object));
+    for (const issue of issues) warnings.push(issue.path === "" ? issue.message : `${issue.path}: ${issue.message}`);
+    return ok({ object, warnings });
+  }
+
+  #withDefaults(kind: Kind, object: KubeObject): KubeObject {
+    return kind.applyDefaults?.(object) ?? object;
+  }
+
+  /** Addresses of a Service, given synchronously just before the write. */
+  #placed(kind: Kind, object: KubeObject): Result<KubeObject, ApiFailure> {
+    if (!isService(kind, object)) return ok(object);
+    const others = this.store
+      .list(collectionOf(serviceKind))
+      .filter((other) => other.metadata.uid !== object.metadata.uid)
+      .filter((other) => isService(kind, other));
+    const placed = allocateAddress(object, others);
+    return placed.ok ? placed : err(invalid(kind, object.metadata.name, placed.error, object));
+  }
+
+  #checkNamespace(kind: Kind, namespace: string | undefined, name: string): ApiFailure | undefined {
+    if (!kind.namespaced) return undefined;
+    const home = this.store.get(collectionOf(namespaceKind), undefined, namespace ?? "");
+    if (home === undefined) return notFound(namespaceKind, namespace ?? "");
+    if (home.metadata.deletionTimestamp === undefined) return undefined;
+    const refusal = forbidden(
+      kind,
+      name,
+      `unable to create new content in namespace ${namespace} because it is being terminated`,
+    );
+    return {
+      ...refusal,
+      details: {
+        ...refusal.details,
+        causes: [
+          {
+            reason: "NamespaceTerminating",
+            message: `namespace ${namespace} is being terminated`,
+            field: "metadata.namespace",
+          },
+        ],
+      },
+    };
+  }
+
+  /** `--cascade=orphan`: what the object owned belongs to nobody from now on. */
+  #orphan(uid: string): void {
+    for (const kind of this.#kinds) {
+      for (const object of this.store.list(collectionOf(kind))) {
+        const owners = object.metadata.ownerReferences ?? [];
+        const others = owners.filter((owner) => owner.uid !== uid);
+        if (others.length < owners.length) {
+          this.store.put(collectionOf(kind), { ...object, metadata: { ...object.metadata, ownerReferences: others } });
+        }
+      }
+    }
+  }
+
+  #select(kind: Kind, namespace: string | undefined, predicate: Predicate): KubeObject[] {
+    return this.store.list(collectionOf(kind), namespace).filter(predicate);
+  }
+
+  async #saved(write: () => KubeObject, warnings: readonly string[]): Outcome {
+    const object = write();
+    const failed = await this.#settle();
+    return failed === undefined ? ok({ object, warnings }) : err(failed);
+  }
+
+  async #settle(): Promise<ApiFailure | undefined> {
+    try {
+      do await this.store.committed();
+      while (!this.store.isSettled);
+      return undefined;
+    } catch (error) {
+      return failure(500, "InternalError", error instanceof Error ? error.message : String(error));
+    }
+  }
+}
+
+function namespaceMismatch(kind: Kind, given: KubeObject, namespace: string | undefined): ApiFailure | undefined {
+  const stated = given.metadata.namespace ?? "";
+  if (!kind.namespaced || stated === "" || stated === namespace) return undefined;
+  return badRequest("the namespace of the provided object does not match the namespace sent on the request");
+}
+
+function withIdentity(body: unknown, ref: ObjectRef): unknown {
+  if (!isRecord(body)) return body;
+  const metadata = body["metadata"];
+  const given = isRecord(metadata) ? metadata : {};
+  return { ...body, metadata: { name: ref.name, ...given } };
+}
+
+function updateRefusal(kind: Kind, given: KubeObject, current: KubeObject): ApiFailure | undefined {
+  const { name, namespace, uid, resourceVersion } = current.metadata;
+  if (given.metadata.name !== name) {
+    return badRequest(`the name of the object (${given.metadata.name}) does not match the name on the URL (${name})`);
+  }
+  const mismatch = namespaceMismatch(kind, given, namespace);
+  if (mismatch !== undefined) return mismatch;
+  if (given.metadata.uid !== undefined && given.metadata.uid !== uid) {
+    return conflict(
+      kind,
+      name,
+      `StorageError: invalid object, Code: 4: Precondition failed: UID in precondition: ${given.metadata.uid}, UID in object meta: ${uid}`,
+    );
+  }
+  const stated = given.metadata.resourceVersion;
+  if (stated !== undefined && stated !== "" && stated !== resourceVersion) return conflict(kind, name, MODIFIED);
+  return undefined;
+}
+
+function deletionRefusal(kind: Kind, current: KubeObject, options: DeleteOptions): ApiFailure | undefined {
+  const { name, uid, resourceVersion } = current.metadata;
+  if (options.uid !== undefined && options.uid !== uid) {
+    return conflict(kind, name, `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uid}`);
+  }
+  if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersion) {
+    return conflict(
+      kind,
+      name,
+      `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`,
+    );
+  }
+  if (kind.kind === "Namespace" && kind.group === "" && KEPT_NAMESPACES.has(name)) {
+    return forbidden(kind, name, "this namespace may not be deleted");
+  }
+  return undefined;
+}
+
+/** A name that breaks two rules is reported once. */
+function uniqueByPath(issues: readonly Issue[]): Issue[] {
+  const seen = new Set<string>();
+  return issues.filter((issue) => {
+    const key = `${issue.path} ${issue.reason}`;
+    if (issue.path !== "metadata.name" || !seen.has(key)) {
+      seen.add(key);
+      return true;
+    }
+    return false;
+  });
+}

@@ -1,0 +1,120 @@
+// The local cluster's API server: store, rules, tokens and the HTTPS front, put together.
+
+import fs from "node:fs";
+import path from "node:path";
+import type { KubeClient } from "../api/client.ts";
+import { eraseKind, type Kind } from "../api/kind.ts";
+import { eventKind } from "../api/kubernetes/event.ts";
+import { namespaceKind } from "../api/kubernetes/namespace.ts";
+import { makeRegistry, type Registry } from "../api/registry.ts";
+import type { Clock } from "../base/clock.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { AdmissionPlugin } from "./admission.ts";
+import { LocalClient } from "./client.ts";
+import { makeKubeconfig } from "./kubeconfig.ts";
+import { EVENT_AGE_MAX_MS, EVENT_SWEEP_INTERVAL_MS } from "./limits.ts";
+import { openPki, type Pki } from "./pki.ts";
+import type { PodRuntime } from "./pod-runtime.ts";
+import { Reader } from "./read.ts";
+import { collectionOf, Resources } from "./resources.ts";
+import { type ListenOn, openFront } from "./server.ts";
+import { openStore, type Store } from "./store.ts";
+import { Tokens } from "./tokens.ts";
+import { Writer } from "./write.ts";
+
+export interface ApiServerOptions {
+  /** `state.db` and `pki/` live here; made when missing. */
+  readonly dataDir: string;
+  readonly kinds: readonly Kind[];
+  readonly listen: ListenOn;
+  readonly admission: readonly AdmissionPlugin[];
+  readonly podRuntime: PodRuntime;
+  readonly clock: Clock;
+}
+
+export interface ApiServer {
+  readonly client: KubeClient;
+  readonly registry: Registry;
+  readonly address: { readonly host: string; readonly port: number };
+  readonly caPem: string;
+  /** For the administrator; contains a credential. */
+  kubeconfig(): string;
+  /** Ends all connections and watches; everything acknowledged is on disk. */
+  close(): Promise<void>;
+}
+
+const FIRST_NAMESPACES = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+export async function startApiServer(options: ApiServerOptions): Promise<Result<ApiServer, string>> {
+  const { dataDir, kinds, clock } = options;
+  const opened = await openState(dataDir, options);
+  if (!opened.ok) return opened;
+  const { store, pki } = opened.value;
+  const registry = makeRegistry(kinds);
+  const resources = new Resources({ store, kinds, admission: options.admission, clock });
+  const tokens = new Tokens({ store, clock, keyPem: pki.tokenKeyPem });
+  await makeFirstNamespaces(resources);
+  const reader = new Reader(resources, clock);
+  const writer = new Writer(resources);
+  const handlers = { registry, resources, tokens, runtime: options.podRuntime, reader, writer, clock };
+  const front = await openFront(handlers, pki, options.listen);
+  if (!front.ok) {
+    store.close();
+    return front;
+  }
+  const stopSweeping = sweepEvents(store, clock);
+  const { address } = front.value;
+  return ok({
+    client: new LocalClient(resources, tokens),
+    registry,
+    address,
+    caPem: pki.caPem,
+    kubeconfig: () => makeKubeconfig({ address, caPem: pki.caPem, token: pki.adminToken }),
+    close: async () => {
+      stopSweeping();
+      await front.value.close();
+      store.close();
+    },
+  });
+}
+
+async function openState(
+  dataDir: string,
+  options: ApiServerOptions,
+): Promise<Result<{ store: Store; pki: Pki }, string>> {
+  try {
+    fs.mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    return err(`cannot make the data directory ${dataDir}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const host = "host" in options.listen ? options.listen.host : "127.0.0.1";
+  const pki = await openPki(path.join(dataDir, "pki"), { host, wallMs: options.clock.wallMs() });
+  if (!pki.ok) return pki;
+  const store = openStore(path.join(dataDir, "state.db"));
+  return store.ok ? ok({ store: store.value, pki: pki.value }) : store;
+}
+
+async function makeFirstNamespaces(resources: Resources): Promise<void> {
+  const kind = eraseKind(namespaceKind);
+  const context = { user: "system:weft", dryRun: false, fieldValidation: "Strict" } as const;
+  for (const name of FIRST_NAMESPACES) {
+    if (resources.store.get(collectionOf(kind), undefined, name) === undefined) {
+      await resources.create(kind, undefined, { metadata: { name } }, context);
+    }
+  }
+}
+
+/** Events are news, not state: each is forgotten after a while. */
+function sweepEvents(store: Store, clock: Clock): () => void {
+  const collection = collectionOf(eraseKind(eventKind));
+  const sweep = (): void => {
+    const oldestMs = clock.wallMs() - EVENT_AGE_MAX_MS;
+    for (const event of store.list(collection)) {
+      const seen = Reflect.get(event, "lastTimestamp") ?? event.metadata.creationTimestamp;
+      if (Date.parse(String(seen)) < oldestMs) store.remove(collection, event);
+    }
+    timer = clock.after(EVENT_SWEEP_INTERVAL_MS, sweep);
+  };
+  let timer = clock.after(EVENT_SWEEP_INTERVAL_MS, sweep);
+  return () => timer.cancel();
+}
