@@ -1,6 +1,14 @@
 // One aggregated stream to the control plane, kept alive: connect, subscribe, acknowledge, and again after a failure.
 
-import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientDuplexStream,
+  connectivityState,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import { backoffMs } from "../../base/backoff.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
@@ -99,15 +107,22 @@ class AdsSource<Q, S> implements ResourceSource {
     }
     const client = made.value;
     this.#phase = { kind: "connecting", client };
-    client.waitForReady(Date.now() + CONNECT_TIMEOUT_MS, (error) => {
-      if (this.#phase.kind !== "connecting" || this.#phase.client !== client) return;
-      if (error === undefined || error === null) {
-        this.#open(client);
-        return;
-      }
-      // The channel itself only knows that time ran out; a call on it brings out why.
+    this.#awaitChannel(client, Date.now() + CONNECT_TIMEOUT_MS);
+  }
+
+  /** Unlike grpc-js' own waitForReady, gives up at the first failure: the back-off is ours. */
+  #awaitChannel(client: Client, deadlineMs: number): void {
+    if (this.#phase.kind !== "connecting" || this.#phase.client !== client) return;
+    const channel = client.getChannel();
+    const state = channel.getConnectivityState(true);
+    if (state === connectivityState.READY) {
+      this.#open(client);
+    } else if (state === connectivityState.TRANSIENT_FAILURE || Date.now() >= deadlineMs) {
+      // The channel doesn't tell why; a call on it brings that out.
       this.#explain(client, (cause) => this.#retry(cause));
-    });
+    } else {
+      channel.watchConnectivityState(state, deadlineMs, () => this.#awaitChannel(client, deadlineMs));
+    }
   }
 
   #explain(client: Client, run: (cause: string) => void): void {
