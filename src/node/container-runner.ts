@@ -125,7 +125,7 @@ export class ContainerRunner {
       const prepared = await this.#options.prepare();
       if (this.#stopping) break;
       if (!prepared.ok) {
-        this.#enter({ kind: "waiting", ...prepared.error });
+        this.#wait(prepared.error);
         await this.#pause(IMAGE_RETRY_MS);
         continue;
       }
@@ -133,7 +133,8 @@ export class ContainerRunner {
       if (this.#stopping || !this.#mayRestart(ended)) break;
       await this.#backOff(ended);
     }
-    this.#finished = true;
+    // Stopped from outside, it may run again: a pod whose node goes down is not over.
+    this.#finished = !this.#stopping;
     if (this.#state.kind === "waiting" && this.#last !== undefined) {
       this.#state = { kind: "terminated", terminated: this.#last };
       this.#last = undefined;
@@ -257,6 +258,14 @@ export class ContainerRunner {
     }
     this.#last = ended;
     this.#restartCount += 1;
+  }
+
+  /** Said once in an event; that it still waits is in the status. */
+  #wait(waiting: Waiting): void {
+    const before = this.#state;
+    const isNews = before.kind !== "waiting" || before.message !== waiting.message;
+    this.#enter({ kind: "waiting", ...waiting });
+    if (isNews) this.#options.onEvent({ type: "Warning", reason: "Failed", message: waiting.message });
   }
 
   #enter(state: RunState): void {

@@ -93,7 +93,7 @@ class LocalNode implements Node {
   readonly runtime: PodRuntime;
   readonly #context: NodeContext;
   readonly #workers = new Map<string, PodWorker>();
-  readonly #removals = new Map<string, Promise<void>>();
+  readonly #removals = new Map<string, { readonly graceMs: number; readonly done: Promise<void> }>();
   readonly #watch: Watch;
   #closed: Promise<void> | undefined;
 
@@ -123,7 +123,7 @@ class LocalNode implements Node {
     const worker = this.#workers.get(uid);
     worker?.update(pod);
     if (pod.metadata.deletionTimestamp !== undefined) {
-      if (!this.#removals.has(uid)) this.#removals.set(uid, this.#remove(pod, worker));
+      this.#seeEnding(pod, worker);
       return;
     }
     const over = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
@@ -138,11 +138,22 @@ class LocalNode implements Node {
     born.start();
   }
 
+  #seeEnding(pod: Pod, worker: PodWorker | undefined): void {
+    const uid = pod.metadata.uid ?? "";
+    const graceMs = graceOf(pod);
+    const known = this.#removals.get(uid);
+    if (known === undefined) this.#removals.set(uid, { graceMs, done: this.#remove(pod, worker) });
+    else if (graceMs < known.graceMs) {
+      // Deleted again with less patience than the first time.
+      this.#removals.set(uid, { graceMs, done: known.done });
+      this.#context.clock.after(graceMs, () => void worker?.end(0));
+    }
+  }
+
   /** Ends the pod with the grace that its deletion names, then takes it out of the API. */
   async #remove(pod: Pod, worker: PodWorker | undefined): Promise<void> {
     const uid = pod.metadata.uid ?? "";
-    const seconds = pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds;
-    await worker?.end(seconds === undefined ? GRACE_DEFAULT_MS : seconds * 1000);
+    await worker?.end(graceOf(pod));
     await this.#context.events.flush();
     for (;;) {
       const ref = { name: pod.metadata.name, ...namespaceOf(pod) };
@@ -157,7 +168,8 @@ class LocalNode implements Node {
   #gone(pod: Pod): void {
     const uid = pod.metadata.uid ?? "";
     const worker = this.#workers.get(uid);
-    if (worker !== undefined) void worker.end(0).then(() => this.#forget(pod));
+    if (worker === undefined) this.#forget(pod);
+    else void worker.end(0).then(() => this.#forget(pod));
   }
 
   #forget(pod: Pod): void {
@@ -175,10 +187,15 @@ class LocalNode implements Node {
     this.#watch.stop();
     this.#context.services.close();
     await Promise.all([...this.#workers.values()].map((worker) => worker.end(CLOSE_GRACE_MS)));
-    await Promise.all(this.#removals.values());
+    await Promise.all([...this.#removals.values()].map(({ done }) => done));
     await this.#context.events.flush();
     await this.#context.provider.close();
   }
+}
+
+function graceOf(pod: Pod): number {
+  const seconds = pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds;
+  return seconds === undefined ? GRACE_DEFAULT_MS : seconds * 1000;
 }
 
 function namespaceOf(pod: Pod): { readonly namespace?: string } {

@@ -8,7 +8,7 @@ import { ContainerRunner } from "./container-runner.ts";
 import { type ContainerView, statusOf, timestamp } from "./container-state.ts";
 import type { NodeContext } from "./context.ts";
 import type { PodFacts } from "./facts.ts";
-import { GRACE_DEFAULT_MS, PROXY_GRACE_MIN_MS, VOLUME_REFRESH_MS, VOLUME_RETRY_MS } from "./limits.ts";
+import { GRACE_DEFAULT_MS, KILL_WAIT_MS, PROXY_GRACE_MIN_MS, VOLUME_REFRESH_MS, VOLUME_RETRY_MS } from "./limits.ts";
 import { type PictureContainer, podStatusOf } from "./pod-status.ts";
 import { prepareContainer } from "./prepare.ts";
 import { resumeOf } from "./resume.ts";
@@ -30,6 +30,7 @@ export class PodWorker {
   #pod: Pod;
   #sandbox: Sandbox | undefined;
   #initialized = false;
+  #complaint: string | undefined;
   #ending: Promise<void> | undefined;
   #life: Promise<void> | undefined;
 
@@ -87,11 +88,11 @@ export class PodWorker {
     if (this.#ending !== undefined) return;
     const applications = spec.containers.filter((container) => container.name !== PROXY_CONTAINER);
     const lives = applications.map((container) => this.#runnerOf(container, spec.restartPolicy ?? "Always").start());
-    this.#refreshVolumes();
     await Promise.all(lives);
     if (this.#ending !== undefined || applications.length === 0) return;
-    // Whatever the applications needed their proxy for is over.
+    // Whatever the applications needed their proxy and the pod's address for is over.
     await this.#stopAll([...this.#runners.values()], PROXY_GRACE_MIN_MS);
+    await this.#sandbox?.destroy();
     this.#changed();
   }
 
@@ -115,18 +116,19 @@ export class PodWorker {
         break;
       } catch (error) {
         const message = `Failed to create pod sandbox: ${error instanceof Error ? error.message : String(error)}`;
-        this.#note({ type: "Warning", reason: "FailedCreatePodSandBox", message });
+        this.#complain("FailedCreatePodSandBox", message);
       }
       await this.#pause(VOLUME_RETRY_MS);
     }
     this.#changed();
     while (this.#ending === undefined && this.#sandbox !== undefined) {
       const written = await this.#volumes.write(this.#facts(this.#sandbox));
-      if (written.ok) return true;
-      this.#note({ type: "Warning", reason: "FailedMount", message: written.error });
+      if (written.ok) break;
+      this.#complain("FailedMount", written.error);
       await this.#pause(VOLUME_RETRY_MS);
     }
-    return false;
+    this.#refreshVolumes();
+    return this.#ending === undefined;
   }
 
   async #runInit(container: Container): Promise<boolean> {
@@ -199,7 +201,8 @@ export class PodWorker {
     );
     const leftMs = Math.max(PROXY_GRACE_MIN_MS, deadlineMs - this.#context.clock.monotonicMs());
     await this.#stopAll(all.filter(isLast), leftMs);
-    await this.#life;
+    const { clock } = this.#context;
+    await Promise.race([this.#life, new Promise<void>((resolve) => clock.after(KILL_WAIT_MS, resolve))]);
     await this.#status.close();
     await this.#sandbox?.destroy();
     rmSync(this.#directory, { recursive: true, force: true });
@@ -283,6 +286,13 @@ export class PodWorker {
       if (this.#ending !== undefined || sandbox === undefined) return;
       void this.#volumes.write(this.#facts(sandbox)).then(() => this.#refreshVolumes());
     });
+  }
+
+  /** What is tried again and again is said once. */
+  #complain(reason: string, message: string): void {
+    if (this.#complaint === message) return;
+    this.#complaint = message;
+    this.#note({ type: "Warning", reason, message });
   }
 
   #note(

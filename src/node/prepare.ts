@@ -29,12 +29,9 @@ export interface Prepared {
 export async function prepareContainer(preparation: Preparation): Promise<Result<Prepared, Waiting>> {
   const { container, context, sandbox, facts, volumes, note } = preparation;
   const command = commandOf(container, context);
-  if (!command.ok) {
-    note({ type: "Warning", reason: "Failed", message: command.error.message });
-    return command;
-  }
+  if (!command.ok) return command;
   const own = await resolveEnvironment(container, facts, context.client);
-  if (!own.ok) return refuse(own.error, note);
+  if (!own.ok) return refuse(own.error);
   const env = {
     ...context.environment,
     HOSTNAME: facts.pod.spec.hostname ?? facts.pod.metadata.name,
@@ -42,7 +39,7 @@ export async function prepareContainer(preparation: Preparation): Promise<Result
     ...own.value,
   };
   const mounts = volumes.mountsOf(container, facts, env);
-  if (!mounts.ok) return refuse(mounts.error, note);
+  if (!mounts.ok) return refuse(mounts.error);
   note({
     type: "Normal",
     reason: "Pulled",
@@ -106,7 +103,6 @@ function portsOf(container: Container, { context, facts }: Preparation): readonl
   return declared.length > 0 ? declared : context.services.targetPortsOf(facts.pod);
 }
 
-function refuse(message: string, note: (event: RunnerEvent) => void): Result<never, Waiting> {
-  note({ type: "Warning", reason: "Failed", message: `Error: ${message}` });
+function refuse(message: string): Result<never, Waiting> {
   return err({ reason: "CreateContainerConfigError", message });
 }
