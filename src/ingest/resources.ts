@@ -42,7 +42,12 @@ export interface EndpointSliceResource extends KubeObject {
 }
 
 export interface PodResource extends KubeObject {
-  readonly spec?: { readonly serviceAccountName?: string };
+  readonly spec?: {
+    readonly serviceAccountName?: string;
+    readonly containers?: readonly {
+      readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+    }[];
+  };
   readonly status?: { readonly podIP?: string; readonly phase?: string };
 }
 

@@ -1,0 +1,252 @@
+// The composition root of the control plane: Kubernetes in, xDS out, status back.
+
+import * as grpc from "@grpc/grpc-js";
+import type { KubeClient } from "../api/client.ts";
+import type { Clock } from "../base/clock.ts";
+import { startIngest } from "../ingest/watch.ts";
+import { defaultMeshConfig, type MeshConfig } from "../model/mesh-config.ts";
+import { Registry } from "../observe/metrics.ts";
+import { writePrometheus } from "../observe/prometheus.ts";
+import { type Connection, DiscoveryServer } from "../serve/server.ts";
+import type { ProxyConfiguration } from "../translate/translate.ts";
+import { admitEverybody, makeAuthenticate } from "./authenticate.ts";
+import { type DebugServer, type DebugSource, type Listening, startDebugServer } from "./debug-http.ts";
+import { MeshState } from "./mesh-state.ts";
+import { PilotMetrics } from "./pilot-metrics.ts";
+import { distributeRootCert } from "./root-cert.ts";
+import { StatusWriter } from "./status.ts";
+
+/** What the control plane needs of the certificate authority. */
+export interface ControlCa {
+  /** Adds the certificate service to the server of port 15012. */
+  register(server: grpc.Server): void;
+  /** TLS of port 15012, with a client certificate welcome but not required. */
+  readonly credentials: grpc.ServerCredentials;
+  rootPem(): string;
+}
+
+export interface ControlPlaneOptions {
+  readonly client: KubeClient;
+  readonly ca: ControlCa;
+  readonly clock: Clock;
+  readonly log: (level: "info" | "warn", message: string) => void;
+  readonly mesh?: Partial<MeshConfig>;
+  /** The CA and others may count into the same one. */
+  readonly registry?: Registry;
+  readonly listen: {
+    /** 15012: TLS, certificates and discovery. */
+    readonly secure: Listening;
+    /** 15010: discovery without TLS, for those who ask for it. */
+    readonly plain?: Listening;
+    /** 15014. */
+    readonly debug?: Listening;
+  };
+}
+
+export interface ControlPlane {
+  readonly secure: Listening;
+  readonly plain: Listening | undefined;
+  readonly debug: Listening | undefined;
+  readonly registry: Registry;
+  /** True once everything that exists has been read. */
+  ready(): boolean;
+  /** Resolves then. */
+  readonly whenReady: Promise<void>;
+  connections(): readonly Connection[];
+  configuration(connection: Connection): ProxyConfiguration | undefined;
+  close(): Promise<void>;
+}
+
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { client, ca, clock } = options;
+  const core = startCore(options);
+  const roots = distributeRootCert({ client, clock, rootPem: () => ca.rootPem(), log: options.log });
+  const ports = new Ports(options, core);
+  const close = async (): Promise<void> => {
+    roots.stop();
+    core.stop();
+    await ports.close();
+  };
+  try {
+    const bound = await ports.open();
+    return {
+      ...bound,
+      registry: core.registry,
+      ready: () => core.state.snapshot !== undefined,
+      whenReady: core.whenReady,
+      connections: () => core.discovery.connections(),
+      configuration: ({ proxy }) => core.state.translate(proxy),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Core {
+  readonly state: MeshState;
+  readonly discovery: DiscoveryServer;
+  readonly registry: Registry;
+  readonly whenReady: Promise<void>;
+  stop(): void;
+}
+
+/** From the watch to the push queue and back to status, without a socket. */
+function startCore(options: ControlPlaneOptions): Core {
+  const { client, clock, log } = options;
+  const registry = options.registry ?? new Registry();
+  const metrics = new PilotMetrics(registry);
+  const state = new MeshState({ ...defaultMeshConfig, ...options.mesh });
+  const startedMs = new Map<number, number>();
+  const ready = Promise.withResolvers<void>();
+  const warned = new Set<string>();
+  const count = (): void => {
+    metrics.connected(discovery.connections().length);
+    status.touch();
+  };
+  const discovery: DiscoveryServer = new DiscoveryServer({
+    clock,
+    configure: (proxy) => state.configure(proxy),
+    events: {
+      log,
+      onConnect: count,
+      onDisconnect: count,
+      onPush: (type, bytes) => metrics.pushed(type, bytes),
+      onRefused: (_proxy, type) => {
+        metrics.refused(type);
+        status.touch();
+      },
+      onSettled: (_proxy, sequence) => {
+        const sinceMs = startedMs.get(sequence);
+        if (sinceMs !== undefined) metrics.converged((clock.monotonicMs() - sinceMs) / 1_000);
+        status.touch();
+      },
+    },
+  });
+  const status = new StatusWriter({
+    client,
+    clock,
+    state: () => state,
+    connections: () => discovery.connections(),
+    log,
+  });
+  const ingest = startIngest({
+    client,
+    clock,
+    onEvent: (kind, event) => metrics.event(kind, event),
+    onChange: (resources) => {
+      const nowMs = clock.monotonicMs();
+      const snapshot = state.replace(resources);
+      metrics.snapshot(snapshot, clock.monotonicMs() - nowMs);
+      startedMs.set(state.sequence, nowMs);
+      startedMs.delete(state.sequence - BUILDS_REMEMBERED);
+      warnOfTcp(snapshot.services.values(), warned, log);
+      ready.resolve();
+      discovery.notify();
+      status.touch();
+    },
+  });
+  const stop = (): void => {
+    ingest.stop();
+    status.stop();
+    discovery.close();
+  };
+  return { state, discovery, registry, whenReady: ready.promise, stop };
+}
+
+/** The listening sockets. */
+class Ports {
+  readonly #options: ControlPlaneOptions;
+  readonly #core: Core;
+  readonly #servers: grpc.Server[] = [];
+  #debug: DebugServer | undefined;
+
+  constructor(options: ControlPlaneOptions, core: Core) {
+    this.#options = options;
+    this.#core = core;
+  }
+
+  async open(): Promise<Pick<ControlPlane, "secure" | "plain" | "debug">> {
+    const { ca, client, clock, listen, mesh } = this.#options;
+    const { discovery } = this.#core;
+    const trustDomain = mesh?.trustDomain ?? defaultMeshConfig.trustDomain;
+    const authenticate = makeAuthenticate({ client, clock, rootPem: () => ca.rootPem(), trustDomain });
+    const secure = await this.#serve(listen.secure, ca.credentials, (server) => {
+      ca.register(server);
+      discovery.register(server, authenticate);
+    });
+    const plain =
+      listen.plain === undefined
+        ? undefined
+        : await this.#serve(listen.plain, grpc.ServerCredentials.createInsecure(), (server) =>
+            discovery.register(server, admitEverybody),
+          );
+    if (listen.debug !== undefined) this.#debug = await startDebugServer(listen.debug, this.#pages());
+    return { secure, plain, debug: this.#debug?.at };
+  }
+
+  async close(): Promise<void> {
+    for (const server of this.#servers) server.forceShutdown();
+    await this.#debug?.close();
+  }
+
+  #serve(at: Listening, credentials: grpc.ServerCredentials, add: (server: grpc.Server) => void): Promise<Listening> {
+    const server = new grpc.Server(SERVER_OPTIONS);
+    this.#servers.push(server);
+    add(server);
+    return bind(server, at, credentials);
+  }
+
+  #pages(): DebugSource {
+    const { state, discovery, registry } = this.#core;
+    return {
+      ready: () => state.snapshot !== undefined,
+      metrics: () => writePrometheus(registry.series()),
+      connections: () => discovery.connections(),
+      configuration: ({ proxy }) => state.translate(proxy),
+    };
+  }
+}
+
+const BUILDS_REMEMBERED = 256;
+
+const SERVER_OPTIONS: grpc.ServerOptions = {
+  "grpc.max_receive_message_length": 4 * 1024 * 1024,
+  "grpc.max_concurrent_streams": 1_000,
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+};
+
+function bind(server: grpc.Server, at: Listening, credentials: grpc.ServerCredentials): Promise<Listening> {
+  const address = at.address.includes(":") ? `[${at.address}]` : at.address;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(`${address}:${at.port}`, credentials, (error, port) => {
+      if (error === null) resolve({ address: at.address, port });
+      else
+        reject(
+          new Error(`control plane: cannot listen on ${at.address}:${at.port}: ${error.message}`, { cause: error }),
+        );
+    });
+  });
+}
+
+interface DeclaredPorts {
+  readonly host: string;
+  readonly ports: readonly { readonly number: number; readonly declared: string }[];
+}
+
+/** Said once for each service: HTTP/2 works, but as TCP. */
+function warnOfTcp(services: Iterable<DeclaredPorts>, warned: Set<string>, log: ControlPlaneOptions["log"]): void {
+  for (const { host, ports } of services) {
+    const port = ports.find(
+      ({ declared }) => declared === "http2" || declared === "grpc" || declared === "kubernetes.io/h2c",
+    );
+    if (port === undefined || warned.has(host)) continue;
+    warned.add(host);
+    log(
+      "warn",
+      `${host}: port ${port.number} is ${port.declared}, which is carried as TCP over mTLS for now: routes and HTTP rules don't apply to it`,
+    );
+  }
+}

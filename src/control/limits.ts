@@ -1,0 +1,12 @@
+// The bounds of the control plane's own work.
+
+/** Changes of status are gathered this long before they are written. */
+export const STATUS_QUIET_MS = 100;
+/** Status writes that wait for an answer at one time. */
+export const STATUS_WRITES_MAX = 8;
+/** A condition's message; Kubernetes itself stops at 32 KiB. */
+export const MESSAGE_LENGTH_MAX = 4_000;
+/** Findings that one condition lists. */
+export const FINDINGS_LISTED_MAX = 10;
+/** Before a failed write of the root certificate's ConfigMap is tried again. */
+export const ROOT_CERT_RETRY_MS = 2_000;

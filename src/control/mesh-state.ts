@@ -1,0 +1,47 @@
+// The newest snapshot and what was translated from it: replaced as a whole with each burst of changes.
+
+import type { ResourceSet } from "../ingest/resources.ts";
+import type { MeshConfig } from "../model/mesh-config.ts";
+import { buildSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
+import { type EncodedConfiguration, Encoder } from "../serve/resource.ts";
+import type { ProxyNode } from "../translate/proxy.ts";
+import { type ProxyConfiguration, Translator } from "../translate/translate.ts";
+
+const SWEEP_EVERY = 64;
+
+export class MeshState {
+  readonly #mesh: MeshConfig;
+  readonly #encoder = new Encoder();
+  #snapshot: MeshSnapshot | undefined;
+  #translator: Translator | undefined;
+  #sequence = 0;
+
+  constructor(mesh: MeshConfig) {
+    this.#mesh = mesh;
+  }
+
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  get snapshot(): MeshSnapshot | undefined {
+    return this.#snapshot;
+  }
+
+  replace(resources: ResourceSet): MeshSnapshot {
+    this.#sequence += 1;
+    this.#snapshot = buildSnapshot(resources, this.#mesh);
+    this.#translator = new Translator(this.#snapshot);
+    if (this.#sequence % SWEEP_EVERY === 0) this.#encoder.sweep();
+    return this.#snapshot;
+  }
+
+  translate(proxy: ProxyNode): ProxyConfiguration | undefined {
+    return this.#translator?.translate(proxy);
+  }
+
+  configure(proxy: ProxyNode): EncodedConfiguration | undefined {
+    const configuration = this.translate(proxy);
+    return configuration === undefined ? undefined : this.#encoder.encode(configuration, this.#sequence);
+  }
+}

@@ -1,0 +1,199 @@
+// Writes what became of each mesh resource back to it: gathered, only on change, a few writes at a time.
+
+import type { KubeClient } from "../api/client.ts";
+import { authorizationPolicyKind } from "../api/istio/authorization-policy.ts";
+import { destinationRuleKind } from "../api/istio/destination-rule.ts";
+import { peerAuthenticationKind } from "../api/istio/peer-authentication.ts";
+import { telemetryKind } from "../api/istio/telemetry.ts";
+import { virtualServiceKind } from "../api/istio/virtual-service.ts";
+import { eraseKind, type Kind } from "../api/kind.ts";
+import type { Condition, KubeObject } from "../api/object.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { isRecord } from "../base/json.ts";
+import { matchesLabels } from "../model/endpoint.ts";
+import type { Finding } from "../model/finding.ts";
+import { isExportedTo } from "../model/hosts.ts";
+import type { MeshSnapshot } from "../model/snapshot.ts";
+import type { Connection } from "../serve/server.ts";
+import type { ProxyNode } from "../translate/proxy.ts";
+import { draftConditions, mergeConditions, type Programming } from "./conditions.ts";
+import { STATUS_QUIET_MS, STATUS_WRITES_MAX } from "./limits.ts";
+
+type Concerns = (proxy: ProxyNode, object: KubeObject, snapshot: MeshSnapshot) => boolean;
+
+interface Reported {
+  readonly kind: Kind;
+  readonly of: (snapshot: MeshSnapshot) => ReadonlyMap<string, KubeObject>;
+  /** Undefined for what no proxy runs. */
+  readonly concerns: Concerns | undefined;
+}
+
+const REPORTED: readonly Reported[] = [
+  { kind: eraseKind(virtualServiceKind), of: ({ resources }) => resources.virtualServices, concerns: sees },
+  { kind: eraseKind(destinationRuleKind), of: ({ resources }) => resources.destinationRules, concerns: sees },
+  { kind: eraseKind(peerAuthenticationKind), of: ({ resources }) => resources.peerAuthentications, concerns: selects },
+  {
+    kind: eraseKind(authorizationPolicyKind),
+    of: ({ resources }) => resources.authorizationPolicies,
+    concerns: selects,
+  },
+  { kind: eraseKind(telemetryKind), of: ({ resources }) => resources.telemetries, concerns: undefined },
+];
+
+interface Known {
+  readonly uid: string | undefined;
+  readonly generation: number | undefined;
+  /** The snapshot that first had this generation. */
+  readonly sequence: number;
+  conditions: readonly Condition[];
+}
+
+export interface StatusOptions {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly state: () => { readonly snapshot: MeshSnapshot | undefined; readonly sequence: number };
+  readonly connections: () => readonly Connection[];
+  readonly log: (level: "info" | "warn", message: string) => void;
+}
+
+export class StatusWriter {
+  readonly #options: StatusOptions;
+  readonly #known = new Map<string, Known>();
+  #timer: Timer | undefined;
+  #writing = false;
+  #stopped = false;
+
+  constructor(options: StatusOptions) {
+    this.#options = options;
+  }
+
+  /** Something changed that a status may depend on. */
+  touch(): void {
+    if (this.#stopped || this.#timer !== undefined) return;
+    this.#timer = this.#options.clock.after(STATUS_QUIET_MS, () => {
+      this.#timer = undefined;
+      void this.#writeAll();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  async #writeAll(): Promise<void> {
+    if (this.#writing) {
+      this.touch();
+      return;
+    }
+    this.#writing = true;
+    const writes = this.#due();
+    for (let i = 0; i < writes.length && !this.#stopped; i += STATUS_WRITES_MAX) {
+      await Promise.all(writes.slice(i, i + STATUS_WRITES_MAX).map((write) => write()));
+    }
+    this.#writing = false;
+  }
+
+  #due(): readonly (() => Promise<void>)[] {
+    const { snapshot, sequence } = this.#options.state();
+    if (snapshot === undefined) return [];
+    const findings = Map.groupBy(
+      snapshot.findings,
+      ({ resource }) => `${resource.kind} ${resource.namespace}/${resource.name}`,
+    );
+    const present = new Set<string>();
+    const writes: (() => Promise<void>)[] = [];
+    for (const reported of REPORTED) {
+      for (const [key, object] of reported.of(snapshot)) {
+        const id = `${reported.kind.kind} ${key}`;
+        present.add(id);
+        const known = this.#remember(id, object, sequence);
+        const conditions = this.#changed({ reported, object, known, snapshot, findings: findings.get(id) ?? [] });
+        if (conditions !== undefined) writes.push(() => this.#write(reported.kind, object, known, conditions));
+      }
+    }
+    for (const id of this.#known.keys()) if (!present.has(id)) this.#known.delete(id);
+    return writes;
+  }
+
+  #remember(id: string, object: KubeObject, sequence: number): Known {
+    const { uid, generation } = object.metadata;
+    const before = this.#known.get(id);
+    if (before !== undefined && before.uid === uid && before.generation === generation) return before;
+    const conditions = before !== undefined && before.uid === uid ? before.conditions : storedConditions(object);
+    const known: Known = { uid, generation, sequence, conditions };
+    this.#known.set(id, known);
+    return known;
+  }
+
+  #changed(input: {
+    readonly reported: Reported;
+    readonly object: KubeObject;
+    readonly known: Known;
+    readonly snapshot: MeshSnapshot;
+    readonly findings: readonly Finding[];
+  }): readonly Condition[] | undefined {
+    const { reported, object, known, snapshot, findings } = input;
+    const warnings = (reported.kind.check?.(object, undefined) ?? []).filter((issue) => issue.severity === "warning");
+    const { concerns } = reported;
+    const concerned =
+      concerns === undefined
+        ? undefined
+        : this.#options.connections().filter(({ proxy }) => concerns(proxy, object, snapshot));
+    const generation = object.metadata.generation;
+    const programming = concerned === undefined ? undefined : programmingOf(concerned, known.sequence);
+    const drafts = draftConditions({ generation, warnings, findings, programming });
+    const time = `${new Date(this.#options.clock.wallMs()).toISOString().slice(0, 19)}Z`;
+    return mergeConditions(known.conditions, drafts, { time, generation });
+  }
+
+  async #write(kind: Kind, object: KubeObject, known: Known, conditions: readonly Condition[]): Promise<void> {
+    const { name, namespace, generation } = object.metadata;
+    const ref = { name, ...(namespace === undefined ? {} : { namespace }) };
+    const observed = generation === undefined ? {} : { observedGeneration: generation };
+    const body = { status: { conditions, ...observed } };
+    const written = await this.#options.client.mergePatch(kind, ref, { body, subresource: "status" });
+    if (written.ok) known.conditions = conditions;
+    else if (written.error.reason !== "NotFound" && !this.#stopped) {
+      this.#options.log("warn", `status of ${kind.kind} ${namespace}/${name}: ${written.error.message}`);
+    }
+  }
+}
+
+function programmingOf(concerned: readonly Connection[], sequence: number): Programming {
+  const refusals = concerned.flatMap(({ proxy, session }) =>
+    session.refusals().map(({ type, message }) => `${proxy.pod}.${proxy.namespace} refused its ${type}s: ${message}`),
+  );
+  const programmed = concerned.filter(
+    ({ session }) => session.settledSequence >= sequence && session.refusals().length === 0,
+  );
+  return { concerned: concerned.length, programmed: programmed.length, refusals };
+}
+
+function storedConditions(object: KubeObject): readonly Condition[] {
+  const status: unknown = Reflect.get(object, "status");
+  const conditions = isRecord(status) ? status["conditions"] : undefined;
+  return Array.isArray(conditions) ? conditions.filter(isCondition) : [];
+}
+
+function isCondition(value: unknown): value is Condition {
+  return isRecord(value) && typeof value["type"] === "string" && typeof value["status"] === "string";
+}
+
+/** VirtualService and DestinationRule: whoever may see it. */
+function sees(proxy: ProxyNode, object: KubeObject): boolean {
+  const spec: unknown = Reflect.get(object, "spec");
+  const exportTo = isRecord(spec) && Array.isArray(spec["exportTo"]) ? spec["exportTo"].map(String) : undefined;
+  return isExportedTo(exportTo, object.metadata.namespace ?? "", proxy.namespace);
+}
+
+/** PeerAuthentication and AuthorizationPolicy: the workloads that it selects. */
+function selects(proxy: ProxyNode, object: KubeObject, { mesh }: MeshSnapshot): boolean {
+  const namespace = object.metadata.namespace ?? "";
+  if (namespace !== proxy.namespace && namespace !== mesh.rootNamespace) return false;
+  const spec: unknown = Reflect.get(object, "spec");
+  const selector = isRecord(spec) ? spec["selector"] : undefined;
+  const labels = isRecord(selector) && isRecord(selector["matchLabels"]) ? selector["matchLabels"] : {};
+  const wanted = Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)]));
+  return matchesLabels(wanted, proxy.labels);
+}

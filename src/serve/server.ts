@@ -1,0 +1,313 @@
+// The discovery server: streams in, sessions per proxy, pushes out. One slow or broken client holds up nobody else.
+
+import * as grpc from "@grpc/grpc-js";
+import type { Clock } from "../base/clock.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { WorkloadIdentity } from "../identity/spiffe.ts";
+import type { Node } from "../proto/gen/envoy/config/core/v3/base.ts";
+import type {
+  DeltaDiscoveryRequest,
+  DeltaDiscoveryResponse,
+  DiscoveryRequest,
+  DiscoveryResponse,
+} from "../proto/gen/envoy/service/discovery/v3/discovery.ts";
+import {
+  DeltaDiscoveryResponse as DeltaResponse,
+  DiscoveryResponse as StateResponse,
+} from "../proto/gen/envoy/service/discovery/v3/discovery.ts";
+import { type ProxyNode, readNode } from "../translate/proxy.ts";
+import { deltaMethod, stateMethod } from "./ads.ts";
+import { PUSHES_PER_TURN, STREAMS_MAX } from "./limits.ts";
+import { type EncodedConfiguration, type ResourceType, TYPE_URLS, TYPES, typeOf } from "./resource.ts";
+import { type Batch, Session, type TypeStatus } from "./session.ts";
+
+/** What is known of a stream's other end before its first message. */
+export interface StreamPeer {
+  readonly metadata: grpc.Metadata;
+  /** DER of the client's certificate, where it gave one that the server's TLS accepted. */
+  readonly certificate: Buffer | undefined;
+  readonly address: string;
+}
+
+/** Undefined identity: nobody was asked for one (the plain port). */
+export type Authenticate = (peer: StreamPeer) => Promise<Result<WorkloadIdentity | undefined, string>>;
+
+export interface DiscoveryEvents {
+  readonly onConnect?: (proxy: ProxyNode) => void;
+  readonly onDisconnect?: (proxy: ProxyNode) => void;
+  readonly onPush?: (type: ResourceType, bytes: number) => void;
+  readonly onRefused?: (proxy: ProxyNode, type: ResourceType, message: string) => void;
+  readonly onSettled?: (proxy: ProxyNode, sequence: number) => void;
+  readonly log?: (level: "info" | "warn", message: string) => void;
+}
+
+export interface DiscoveryOptions {
+  readonly clock: Clock;
+  /** The newest configuration of a proxy; undefined before there is any. */
+  readonly configure: (proxy: ProxyNode) => EncodedConfiguration | undefined;
+  readonly events: DiscoveryEvents;
+}
+
+export interface Connection {
+  readonly proxy: ProxyNode;
+  readonly session: Session;
+  readonly connectedAtMs: number;
+  statuses(): Readonly<Record<ResourceType, TypeStatus>>;
+}
+
+/** What differs between the two variants of the protocol. */
+interface Variant<Q, S> {
+  readonly delta: boolean;
+  read(request: Q, session: Session): void;
+  response(batch: Batch, nonce: string, version: string): S;
+}
+
+export class DiscoveryServer {
+  readonly #options: DiscoveryOptions;
+  readonly #connections = new Set<Connection>();
+  readonly #due = new Set<Connection>();
+  #streams = 0;
+  #nonce = 0;
+  #scheduled = false;
+  #closed = false;
+
+  constructor(options: DiscoveryOptions) {
+    this.#options = options;
+  }
+
+  connections(): readonly Connection[] {
+    return [...this.#connections];
+  }
+
+  /** Adds the discovery service to a gRPC server; several servers may carry it, each with its own rule of who may come. */
+  register(server: grpc.Server, authenticate: Authenticate): void {
+    server.addService(
+      { delta: deltaMethod, state: stateMethod },
+      {
+        delta: (call: grpc.ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>) =>
+          this.#serve(call, authenticate, deltaVariant),
+        state: (call: grpc.ServerDuplexStream<DiscoveryRequest, DiscoveryResponse>) =>
+          this.#serve(call, authenticate, stateVariant),
+      },
+    );
+  }
+
+  /** There is a new snapshot: every proxy gets what differs for it, a few in each turn of the event loop. */
+  notify(): void {
+    for (const connection of this.#connections) this.#due.add(connection);
+    this.#schedule();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#due.clear();
+    for (const connection of this.#connections) connection.session.close();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#closed || this.#due.size === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      let left = PUSHES_PER_TURN;
+      for (const connection of this.#due) {
+        if (left-- === 0) break;
+        this.#due.delete(connection);
+        this.#push(connection);
+      }
+      this.#schedule();
+    });
+  }
+
+  #push(connection: Connection): void {
+    const configuration = this.#options.configure(connection.proxy);
+    if (configuration !== undefined) connection.session.setTarget(configuration);
+  }
+
+  #serve<Q extends { readonly node: Node | undefined }, S>(
+    call: grpc.ServerDuplexStream<Q, S>,
+    authenticate: Authenticate,
+    variant: Variant<Q, S>,
+  ): void {
+    if (this.#streams >= STREAMS_MAX || this.#closed) {
+      refuseCall(call, grpc.status.RESOURCE_EXHAUSTED, `this control plane serves at most ${STREAMS_MAX} proxies`);
+      return;
+    }
+    this.#streams += 1;
+    let connection: Connection | undefined;
+    let identity: Result<WorkloadIdentity | undefined, string> | undefined;
+    const waiting: Q[] = [];
+    const finish = (): void => {
+      this.#streams -= 1;
+      if (connection === undefined) return;
+      connection.session.close();
+      this.#connections.delete(connection);
+      this.#due.delete(connection);
+      this.#options.events.onDisconnect?.(connection.proxy);
+    };
+    const take = (request: Q): void => {
+      if (identity === undefined) {
+        if (waiting.length < TYPES.length * 4) waiting.push(request);
+        return;
+      }
+      if (connection === undefined) {
+        const opened = this.#open(call, request, identity, variant);
+        if (!opened.ok) {
+          this.#options.events.log?.("warn", `discovery stream refused: ${opened.error.message}`);
+          refuseCall(call, opened.error.code, opened.error.message);
+          return;
+        }
+        connection = opened.value;
+      }
+      variant.read(request, connection.session);
+    };
+    call.on("data", take);
+    call.on("end", () => call.end());
+    call.on("error", () => undefined);
+    call.on("close", once(finish));
+    call.on("cancelled", once(finish));
+    authenticate(peerOf(call)).then(
+      (result) => {
+        identity = result;
+        for (const request of waiting.splice(0)) take(request);
+      },
+      (error: unknown) => {
+        refuseCall(call, grpc.status.UNAUTHENTICATED, error instanceof Error ? error.message : String(error));
+      },
+    );
+  }
+
+  #open<Q extends { readonly node: Node | undefined }, S>(
+    call: grpc.ServerDuplexStream<Q, S>,
+    request: Q,
+    identity: Result<WorkloadIdentity | undefined, string>,
+    variant: Variant<Q, S>,
+  ): Result<Connection, { readonly code: grpc.status; readonly message: string }> {
+    if (!identity.ok) return err({ code: grpc.status.UNAUTHENTICATED, message: identity.error });
+    if (request.node === undefined)
+      return err({ code: grpc.status.INVALID_ARGUMENT, message: "the first request names no node" });
+    const node = readNode(request.node);
+    if (!node.ok) return err({ code: grpc.status.INVALID_ARGUMENT, message: node.error });
+    const proxy = bind(node.value, identity.value);
+    if (!proxy.ok) return err({ code: grpc.status.PERMISSION_DENIED, message: proxy.error });
+    const connection = this.#connect(call, proxy.value, variant);
+    this.#connections.add(connection);
+    this.#options.events.onConnect?.(proxy.value);
+    this.#push(connection);
+    return ok(connection);
+  }
+
+  #connect<Q, S>(call: grpc.ServerDuplexStream<Q, S>, proxy: ProxyNode, variant: Variant<Q, S>): Connection {
+    const { events, clock } = this.#options;
+    let blocked = false;
+    const session = new Session(clock, {
+      send: (batch) => {
+        if (blocked || call.cancelled || call.destroyed) return undefined;
+        const nonce = (++this.#nonce).toString(36);
+        const version = String(session.configuration?.sequence ?? 0);
+        const sent = variant.delta ? batch.changed : batch.all;
+        events.onPush?.(
+          batch.type,
+          sent.reduce((sum, each) => sum + each.any.value.length, 0),
+        );
+        if (!call.write(variant.response(batch, nonce, version))) {
+          blocked = true;
+          call.once("drain", () => {
+            blocked = false;
+            session.pump();
+          });
+        }
+        return nonce;
+      },
+      onSettled: (sequence) => events.onSettled?.(proxy, sequence),
+      onRefused: (type, message) => {
+        events.log?.("warn", `${proxy.id} refused ${type}: ${message}`);
+        events.onRefused?.(proxy, type, message);
+      },
+    });
+    return {
+      proxy,
+      session,
+      connectedAtMs: clock.wallMs(),
+      statuses: () => ({
+        cluster: session.status("cluster"),
+        endpoint: session.status("endpoint"),
+        listener: session.status("listener"),
+        route: session.status("route"),
+      }),
+    };
+  }
+}
+
+const deltaVariant: Variant<DeltaDiscoveryRequest, DeltaDiscoveryResponse> = {
+  delta: true,
+  read(request, session) {
+    const type = typeOf(request.typeUrl);
+    if (type === undefined) return;
+    const nonce = request.responseNonce;
+    if (nonce !== "" && request.errorDetail !== undefined) session.refuse(type, nonce, request.errorDetail.message);
+    else if (nonce !== "") session.acknowledge(type, nonce);
+    const { resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe } = request;
+    if (nonce === "" || subscribe.length > 0 || unsubscribe.length > 0) {
+      session.subscribe(type, { subscribe, unsubscribe, known: request.initialResourceVersions });
+    }
+  },
+  response: (batch, nonce, version) =>
+    DeltaResponse.fromPartial({
+      systemVersionInfo: version,
+      typeUrl: TYPE_URLS[batch.type],
+      nonce,
+      resources: batch.changed.map(({ name, version: own, any }) => ({ name, version: own, resource: any })),
+      removedResources: [...batch.removed],
+      controlPlane: { identifier: "weft" },
+    }),
+};
+
+const stateVariant: Variant<DiscoveryRequest, DiscoveryResponse> = {
+  delta: false,
+  read(request, session) {
+    const type = typeOf(request.typeUrl);
+    if (type === undefined) return;
+    const nonce = request.responseNonce;
+    if (nonce !== "" && request.errorDetail !== undefined) session.refuse(type, nonce, request.errorDetail.message);
+    else if (nonce !== "") session.acknowledge(type, nonce);
+    session.setNames(type, request.resourceNames);
+  },
+  response: (batch, nonce, version) =>
+    StateResponse.fromPartial({
+      versionInfo: version,
+      typeUrl: TYPE_URLS[batch.type],
+      nonce,
+      resources: batch.all.map(({ any }) => any),
+      controlPlane: { identifier: "weft" },
+    }),
+};
+
+/** The stream's identity must be that of the pod which the node id names. */
+function bind(proxy: ProxyNode, identity: WorkloadIdentity | undefined): Result<ProxyNode, string> {
+  if (identity === undefined) return ok(proxy);
+  if (identity.namespace !== proxy.namespace) {
+    return err(
+      `node ${proxy.id} is of namespace ${proxy.namespace}, but the stream's identity is of ${identity.namespace}`,
+    );
+  }
+  return ok({ ...proxy, serviceAccount: identity.serviceAccount });
+}
+
+function peerOf<Q, S>(call: grpc.ServerDuplexStream<Q, S>): StreamPeer {
+  const certificate = call.getAuthContext().sslPeerCertificate?.raw;
+  return { metadata: call.metadata, certificate, address: call.getPeer() };
+}
+
+function refuseCall<Q, S>(call: grpc.ServerDuplexStream<Q, S>, code: grpc.status, details: string): void {
+  call.emit("error", { code, details });
+}
+
+function once(run: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    run();
+  };
+}

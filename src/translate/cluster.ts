@@ -1,0 +1,183 @@
+// Outbound clusters: one for each port of a service and each subset of it.
+
+import { effectivePolicy, type HostRule } from "../model/destination.ts";
+import type { Endpoint } from "../model/endpoint.ts";
+import type { Service, ServicePort } from "../model/service.ts";
+import {
+  Cluster,
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  Cluster_TransportSocketMatch,
+} from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
+import { circuitBreakers, httpProtocolOptions, keepalive } from "./circuit-breaker.ts";
+import { BLACK_HOLE, explicitServerName, outboundName, outboundServerName, PASSTHROUGH } from "./names.ts";
+import { outlierDetection } from "./outlier.ts";
+import { externalSocket, meshClientSocket, plainSocket } from "./tls.ts";
+import { type ClientView, ruleFor } from "./view.ts";
+import { adsSource, durationFromText, durationOf, istioConfigPath, metadataOf, resourceText } from "./wire.ts";
+
+export interface ClusterTarget {
+  readonly service: Service;
+  readonly port: ServicePort;
+  readonly subset: string | undefined;
+  readonly rule: HostRule | undefined;
+}
+
+/** Every cluster that a client may route to. */
+export function clusterTargets(view: ClientView): readonly ClusterTarget[] {
+  return view.services.flatMap((service) => {
+    const rule = ruleFor(view, service);
+    const subsets = [undefined, ...(rule?.subsets ?? []).map((subset) => subset.name)];
+    return service.ports.flatMap((port) => subsets.map((subset) => ({ service, port, subset, rule })));
+  });
+}
+
+export function targetName(target: ClusterTarget): string {
+  return outboundName(target.port.number, target.subset, target.service.host);
+}
+
+export function outboundCluster(target: ClusterTarget, view: ClientView): Cluster {
+  const { port, subset, rule } = target;
+  const policy = effectivePolicy(rule, subset, port.number);
+  const pool = policy.connectionPool;
+  const connectTimeout = pool?.tcp?.connectTimeout;
+  const cluster = Cluster.fromPartial({
+    name: targetName(target),
+    clusterDiscoveryType: { $case: "type", value: Cluster_DiscoveryType.EDS },
+    edsClusterConfig: { edsConfig: adsSource() },
+    connectTimeout:
+      connectTimeout === undefined ? durationOf(view.snapshot.mesh.connectTimeoutMs) : durationFromText(connectTimeout),
+    lbPolicy: balancing(policy.loadBalancer?.simple),
+    // Without healthy endpoints a call fails; it isn't sent to unhealthy ones.
+    commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 } },
+  });
+  cluster.circuitBreakers = circuitBreakers(pool);
+  cluster.outlierDetection = outlierDetection(policy.outlierDetection);
+  cluster.upstreamConnectionOptions = keepalive(pool);
+  if (port.protocol !== "tcp") cluster.typedExtensionProtocolOptions = httpProtocolOptions(pool);
+  cluster.metadata = describe(target, policy.outlierDetection?.minRequestVolume);
+  secure(cluster, target, view);
+  return cluster;
+}
+
+function balancing(simple: string | undefined): Cluster_LbPolicy {
+  if (simple === "ROUND_ROBIN") return Cluster_LbPolicy.ROUND_ROBIN;
+  if (simple === "RANDOM") return Cluster_LbPolicy.RANDOM;
+  return Cluster_LbPolicy.LEAST_REQUEST;
+}
+
+function describe({ service, subset, rule }: ClusterTarget, minRequestVolume: number | undefined) {
+  const source = rule?.sources[0];
+  return metadataOf(
+    {
+      ...(rule === undefined ? {} : { resource: resourceText(rule.sources) }),
+      ...(minRequestVolume === undefined ? {} : { minRequestVolume }),
+    },
+    {
+      ...(source === undefined ? {} : { config: istioConfigPath(source) }),
+      ...(subset === undefined ? {} : { subset }),
+      services: [{ host: service.host, name: service.name, namespace: service.namespace }],
+    },
+  );
+}
+
+function secure(cluster: Cluster, target: ClusterTarget, view: ClientView): void {
+  const { service, port, subset, rule } = target;
+  const { tls } = effectivePolicy(rule, subset, port.number);
+  const endpoints = service.endpoints.get(port.number) ?? [];
+  switch (tls?.mode) {
+    case "DISABLE":
+      return;
+    case "SIMPLE":
+    case "MUTUAL":
+      cluster.transportSocket = externalSocket(tls, service.host);
+      return;
+    case "ISTIO_MUTUAL":
+      if (view.mode === "NONE") cluster.transportSocketMatches = meshMatches(target, endpoints, view);
+      else cluster.transportSocket = meshSocket(target, endpoints, view);
+      return;
+    default:
+      if (!view.snapshot.mesh.enableAutoMtls) return;
+      cluster.transportSocketMatches = [
+        ...meshMatches(target, endpoints, view),
+        Cluster_TransportSocketMatch.fromPartial({
+          name: "tlsMode-disabled",
+          match: {},
+          transportSocket: plainSocket(),
+        }),
+      ];
+  }
+}
+
+/** Which endpoints take the mesh's TLS; in explicit mode each workload port has its own server name. */
+function meshMatches(
+  target: ClusterTarget,
+  endpoints: readonly Endpoint[],
+  view: ClientView,
+): Cluster_TransportSocketMatch[] {
+  if (view.mode === "REDIRECT") {
+    const transportSocket = meshSocket(target, endpoints, view);
+    return [
+      Cluster_TransportSocketMatch.fromPartial({ name: "tlsMode-istio", match: { tlsMode: "istio" }, transportSocket }),
+    ];
+  }
+  const ports = [...new Set(endpoints.filter((each) => each.hasSidecar).map((each) => each.port))].sort(
+    (a, b) => a - b,
+  );
+  return ports.map((port) =>
+    Cluster_TransportSocketMatch.fromPartial({
+      name: `tlsMode-istio-${port}`,
+      match: { tlsMode: "istio", workloadPort: String(port) },
+      transportSocket: meshClientSocket(explicitServerName(port), identities(endpoints, view)),
+    }),
+  );
+}
+
+function meshSocket({ service, port, subset, rule }: ClusterTarget, endpoints: readonly Endpoint[], view: ClientView) {
+  const { tls } = effectivePolicy(rule, subset, port.number);
+  const names = tls?.subjectAltNames ?? [];
+  const serverName = tls?.sni ?? outboundServerName(port.number, subset, service.host);
+  return meshClientSocket(serverName, names.length > 0 ? names : identities(endpoints, view));
+}
+
+/** The accounts that the service's pods run as: a certificate of any other is refused. */
+function identities(endpoints: readonly Endpoint[], view: ClientView): readonly string[] {
+  const { trustDomain, trustDomainAliases } = view.snapshot.mesh;
+  const accounts = endpoints
+    .filter((each) => each.hasSidecar)
+    .map((each) => `ns/${each.namespace}/sa/${each.serviceAccount}`);
+  return [...new Set(accounts)]
+    .sort()
+    .flatMap((account) => [trustDomain, ...trustDomainAliases].map((domain) => `spiffe://${domain}/${account}`));
+}
+
+/** A route's target that does not exist: no endpoint, and the reason why. */
+export function unreachableCluster(name: string, reason: string, resource: string): Cluster {
+  const cluster = Cluster.fromPartial({
+    name,
+    clusterDiscoveryType: { $case: "type", value: Cluster_DiscoveryType.STATIC },
+    connectTimeout: durationOf(1_000),
+    loadAssignment: { clusterName: name },
+  });
+  cluster.metadata = metadataOf({ resource, unreachable: reason });
+  return cluster;
+}
+
+/** Where calls to hosts outside the mesh go, and where those that are not allowed end. */
+export function egressClusters(): readonly Cluster[] {
+  const passthrough = Cluster.fromPartial({
+    name: PASSTHROUGH,
+    clusterDiscoveryType: { $case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
+    connectTimeout: durationOf(10_000),
+    lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
+  });
+  passthrough.circuitBreakers = circuitBreakers(undefined);
+  passthrough.typedExtensionProtocolOptions = httpProtocolOptions(undefined);
+  const blackHole = Cluster.fromPartial({
+    name: BLACK_HOLE,
+    clusterDiscoveryType: { $case: "type", value: Cluster_DiscoveryType.STATIC },
+    connectTimeout: durationOf(10_000),
+    loadAssignment: { clusterName: BLACK_HOLE },
+  });
+  return [passthrough, blackHole];
+}

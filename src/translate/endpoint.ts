@@ -1,0 +1,50 @@
+// Endpoint assignments: where each cluster's requests can go right now.
+
+import { effectivePolicy } from "../model/destination.ts";
+import { type Endpoint, matchesLabels } from "../model/endpoint.ts";
+import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
+import { LbEndpoint } from "../proto/gen/envoy/config/endpoint/v3/endpoint_components.ts";
+import { type ClusterTarget, targetName } from "./cluster.ts";
+import { INBOUND_PORT } from "./names.ts";
+import type { ClientView } from "./view.ts";
+import { socketAddress } from "./wire.ts";
+
+export function loadAssignment(target: ClusterTarget, view: ClientView): ClusterLoadAssignment {
+  const { service, port, subset, rule } = target;
+  const labels = rule?.subsets.find((each) => each.name === subset)?.labels;
+  const endpoints = (service.endpoints.get(port.number) ?? []).filter((each) => matchesLabels(labels, each.labels));
+  const meshed = isMeshed(target, view);
+  return ClusterLoadAssignment.fromPartial({
+    clusterName: targetName(target),
+    endpoints:
+      endpoints.length === 0
+        ? []
+        : [
+            {
+              lbEndpoints: endpoints.map((each) => lbEndpoint(each, view, meshed)),
+              loadBalancingWeight: endpoints.length,
+            },
+          ],
+  });
+}
+
+/** False where the rule asks for plaintext or for foreign TLS, which a peer's sidecar port can't take in explicit mode. */
+function isMeshed({ port, subset, rule }: ClusterTarget, view: ClientView): boolean {
+  const { tls } = effectivePolicy(rule, subset, port.number);
+  if (tls?.mode === undefined) return view.snapshot.mesh.enableAutoMtls;
+  return tls.mode === "ISTIO_MUTUAL";
+}
+
+function lbEndpoint(endpoint: Endpoint, view: ClientView, meshed: boolean): LbEndpoint {
+  const viaSidecar = meshed && endpoint.hasSidecar;
+  const explicit = viaSidecar && view.mode === "NONE";
+  const match = explicit ? { tlsMode: "istio", workloadPort: String(endpoint.port) } : { tlsMode: "istio" };
+  return LbEndpoint.fromPartial({
+    hostIdentifier: {
+      $case: "endpoint",
+      value: { address: socketAddress(endpoint.address, explicit ? INBOUND_PORT : endpoint.port) },
+    },
+    loadBalancingWeight: 1,
+    ...(viaSidecar ? { metadata: { filterMetadata: { "envoy.transport_socket_match": match } } } : {}),
+  });
+}

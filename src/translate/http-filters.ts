@@ -1,0 +1,101 @@
+// The one list of HTTP filters, in the order they run, and the connection manager that holds them.
+
+import { Filter } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import { FilterStateValue_SharedWithUpstream } from "../proto/gen/envoy/extensions/filters/common/set_filter_state/v3/value.ts";
+import { Cors } from "../proto/gen/envoy/extensions/filters/http/cors/v3/cors.ts";
+import { HTTPFault } from "../proto/gen/envoy/extensions/filters/http/fault/v3/fault.ts";
+import { Router } from "../proto/gen/envoy/extensions/filters/http/router/v3/router.ts";
+import { Config as SetFilterState } from "../proto/gen/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.ts";
+import {
+  HttpConnectionManager,
+  HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManager_ServerHeaderTransformation,
+  HttpFilter,
+} from "../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
+import type { Any } from "../proto/gen/google/protobuf/any.ts";
+import { any, durationOf } from "./wire.ts";
+
+export function httpFilter(name: string, typedConfig: Any): HttpFilter {
+  return HttpFilter.fromPartial({ name, configType: { $case: "typedConfig", value: typedConfig } });
+}
+
+export function outboundHttpFilters(): HttpFilter[] {
+  const fault = any("envoy.extensions.filters.http.fault.v3.HTTPFault", HTTPFault, HTTPFault.fromPartial({}));
+  const cors = any("envoy.extensions.filters.http.cors.v3.Cors", Cors, {});
+  return [
+    httpFilter("envoy.filters.http.fault", fault),
+    httpFilter("envoy.filters.http.cors", cors),
+    meshAlpn(),
+    router(),
+  ];
+}
+
+export function inboundHttpFilters(rbac: readonly HttpFilter[]): HttpFilter[] {
+  return [...rbac, router()];
+}
+
+/** HTTP requests open their upstream connection with these protocols, by which the server's sidecar knows them. */
+function meshAlpn(): HttpFilter {
+  const config = SetFilterState.fromPartial({
+    onRequestHeaders: [
+      {
+        key: { $case: "objectKey", value: "envoy.network.application_protocols" },
+        value: {
+          $case: "formatString",
+          value: { format: { $case: "textFormat", value: "istio-http/1.1,istio,http/1.1" } },
+        },
+        sharedWithUpstream: FilterStateValue_SharedWithUpstream.ONCE,
+      },
+    ],
+  });
+  return httpFilter(
+    "envoy.filters.http.set_filter_state",
+    any("envoy.extensions.filters.http.set_filter_state.v3.Config", SetFilterState, config),
+  );
+}
+
+function router(): HttpFilter {
+  const config = Router.fromPartial({});
+  return httpFilter("envoy.filters.http.router", any("envoy.extensions.filters.http.router.v3.Router", Router, config));
+}
+
+export interface ManagerOptions {
+  readonly statPrefix: string;
+  readonly direction: "inbound" | "outbound";
+  readonly route: NonNullable<HttpConnectionManager["routeSpecifier"]>;
+  readonly filters: HttpFilter[];
+  readonly explicit?: true;
+}
+
+export function connectionManager(options: ManagerOptions): Filter {
+  const inbound = options.direction === "inbound";
+  const manager = HttpConnectionManager.fromPartial({
+    statPrefix: options.statPrefix,
+    serverName: "istio-envoy",
+    useRemoteAddress: false,
+    generateRequestId: true,
+    // Istio's path normalisation BASE.
+    normalizePath: true,
+    streamIdleTimeout: durationOf(0),
+    upgradeConfigs: [{ upgradeType: "websocket" }],
+    ...(options.explicit === true ? { httpProtocolOptions: { allowAbsoluteUrl: true } } : {}),
+  });
+  if (inbound) {
+    manager.serverHeaderTransformation = HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH;
+    manager.forwardClientCertDetails = HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD;
+    manager.setCurrentClientCertDetails = { subject: true, cert: false, chain: false, dns: true, uri: true };
+  }
+  manager.routeSpecifier = options.route;
+  manager.httpFilters = options.filters;
+  return Filter.fromPartial({
+    name: "envoy.filters.network.http_connection_manager",
+    configType: {
+      $case: "typedConfig",
+      value: any(
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        HttpConnectionManager,
+        manager,
+      ),
+    },
+  });
+}

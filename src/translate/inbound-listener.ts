@@ -1,0 +1,212 @@
+// The listener for what arrives for the workload, and the clusters to the application.
+
+import { formatRef } from "../model/finding.ts";
+import type { MeshConfig } from "../model/mesh-config.ts";
+import { modeOfPort, type PortMode } from "../model/mtls.ts";
+import type { Protocol } from "../model/service.ts";
+import { Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
+import { TrafficDirection } from "../proto/gen/envoy/config/core/v3/base.ts";
+import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
+import { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
+import {
+  type Filter,
+  FilterChain,
+  FilterChainMatch,
+} from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
+import { circuitBreakers, httpProtocolOptions } from "./circuit-breaker.ts";
+import { connectionManager, inboundHttpFilters } from "./http-filters.ts";
+import { defaultRoute } from "./http-route.ts";
+import { BLACK_HOLE, explicitServerName, INBOUND_PASSTHROUGH, INBOUND_PORT, inboundName } from "./names.ts";
+import type { ProxyNode } from "./proxy.ts";
+import { httpRbacFilters, tcpRbacFilters } from "./rbac.ts";
+import { inboundRetryPolicy } from "./retry.ts";
+import { httpInspector, originalDst, tcpProxy, tlsInspector } from "./tcp.ts";
+import { ALPN_MESH, ALPN_MESH_HTTP, meshServerSocket } from "./tls.ts";
+import { durationOf, metadataOf, socketAddress } from "./wire.ts";
+import type { Workload } from "./workload.ts";
+
+/** As for outbound connections: silence means that the server speaks first. */
+const SNIFF_TIMEOUT_MS = 1_000;
+const PLAIN_HTTP: readonly string[] = ["http/1.1", "http/1.0"];
+
+export function inboundListener(workload: Workload, mesh: MeshConfig): Listener {
+  const explicit = workload.proxy.mode === "NONE";
+  const listener = Listener.fromPartial({
+    name: "virtualInbound",
+    address: socketAddress(explicit ? workload.proxy.address : "0.0.0.0", INBOUND_PORT),
+    trafficDirection: TrafficDirection.INBOUND,
+    listenerFiltersTimeout: durationOf(SNIFF_TIMEOUT_MS),
+    continueOnListenerFiltersTimeout: true,
+  });
+  listener.listenerFilters = [...(explicit ? [] : [originalDst()]), tlsInspector(), httpInspector()];
+  listener.filterChains = [
+    ...(explicit ? [] : [loopChain()]),
+    ...workload.ports.flatMap((port) => portChains({ workload, mesh, port: port.number, protocol: port.protocol })),
+    // What no Service names is let through to where it was going, under the same policies.
+    ...(explicit ? [] : portChains({ workload, mesh, port: undefined, protocol: "sniffed" })),
+  ];
+  return listener;
+}
+
+function loopChain(): FilterChain {
+  const chain = FilterChain.fromPartial({
+    name: "virtualInbound-blackhole",
+    filterChainMatch: { destinationPort: INBOUND_PORT },
+  });
+  chain.filters = [tcpProxy(BLACK_HOLE)];
+  return chain;
+}
+
+interface PortContext {
+  readonly workload: Workload;
+  readonly mesh: MeshConfig;
+  /** Undefined: every port that has no chain of its own. */
+  readonly port: number | undefined;
+  readonly protocol: Protocol;
+}
+
+function portChains(context: PortContext): readonly FilterChain[] {
+  const mode =
+    context.port === undefined ? context.workload.mtls.general : modeOfPort(context.workload.mtls, context.port);
+  // A port with its own mode keeps it when no Service names it.
+  const own = context.port === undefined ? unnamedPortModes(context) : [];
+  return [...own, ...chainsOf(context, mode)];
+}
+
+function unnamedPortModes(context: PortContext): readonly FilterChain[] {
+  const named = new Set(context.workload.ports.map((port) => port.number));
+  return [...context.workload.mtls.byPort]
+    .filter(([port]) => !named.has(port))
+    .flatMap(([port, mode]) => chainsOf({ ...context, port }, mode, INBOUND_PASSTHROUGH));
+}
+
+function chainsOf(context: PortContext, mode: PortMode, cluster = clusterFor(context)): readonly FilterChain[] {
+  const make = (suffix: string, parts: ChainParts): FilterChain =>
+    buildChain(context, mode, { ...parts, suffix, cluster });
+  const { protocol } = context;
+  const chains: FilterChain[] = [];
+  if (mode.mode !== "DISABLE") {
+    if (protocol === "http")
+      chains.push(
+        make("mtls-http", { tls: [...ALPN_MESH_HTTP, ALPN_MESH, "http/1.1"], http: true, alpn: offered(mode) }),
+      );
+    else {
+      if (protocol !== "tcp") chains.push(make("mtls-http", { tls: ALPN_MESH_HTTP, http: true, alpn: ALPN_MESH_HTTP }));
+      chains.push(make("mtls-tcp", { tls: [ALPN_MESH], http: false, alpn: offered(mode) }));
+    }
+  }
+  // In explicit mode a plaintext connection says nothing of the port that it is for.
+  if (mode.mode === "STRICT" || context.workload.proxy.mode === "NONE") return chains;
+  // TLS that isn't the mesh's is the application's own.
+  if (mode.mode === "PERMISSIVE") chains.push(make("tls", { transport: "tls", http: false }));
+  if (protocol !== "tcp") {
+    const alpn = protocol === "http" ? [] : PLAIN_HTTP;
+    chains.push(
+      make("http", { transport: mode.mode === "DISABLE" && protocol === "http" ? "" : "raw_buffer", http: true, alpn }),
+    );
+  }
+  if (protocol !== "http")
+    chains.push(make("tcp", { transport: mode.mode === "DISABLE" ? "" : "raw_buffer", http: false }));
+  return chains;
+}
+
+/** STRICT takes any TLS as the mesh's; PERMISSIVE only what offers the mesh's protocols. */
+function offered(mode: PortMode): readonly string[] {
+  return mode.mode === "STRICT" ? [] : [...ALPN_MESH_HTTP, ALPN_MESH];
+}
+
+interface ChainParts {
+  /** Terminates the mesh's TLS, answering with one of these protocols. */
+  readonly tls?: readonly string[];
+  readonly transport?: string;
+  readonly http: boolean;
+  readonly alpn?: readonly string[];
+}
+
+interface NamedParts extends ChainParts {
+  readonly suffix: string;
+  readonly cluster: string;
+}
+
+function buildChain(context: PortContext, mode: PortMode, parts: NamedParts): FilterChain {
+  const { port, workload } = context;
+  const label = port === undefined ? "virtualInbound-catchall" : `0.0.0.0_${port}`;
+  const chain = FilterChain.fromPartial({ name: `${label}-${parts.suffix}` });
+  chain.filterChainMatch = chainMatch(context, parts);
+  chain.filters = parts.http
+    ? [httpManager(context, parts.cluster)]
+    : [...tcpRbacFilters(workload.policies, context.mesh), tcpProxy(parts.cluster)];
+  if (parts.tls !== undefined) chain.transportSocket = meshServerSocket(parts.tls);
+  if (mode.resource !== undefined) {
+    const own = port !== undefined && workload.mtls.byPort.has(port);
+    const rule = own ? `spec.portLevelMtls[${port}]` : "spec.mtls.mode";
+    chain.metadata = metadataOf({ resource: formatRef(mode.resource), rule });
+  }
+  return chain;
+}
+
+function chainMatch({ port, workload }: PortContext, parts: ChainParts): FilterChainMatch {
+  const match = FilterChainMatch.fromPartial({
+    transportProtocol: parts.tls === undefined ? (parts.transport ?? "") : "tls",
+    applicationProtocols: [...(parts.alpn ?? [])],
+  });
+  if (port !== undefined && workload.proxy.mode === "NONE") match.serverNames = [explicitServerName(port)];
+  else if (port !== undefined) match.destinationPort = port;
+  return match;
+}
+
+function httpManager({ workload, mesh, port }: PortContext, cluster: string): Filter {
+  const name = port === undefined ? INBOUND_PASSTHROUGH : inboundName(port);
+  const config = RouteConfiguration.fromPartial({
+    name,
+    validateClusters: false,
+    virtualHosts: [{ name: `inbound|http|${port ?? 0}`, domains: ["*"] }],
+  });
+  const route = defaultRoute(cluster);
+  if (route.action?.$case === "route") route.action.value.retryPolicy = inboundRetryPolicy();
+  for (const host of config.virtualHosts) host.routes = [route];
+  return connectionManager({
+    statPrefix: port === undefined ? INBOUND_PASSTHROUGH : `inbound_0.0.0.0_${port}`,
+    direction: "inbound",
+    route: { $case: "routeConfig", value: config },
+    filters: inboundHttpFilters(httpRbacFilters(workload.policies, mesh)),
+  });
+}
+
+function clusterFor({ port }: PortContext): string {
+  return port === undefined ? INBOUND_PASSTHROUGH : inboundName(port);
+}
+
+/** To the application itself: at the original destination, or at the pod's address where there is none. */
+export function inboundClusters(workload: Workload): readonly Cluster[] {
+  const { proxy, ports } = workload;
+  const clusters = ports.map(({ number }) => applicationCluster(inboundName(number), number, proxy));
+  return proxy.mode === "NONE" ? clusters : [...clusters, applicationCluster(INBOUND_PASSTHROUGH, undefined, proxy)];
+}
+
+function applicationCluster(name: string, port: number | undefined, proxy: ProxyNode): Cluster {
+  const explicit = proxy.mode === "NONE" && port !== undefined;
+  const type = explicit ? Cluster_DiscoveryType.STATIC : Cluster_DiscoveryType.ORIGINAL_DST;
+  const cluster = Cluster.fromPartial({
+    name,
+    clusterDiscoveryType: { $case: "type", value: type },
+    connectTimeout: durationOf(10_000),
+    lbPolicy: explicit ? Cluster_LbPolicy.ROUND_ROBIN : Cluster_LbPolicy.CLUSTER_PROVIDED,
+  });
+  if (explicit) {
+    cluster.loadAssignment = ClusterLoadAssignment.fromPartial({
+      clusterName: name,
+      endpoints: [
+        {
+          lbEndpoints: [
+            { hostIdentifier: { $case: "endpoint", value: { address: socketAddress(proxy.address, port) } } },
+          ],
+        },
+      ],
+    });
+  }
+  cluster.circuitBreakers = circuitBreakers(undefined);
+  cluster.typedExtensionProtocolOptions = httpProtocolOptions(undefined);
+  return cluster;
+}

@@ -1,0 +1,129 @@
+// Listeners for what the application sends.
+
+import type { Service, ServicePort } from "../model/service.ts";
+import { TrafficDirection } from "../proto/gen/envoy/config/core/v3/base.ts";
+import { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
+import { type Filter, FilterChain } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import { connectionManager, outboundHttpFilters } from "./http-filters.ts";
+import { BLACK_HOLE, OUTBOUND_PORT, outboundName, PASSTHROUGH } from "./names.ts";
+import type { ProxyNode } from "./proxy.ts";
+import { EXPLICIT_ROUTES, httpPorts, sniffedRouteName } from "./route.ts";
+import { httpInspector, originalDst, tcpProxy, tlsInspector } from "./tcp.ts";
+import type { ClientView } from "./view.ts";
+import { adsSource, durationOf, socketAddress } from "./wire.ts";
+
+/** How long a silent connection is waited for before it counts as TCP: the server may be meant to speak first. */
+const SNIFF_TIMEOUT_MS = 1_000;
+const ANY_ADDRESS = "0.0.0.0";
+
+export function outboundListeners(view: ClientView, proxy: ProxyNode): readonly Listener[] {
+  if (view.mode === "NONE") return [explicitListener(proxy)];
+  const listeners = [virtualOutbound(view), ...httpPorts(view).map(portListener)];
+  const taken = new Set<string>();
+  for (const service of view.services) {
+    for (const port of service.ports) {
+      if (port.protocol !== "tcp" && port.protocol !== "sniffed") continue;
+      for (const address of service.addresses) {
+        const name = `${address}_${port.number}`;
+        if (taken.has(name)) continue;
+        taken.add(name);
+        listeners.push(addressListener({ name, address, service, port }));
+      }
+    }
+  }
+  return listeners;
+}
+
+/** Takes every captured connection and hands it to the listener of its original destination. */
+function virtualOutbound(view: ClientView): Listener {
+  const egress = view.snapshot.mesh.outboundTrafficPolicy === "ALLOW_ANY" ? PASSTHROUGH : BLACK_HOLE;
+  const listener = Listener.fromPartial({
+    name: "virtualOutbound",
+    address: socketAddress(ANY_ADDRESS, OUTBOUND_PORT),
+    useOriginalDst: true,
+    trafficDirection: TrafficDirection.OUTBOUND,
+  });
+  // A connection to the proxy's own port would be passed to itself for ever.
+  const loop = FilterChain.fromPartial({
+    name: "virtualOutbound-blackhole",
+    filterChainMatch: { destinationPort: OUTBOUND_PORT },
+  });
+  loop.filters = [tcpProxy(BLACK_HOLE)];
+  listener.filterChains = [loop, chain("virtualOutbound-catchall-tcp", [tcpProxy(egress)])];
+  listener.listenerFilters = [originalDst()];
+  return listener;
+}
+
+function portListener(port: number): Listener {
+  const listener = unbound(`${ANY_ADDRESS}_${port}`, ANY_ADDRESS, port);
+  listener.filterChains = [chain("", [manager(`outbound_${ANY_ADDRESS}_${port}`, String(port))])];
+  return listener;
+}
+
+interface AddressPort {
+  readonly name: string;
+  readonly address: string;
+  readonly service: Service;
+  readonly port: ServicePort;
+}
+
+function addressListener({ name, address, service, port }: AddressPort): Listener {
+  const listener = unbound(name, address, port.number);
+  const tcp = chain("", [tcpProxy(outboundName(port.number, undefined, service.host))]);
+  if (port.protocol === "tcp") {
+    listener.filterChains = [tcp];
+    return listener;
+  }
+  const http = FilterChain.fromPartial({
+    filterChainMatch: { transportProtocol: "raw_buffer", applicationProtocols: ["http/1.1", "http/1.0"] },
+  });
+  http.filters = [manager(`outbound_${name}`, sniffedRouteName(service, port))];
+  listener.filterChains = [http];
+  listener.defaultFilterChain = tcp;
+  listener.listenerFilters = [tlsInspector(), httpInspector()];
+  listener.listenerFiltersTimeout = durationOf(SNIFF_TIMEOUT_MS);
+  listener.continueOnListenerFiltersTimeout = true;
+  return listener;
+}
+
+function explicitListener(proxy: ProxyNode): Listener {
+  const listener = Listener.fromPartial({
+    name: EXPLICIT_ROUTES,
+    address: socketAddress(proxy.address, OUTBOUND_PORT),
+    trafficDirection: TrafficDirection.OUTBOUND,
+  });
+  const filters = outboundHttpFilters();
+  const http = connectionManager({
+    statPrefix: EXPLICIT_ROUTES,
+    direction: "outbound",
+    route: { $case: "rds", value: { configSource: adsSource(), routeConfigName: EXPLICIT_ROUTES } },
+    filters,
+    explicit: true,
+  });
+  listener.filterChains = [chain("", [http])];
+  return listener;
+}
+
+function unbound(name: string, address: string, port: number): Listener {
+  return Listener.fromPartial({
+    name,
+    address: socketAddress(address, port),
+    bindToPort: false,
+    trafficDirection: TrafficDirection.OUTBOUND,
+  });
+}
+
+function manager(statPrefix: string, routeConfigName: string): Filter {
+  return connectionManager({
+    statPrefix,
+    direction: "outbound",
+    route: { $case: "rds", value: { configSource: adsSource(), routeConfigName } },
+    filters: outboundHttpFilters(),
+  });
+}
+
+function chain(name: string, filters: Filter[]): FilterChain {
+  const out = FilterChain.fromPartial({ name });
+  out.filters = filters;
+  return out;
+}

@@ -1,0 +1,50 @@
+// The proxy that configuration is made for, from the node that it says it is.
+
+import { isRecord, parseJson } from "../base/json.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { Node } from "../proto/gen/envoy/config/core/v3/base.ts";
+
+export interface ProxyNode {
+  readonly id: string;
+  readonly address: string;
+  readonly pod: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** REDIRECT: connections are captured; NONE: the application names the proxy itself. */
+  readonly mode: "REDIRECT" | "NONE";
+}
+
+/** `sidecar~INSTANCE_IP~POD.NAMESPACE~NAMESPACE.svc.cluster.local` and what its metadata adds. */
+export function readNode(node: Node): Result<ProxyNode, string> {
+  const [type, address = "", podId = "", domain] = node.id.split("~");
+  if (type !== "sidecar" || domain === undefined) {
+    return err(`node id "${node.id}" is not sidecar~IP~POD.NAMESPACE~NAMESPACE.svc.DOMAIN`);
+  }
+  const dot = podId.lastIndexOf(".");
+  if (dot <= 0) return err(`node id "${node.id}" names no pod: expected POD.NAMESPACE as its third part`);
+  const metadata: Readonly<Record<string, unknown>> = node.metadata ?? {};
+  const namespace = podId.slice(dot + 1);
+  const claimed = metadata["NAMESPACE"];
+  if (typeof claimed === "string" && claimed !== namespace) {
+    return err(`node id "${node.id}" and metadata NAMESPACE "${claimed}" contradict each other`);
+  }
+  return ok({
+    id: node.id,
+    address,
+    pod: podId.slice(0, dot),
+    namespace,
+    serviceAccount: typeof metadata["SERVICE_ACCOUNT"] === "string" ? metadata["SERVICE_ACCOUNT"] : "default",
+    labels: textMap(metadata["LABELS"]),
+    mode: metadata["INTERCEPTION_MODE"] === "NONE" ? "NONE" : "REDIRECT",
+  });
+}
+
+/** A struct, or the JSON of one. */
+function textMap(value: unknown): Readonly<Record<string, string>> {
+  const parsed = typeof value === "string" ? parseJson(value) : ok(value);
+  if (!parsed.ok || !isRecord(parsed.value)) return {};
+  return Object.fromEntries(
+    Object.entries(parsed.value).flatMap(([key, text]) => (typeof text === "string" ? [[key, text]] : [])),
+  );
+}

@@ -1,0 +1,59 @@
+// What a request does, as RBAC permissions.
+
+import { Permission } from "../proto/gen/envoy/config/rbac/v3/rbac.ts";
+import {
+  cidrOf,
+  headerForm,
+  hostForm,
+  listForm,
+  metadataForm,
+  stringForm,
+  templateForm,
+  valueForm,
+} from "./rbac-match.ts";
+import type { RuleScope } from "./rbac-rule.ts";
+
+export type PermissionKey =
+  | { readonly id: "hosts" | "methods" | "paths" | "ports" | "destinationIp" | "serverName" }
+  | { readonly id: "metadata"; readonly filter: string; readonly path: readonly string[] };
+
+/** Condition keys that are about the request. */
+export const PERMISSIONS: ReadonlyMap<string, "ports" | "destinationIp" | "serverName"> = new Map([
+  ["destination.ip", "destinationIp"],
+  ["destination.port", "ports"],
+  ["connection.sni", "serverName"],
+] as const);
+
+/** Undefined where the protocol doesn't have the attribute. */
+export function permissionFor(key: PermissionKey, value: string, scope: RuleScope): Permission | undefined {
+  const rule = ruleFor(key, value, scope.protocol === "http");
+  return rule === undefined ? undefined : Permission.fromPartial({ rule });
+}
+
+function ruleFor(key: PermissionKey, value: string, http: boolean): NonNullable<Permission["rule"]> | undefined {
+  switch (key.id) {
+    case "hosts":
+      return http ? { $case: "header", value: hostForm(value) } : undefined;
+    case "methods":
+      return http ? { $case: "header", value: headerForm(":method", value) } : undefined;
+    case "paths":
+      return http ? pathRule(value) : undefined;
+    case "ports":
+      return { $case: "destinationPort", value: Number(value) };
+    case "destinationIp":
+      return { $case: "destinationIp", value: cidrOf(value) };
+    case "serverName":
+      return { $case: "requestedServerName", value: stringForm(value) };
+    case "metadata": {
+      const inner = /^\[(.*)\]$/.exec(value)?.[1];
+      const matcher = inner === undefined ? valueForm(stringForm(value)) : listForm(stringForm(inner));
+      return { $case: "metadata", value: metadataForm(key.filter, key.path, matcher) };
+    }
+  }
+}
+
+function pathRule(value: string): NonNullable<Permission["rule"]> {
+  const template = templateForm(value);
+  if (template !== undefined) return { $case: "uriTemplate", value: { name: "uri-template", typedConfig: template } };
+  return { $case: "urlPath", value: { rule: { $case: "path", value: stringForm(value) } } };
+}

@@ -1,0 +1,149 @@
+// One rule of an AuthorizationPolicy to one RBAC policy: who (principals) may do what (permissions).
+
+import type { AuthorizationCondition, AuthorizationRule } from "../api/istio/authorization-policy.ts";
+import type { MeshConfig } from "../model/mesh-config.ts";
+import { Permission, Policy, Principal, RBAC_Action } from "../proto/gen/envoy/config/rbac/v3/rbac.ts";
+import { PERMISSIONS, type PermissionKey, permissionFor } from "./rbac-permission.ts";
+import { PRINCIPALS, type PrincipalKey, principalFor } from "./rbac-principal.ts";
+
+export interface RuleScope {
+  readonly protocol: "http" | "tcp";
+  readonly mesh: MeshConfig;
+  readonly action: RBAC_Action;
+  /** Of the policy: a service account without a namespace is meant there. */
+  readonly namespace: string;
+}
+
+/** What one attribute must, and must not be. */
+interface Clause<K> {
+  readonly key: K;
+  readonly values: readonly string[];
+  readonly notValues: readonly string[];
+}
+
+const ANY_PERMISSION = Permission.fromPartial({ rule: { $case: "any", value: true } });
+const ANY_PRINCIPAL = Principal.fromPartial({ identifier: { $case: "any", value: true } });
+
+/** Undefined when nothing of the rule can hold on this protocol, so that it must not take part. */
+export function policyOfRule(rule: AuthorizationRule | undefined, scope: RuleScope): Policy | undefined {
+  if (rule === undefined) {
+    return Policy.fromPartial({
+      permissions: [{ rule: { $case: "notRule", value: ANY_PERMISSION } }],
+      principals: [{ identifier: { $case: "notId", value: ANY_PRINCIPAL } }],
+    });
+  }
+  const conditions = (rule.when ?? []).map(split);
+  const permissionBase = conditions.flatMap(({ permission }) => permission ?? []);
+  const principalBase = conditions.flatMap(({ principal }) => principal ?? []);
+  const operations =
+    rule.to === undefined || rule.to.length === 0 ? [[]] : rule.to.map((to) => operationClauses(to.operation ?? {}));
+  const sources =
+    rule.from === undefined || rule.from.length === 0
+      ? [[]]
+      : rule.from.map((from) => sourceClauses(from.source ?? {}));
+  const permissions = operations.flatMap((clauses) => allPermissions([...clauses, ...permissionBase], scope) ?? []);
+  const principals = sources.flatMap((clauses) => allPrincipals([...clauses, ...principalBase], scope) ?? []);
+  if (permissions.length === 0 || principals.length === 0) return undefined;
+  return Policy.fromPartial({ permissions, principals });
+}
+
+function operationClauses(
+  operation: NonNullable<NonNullable<AuthorizationRule["to"]>[number]["operation"]>,
+): readonly Clause<PermissionKey>[] {
+  return [
+    clause({ id: "hosts" as const }, operation.hosts, operation.notHosts),
+    clause({ id: "methods" as const }, operation.methods, operation.notMethods),
+    clause({ id: "paths" as const }, operation.paths, operation.notPaths),
+    clause({ id: "ports" as const }, operation.ports, operation.notPorts),
+  ].flat();
+}
+
+function sourceClauses(
+  source: NonNullable<NonNullable<AuthorizationRule["from"]>[number]["source"]>,
+): readonly Clause<PrincipalKey>[] {
+  return [
+    clause({ id: "principals" as const }, source.principals, source.notPrincipals),
+    clause({ id: "requestPrincipals" as const }, source.requestPrincipals, source.notRequestPrincipals),
+    clause({ id: "serviceAccounts" as const }, source.serviceAccounts, source.notServiceAccounts),
+    clause({ id: "namespaces" as const }, source.namespaces, source.notNamespaces),
+    clause({ id: "trustDomains" as const }, source.trustDomains, source.notTrustDomains),
+    clause({ id: "remoteIpBlocks" as const }, source.remoteIpBlocks, source.notRemoteIpBlocks),
+    clause({ id: "ipBlocks" as const }, source.ipBlocks, source.notIpBlocks),
+  ].flat();
+}
+
+function clause<K>(
+  key: K,
+  values: readonly string[] | undefined,
+  notValues: readonly string[] | undefined,
+): readonly Clause<K>[] {
+  if ((values ?? []).length === 0 && (notValues ?? []).length === 0) return [];
+  return [{ key, values: values ?? [], notValues: notValues ?? [] }];
+}
+
+interface SplitCondition {
+  readonly permission?: readonly Clause<PermissionKey>[];
+  readonly principal?: readonly Clause<PrincipalKey>[];
+}
+
+/** A condition's key tells on which side it is checked; text in brackets goes with it. */
+function split({ key, values, notValues }: AuthorizationCondition): SplitCondition {
+  const bracketed = [...key.matchAll(/\[([^\]]*)\]/g)].map((match) => match[1] ?? "");
+  const name = key.replace(/\[.*$/, "");
+  if (name.startsWith("experimental.envoy.filters.")) {
+    const filter = name.slice("experimental.".length);
+    return { permission: clause<PermissionKey>({ id: "metadata", filter, path: bracketed }, values, notValues) };
+  }
+  const permission = PERMISSIONS.get(name);
+  if (permission !== undefined) return { permission: clause<PermissionKey>({ id: permission }, values, notValues) };
+  const principal = PRINCIPALS.get(name);
+  if (principal === undefined) return {};
+  return { principal: clause<PrincipalKey>({ id: principal, path: bracketed }, values, notValues) };
+}
+
+/** Undefined when an attribute that only HTTP has makes an ALLOW impossible on TCP; a DENY then looks at the rest. */
+function allPermissions(clauses: readonly Clause<PermissionKey>[], scope: RuleScope): Permission[] | undefined {
+  const rules: Permission[] = [];
+  for (const { key, values, notValues } of clauses) {
+    const make = (list: readonly string[]) => list.map((value) => permissionFor(key, value, scope));
+    const yes = make(values);
+    const no = make(notValues);
+    if ([...yes, ...no].some((each) => each === undefined)) {
+      if (scope.action === RBAC_Action.ALLOW) return undefined;
+      continue;
+    }
+    if (yes.length > 0) rules.push(orRules(yes));
+    if (no.length > 0) rules.push(Permission.fromPartial({ rule: { $case: "notRule", value: orRules(no) } }));
+  }
+  const all = rules.length === 0 ? [ANY_PERMISSION] : rules;
+  return [Permission.fromPartial({ rule: { $case: "andRules", value: { rules: all } } })];
+}
+
+function orRules(rules: readonly (Permission | undefined)[]): Permission {
+  return Permission.fromPartial({
+    rule: { $case: "orRules", value: { rules: rules.filter((each) => each !== undefined) } },
+  });
+}
+
+function allPrincipals(clauses: readonly Clause<PrincipalKey>[], scope: RuleScope): Principal[] | undefined {
+  const ids: Principal[] = [];
+  for (const { key, values, notValues } of clauses) {
+    const make = (list: readonly string[]) => list.map((value) => principalFor(key, value, scope));
+    const yes = make(values);
+    const no = make(notValues);
+    if ([...yes, ...no].some((each) => each === undefined)) {
+      if (scope.action === RBAC_Action.ALLOW) return undefined;
+      continue;
+    }
+    if (yes.length > 0) ids.push(orIds(yes));
+    if (no.length > 0) ids.push(Principal.fromPartial({ identifier: { $case: "notId", value: orIds(no) } }));
+  }
+  const all = ids.length === 0 ? [ANY_PRINCIPAL] : ids;
+  return [Principal.fromPartial({ identifier: { $case: "andIds", value: { ids: all } } })];
+}
+
+function orIds(ids: readonly (Principal | undefined)[]): Principal {
+  return Principal.fromPartial({
+    identifier: { $case: "orIds", value: { ids: ids.filter((each) => each !== undefined) } },
+  });
+}

@@ -1,0 +1,169 @@
+// Route configurations: one for each HTTP port, one for each sniffed port, or all in one in explicit mode.
+
+import { findRoutes, type HostRoutes } from "../model/routing.ts";
+import type { Service, ServicePort } from "../model/service.ts";
+import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
+import { type Route, VirtualHost } from "../proto/gen/envoy/config/route/v3/route_components.ts";
+import { type DeadEnd, defaultRoute, hostRoutes } from "./http-route.ts";
+import { BLACK_HOLE, callNames, outboundName, PASSTHROUGH } from "./names.ts";
+import type { ClientView } from "./view.ts";
+import { metadataOf } from "./wire.ts";
+
+export const EXPLICIT_ROUTES = "http_proxy";
+const HTTP_PORT = 80;
+
+export interface BuiltRouteConfig {
+  readonly config: RouteConfiguration;
+  readonly deadEnds: readonly DeadEnd[];
+}
+
+export function routeConfigs(view: ClientView): readonly BuiltRouteConfig[] {
+  if (view.mode === "NONE") return [explicitConfig(view)];
+  return [
+    ...httpPorts(view).map((port) => portConfig(port, view)),
+    ...sniffedPorts(view).map(({ service, port }) => sniffedConfig(service, port, view)),
+  ];
+}
+
+/** Port numbers that at least one service declares as HTTP. */
+export function httpPorts(view: ClientView): readonly number[] {
+  const numbers = view.services.flatMap(({ ports }) =>
+    ports.filter((port) => port.protocol === "http").map((port) => port.number),
+  );
+  return [...new Set(numbers)].sort((a, b) => a - b);
+}
+
+export interface PortOf {
+  readonly service: Service;
+  readonly port: ServicePort;
+}
+
+export function sniffedPorts(view: ClientView): readonly PortOf[] {
+  return view.services.flatMap((service) =>
+    service.ports.filter((port) => port.protocol === "sniffed").map((port) => ({ service, port })),
+  );
+}
+
+export function sniffedRouteName(service: Service, port: ServicePort): string {
+  return `${service.host}:${port.number}`;
+}
+
+function portConfig(number: number, view: ClientView): BuiltRouteConfig {
+  const builder = new HostBuilder(view);
+  for (const service of view.services) {
+    const port = service.ports.find((each) => each.number === number && each.protocol === "http");
+    if (port !== undefined) builder.addService(service, port, withPort(callNames(service, view.namespace), number));
+  }
+  builder.addForeignHosts(number, (host) => withPort([host], number));
+  return builder.finish(String(number), egressHost(view));
+}
+
+function sniffedConfig(service: Service, port: ServicePort, view: ClientView): BuiltRouteConfig {
+  const builder = new HostBuilder(view);
+  builder.addService(service, port, ["*"]);
+  return builder.finish(sniffedRouteName(service, port), undefined);
+}
+
+/** Absolute-form requests say host and port themselves, so the domains carry the port; 80 may be left out. */
+function explicitConfig(view: ClientView): BuiltRouteConfig {
+  const builder = new HostBuilder(view);
+  const domains = (names: readonly string[], port: number): string[] =>
+    names.flatMap((name) => (port === HTTP_PORT ? [name, `${name}:${port}`] : [`${name}:${port}`]));
+  for (const service of view.services) {
+    for (const port of service.ports.filter((each) => each.protocol !== "tcp")) {
+      builder.addService(service, port, domains(callNames(service, view.namespace), port.number));
+    }
+  }
+  builder.addForeignHosts(HTTP_PORT, (host) => domains([host], HTTP_PORT));
+  return builder.finish(EXPLICIT_ROUTES, refusalHost());
+}
+
+function withPort(names: readonly string[], port: number): string[] {
+  return names.flatMap((name) => [name, `${name}:${port}`]);
+}
+
+class HostBuilder {
+  readonly #view: ClientView;
+  readonly #hosts: VirtualHost[] = [];
+  readonly #deadEnds: DeadEnd[] = [];
+  readonly #taken = new Set<string>();
+
+  constructor(view: ClientView) {
+    this.#view = view;
+  }
+
+  addService(service: Service, port: ServicePort, domains: readonly string[]): void {
+    const rules = findRoutes(this.#view.routes, service.host);
+    const cluster = outboundName(port.number, undefined, service.host);
+    this.#add(`${service.host}:${port.number}`, domains, this.#routes(rules, port.number, cluster));
+  }
+
+  /** Hosts that VirtualServices route although no service has them. */
+  addForeignHosts(port: number, domains: (host: string) => readonly string[]): void {
+    for (const rules of this.#view.routes.values()) {
+      if (this.#view.snapshot.services.has(rules.host) || rules.http.length === 0) continue;
+      this.#add(`${rules.host}:${port}`, domains(rules.host), this.#routes(rules, port, undefined));
+    }
+  }
+
+  finish(name: string, last: VirtualHost | undefined): BuiltRouteConfig {
+    const virtualHosts = last === undefined ? this.#hosts : [...this.#hosts, last];
+    const config = RouteConfiguration.fromPartial({ name, validateClusters: false });
+    config.virtualHosts = virtualHosts;
+    config.maxDirectResponseBodySizeBytes = 1_048_576;
+    return { config, deadEnds: this.#deadEnds };
+  }
+
+  #routes(rules: HostRoutes | undefined, port: number, cluster: string | undefined): Route[] {
+    if (rules === undefined || rules.http.length === 0) return cluster === undefined ? [] : [defaultRoute(cluster)];
+    const built = hostRoutes(rules, port, this.#view);
+    this.#deadEnds.push(...built.deadEnds);
+    return built.routes;
+  }
+
+  /** A domain belongs to the first that claims it: Envoy refuses a configuration where two do. */
+  #add(name: string, domains: readonly string[], routes: Route[]): void {
+    const free = domains.filter((domain) => !this.#taken.has(domain));
+    for (const domain of free) this.#taken.add(domain);
+    if (free.length === 0) return;
+    const host = VirtualHost.fromPartial({ name, domains: [...new Set(free)], includeRequestAttemptCount: true });
+    host.routes = routes;
+    this.#hosts.push(host);
+  }
+}
+
+function egressHost(view: ClientView): VirtualHost {
+  const open = view.snapshot.mesh.outboundTrafficPolicy === "ALLOW_ANY";
+  const host = VirtualHost.fromPartial({
+    name: open ? "allow_any" : "block_all",
+    domains: ["*"],
+    includeRequestAttemptCount: true,
+  });
+  const route = defaultRoute(open ? PASSTHROUGH : BLACK_HOLE);
+  route.name = open ? "allow_any" : "block_all";
+  if (!open) route.metadata = metadataOf({ resource: "MeshConfig", rule: "outboundTrafficPolicy" });
+  // What isn't the mesh's is neither retried nor timed.
+  if (route.action?.$case === "route") route.action.value.retryPolicy = undefined;
+  host.routes = [route];
+  return host;
+}
+
+/** In explicit mode there is no original destination to pass a foreign host's request on to. */
+function refusalHost(): VirtualHost {
+  const text =
+    "This host is not a service of the mesh, and in explicit mode the proxy reaches only those. Exclude it with no_proxy.\n";
+  return VirtualHost.fromPartial({
+    name: "block_all",
+    domains: ["*"],
+    routes: [
+      {
+        name: "block_all",
+        match: { pathSpecifier: { $case: "prefix", value: "/" } },
+        action: {
+          $case: "directResponse",
+          value: { status: 502, body: { specifier: { $case: "inlineString", value: text } } },
+        },
+      },
+    ],
+  });
+}

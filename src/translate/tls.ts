@@ -1,0 +1,132 @@
+// TLS contexts: the mesh's own certificates on both sides, and what a DestinationRule asks for.
+
+import type { ClientTls } from "../api/istio/destination-rule.ts";
+import { TransportSocket } from "../proto/gen/envoy/config/core/v3/base.ts";
+import { ApiConfigSource_ApiType, ApiVersion } from "../proto/gen/envoy/config/core/v3/config_source.ts";
+import { RawBuffer } from "../proto/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts";
+import {
+  CertificateValidationContext,
+  SubjectAltNameMatcher_SanType,
+  TlsParameters_TlsProtocol,
+} from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/common.ts";
+import { SdsSecretConfig } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
+import {
+  CommonTlsContext,
+  DownstreamTlsContext,
+  UpstreamTlsContext,
+} from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
+import { any } from "./wire.ts";
+
+/** The client offers this; HTTP replaces it by a filter, so that the server can tell HTTP from TCP before decrypting. */
+export const ALPN_MESH = "istio";
+export const ALPN_MESH_HTTP: readonly string[] = ["istio-http/1.1", "istio-http/1.0"];
+
+const TLS = "envoy.extensions.transport_sockets.tls.v3";
+
+export function plainSocket(): TransportSocket {
+  return TransportSocket.fromPartial({
+    name: "envoy.transport_sockets.raw_buffer",
+    configType: {
+      $case: "typedConfig",
+      value: any("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer", RawBuffer, {}),
+    },
+  });
+}
+
+/** Both secrets are served beside the proxy: the workload's key never travels. */
+function localSecret(name: string): SdsSecretConfig {
+  return SdsSecretConfig.fromPartial({
+    name,
+    sdsConfig: {
+      configSourceSpecifier: {
+        $case: "apiConfigSource",
+        value: {
+          apiType: ApiConfigSource_ApiType.GRPC,
+          transportApiVersion: ApiVersion.V3,
+          setNodeOnFirstMessageOnly: true,
+          grpcServices: [{ targetSpecifier: { $case: "envoyGrpc", value: { clusterName: "sds-grpc" } } }],
+        },
+      },
+      initialFetchTimeout: { seconds: 0 },
+      resourceApiVersion: ApiVersion.V3,
+    },
+  });
+}
+
+function meshContext(alpn: readonly string[], identities: readonly string[]): CommonTlsContext {
+  return CommonTlsContext.fromPartial({
+    tlsParams: { tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_2 },
+    tlsCertificateSdsSecretConfigs: [localSecret("default")],
+    alpnProtocols: [...alpn],
+    validationContextType: {
+      $case: "combinedValidationContext",
+      value: {
+        defaultValidationContext: {
+          matchTypedSubjectAltNames: identities.map((identity) => ({
+            sanType: SubjectAltNameMatcher_SanType.URI,
+            matcher: { matchPattern: { $case: "exact", value: identity } },
+          })),
+        },
+        validationContextSdsSecretConfig: localSecret("ROOTCA"),
+      },
+    },
+  });
+}
+
+/** Towards a sidecar that must be one of the given identities. */
+export function meshClientSocket(serverName: string, identities: readonly string[]): TransportSocket {
+  const context = UpstreamTlsContext.fromPartial({
+    commonTlsContext: meshContext([ALPN_MESH], identities),
+    sni: serverName,
+  });
+  return tlsSocket(any(`${TLS}.UpstreamTlsContext`, UpstreamTlsContext, context));
+}
+
+/** For callers that have a certificate of the mesh. */
+export function meshServerSocket(alpn: readonly string[]): TransportSocket {
+  const context = DownstreamTlsContext.fromPartial({
+    commonTlsContext: meshContext(alpn, []),
+    requireClientCertificate: true,
+  });
+  return tlsSocket(any(`${TLS}.DownstreamTlsContext`, DownstreamTlsContext, context));
+}
+
+/** SIMPLE and MUTUAL: certificates from files, the server's checked against the given or the system's roots. */
+export function externalSocket(tls: ClientTls, serverName: string): TransportSocket {
+  const mutual = tls.mode === "MUTUAL";
+  const context = UpstreamTlsContext.fromPartial({
+    sni: tls.sni ?? serverName,
+    commonTlsContext: {
+      ...(mutual
+        ? { tlsCertificates: [{ certificateChain: file(tls.clientCertificate), privateKey: file(tls.privateKey) }] }
+        : {}),
+      ...(tls.insecureSkipVerify === true
+        ? {}
+        : { validationContextType: { $case: "validationContext" as const, value: serverValidation(tls) } }),
+    },
+  });
+  return tlsSocket(any(`${TLS}.UpstreamTlsContext`, UpstreamTlsContext, context));
+}
+
+function serverValidation(tls: ClientTls): CertificateValidationContext {
+  return CertificateValidationContext.fromPartial({
+    ...((tls.caCertificates ?? "") === "" ? { systemRootCerts: {} } : { trustedCa: file(tls.caCertificates) }),
+    matchTypedSubjectAltNames: (tls.subjectAltNames ?? []).flatMap((name) =>
+      [SubjectAltNameMatcher_SanType.DNS, SubjectAltNameMatcher_SanType.URI].map((sanType) => ({
+        sanType,
+        matcher: { matchPattern: { $case: "exact" as const, value: name } },
+      })),
+    ),
+  });
+}
+
+function file(name: string | undefined) {
+  return { specifier: { $case: "filename" as const, value: name ?? "" } };
+}
+
+function tlsSocket(typedConfig: ReturnType<typeof any>): TransportSocket {
+  return TransportSocket.fromPartial({
+    name: "envoy.transport_sockets.tls",
+    configType: { $case: "typedConfig", value: typedConfig },
+  });
+}

@@ -1,0 +1,45 @@
+// What one proxy sees of the snapshot: the services and routes exported to its namespace.
+
+import { findRule, type HostRule } from "../model/destination.ts";
+import { isExportedTo } from "../model/hosts.ts";
+import { type HostRoutes, routesFor } from "../model/routing.ts";
+import type { Service } from "../model/service.ts";
+import type { MeshSnapshot } from "../model/snapshot.ts";
+import type { ProxyNode } from "./proxy.ts";
+
+/** All that outbound configuration may depend on; proxies with an equal `key` share it. */
+export interface ClientView {
+  readonly key: string;
+  readonly snapshot: MeshSnapshot;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly mode: ProxyNode["mode"];
+  readonly services: readonly Service[];
+  readonly routes: ReadonlyMap<string, HostRoutes>;
+}
+
+export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView {
+  const labels = routesByLabels(snapshot) ? proxy.labels : {};
+  return {
+    key: JSON.stringify([proxy.namespace, proxy.mode, Object.entries(labels).sort()]),
+    snapshot,
+    namespace: proxy.namespace,
+    labels,
+    mode: proxy.mode,
+    services: [...snapshot.services.values()].filter((each) =>
+      isExportedTo(each.exportTo, each.namespace, proxy.namespace),
+    ),
+    routes: routesFor(snapshot.routes, proxy.namespace),
+  };
+}
+
+export function ruleFor(view: ClientView, service: Service): HostRule | undefined {
+  const call = { clientNamespace: view.namespace, serviceNamespace: service.namespace, host: service.host };
+  return findRule(view.snapshot.destinations, call, view.snapshot.mesh);
+}
+
+function routesByLabels(snapshot: MeshSnapshot): boolean {
+  return snapshot.routes.some(({ http }) =>
+    http.some((route) => (route.match ?? []).some((match) => match.sourceLabels !== undefined)),
+  );
+}

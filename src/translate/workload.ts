@@ -1,0 +1,62 @@
+// The workload that a proxy serves: its ports and the policies that hold for it.
+
+import type { AuthorizationPolicy } from "../api/istio/authorization-policy.ts";
+import { policiesOf } from "../model/authorization.ts";
+import { matchesLabels } from "../model/endpoint.ts";
+import { mtlsOf, type WorkloadMtls } from "../model/mtls.ts";
+import type { Protocol } from "../model/service.ts";
+import type { MeshSnapshot } from "../model/snapshot.ts";
+import type { ProxyNode } from "./proxy.ts";
+
+export interface WorkloadPort {
+  readonly number: number;
+  readonly protocol: Protocol;
+}
+
+export interface Workload {
+  readonly proxy: ProxyNode;
+  readonly ports: readonly WorkloadPort[];
+  readonly mtls: WorkloadMtls;
+  readonly policies: readonly AuthorizationPolicy[];
+}
+
+export function workloadOf(snapshot: MeshSnapshot, proxy: ProxyNode): Workload {
+  const subject = { namespace: proxy.namespace, labels: proxy.labels };
+  return {
+    proxy,
+    ports: portsOf(snapshot, proxy),
+    mtls: mtlsOf(snapshot.mtls, subject, snapshot.mesh),
+    policies: policiesOf(snapshot.authorization, subject, snapshot.mesh),
+  };
+}
+
+/** The target ports of every Service that selects the pod, known before the pod is ready and has an endpoint. */
+function portsOf(snapshot: MeshSnapshot, proxy: ProxyNode): readonly WorkloadPort[] {
+  const found = new Map<number, Protocol>();
+  for (const [key, resource] of snapshot.resources.services) {
+    const selector = resource.spec?.selector;
+    if (selector === undefined || Object.keys(selector).length === 0) continue;
+    if (!key.startsWith(`${proxy.namespace}/`) || !matchesLabels(selector, proxy.labels)) continue;
+    const service = snapshot.services.get(
+      `${resource.metadata.name}.${proxy.namespace}.svc.${snapshot.mesh.clusterDomain}`,
+    );
+    for (const port of service?.ports ?? []) {
+      for (const number of targetNumbers(port.targetPort, snapshot, proxy)) {
+        found.set(number, widen(found.get(number), port.protocol));
+      }
+    }
+  }
+  return [...found].map(([number, protocol]) => ({ number, protocol })).sort((a, b) => a.number - b.number);
+}
+
+/** Two Services that call the same port by different protocols leave it to each connection. */
+function widen(known: Protocol | undefined, next: Protocol): Protocol {
+  return known === undefined || known === next ? next : "sniffed";
+}
+
+function targetNumbers(targetPort: number | string, snapshot: MeshSnapshot, proxy: ProxyNode): readonly number[] {
+  if (typeof targetPort === "number") return [targetPort];
+  const pod = snapshot.resources.pods.get(`${proxy.namespace}/${proxy.pod}`);
+  const ports = (pod?.spec?.containers ?? []).flatMap((container) => container.ports ?? []);
+  return ports.filter((port) => port.name === targetPort).map((port) => port.containerPort);
+}
