@@ -20,7 +20,7 @@ export interface Controller {
   close(): Promise<void>;
 }
 
-export interface Feed {
+interface Feed {
   /** Begins a watch that turns each change of the kind into keys of the queue. */
   watch<T extends KubeObject>(
     kind: Kind<T>,

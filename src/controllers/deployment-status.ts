@@ -38,7 +38,7 @@ export function deploymentStatusOf(picture: DeploymentPicture): DeploymentStatus
   };
 }
 
-export function isComplete(deployment: Deployment, counts: Partial<Counts>): boolean {
+function isComplete(deployment: Deployment, counts: Partial<Counts>): boolean {
   const replicas = deployment.spec.replicas ?? 1;
   return (
     (counts.updatedReplicas ?? 0) === replicas &&

@@ -89,7 +89,7 @@ function hasAddress(pod: Pod): boolean {
 }
 
 /** One slice for each set of ports (a named port may have another number in another pod), cut where it gets too long. */
-export function contentsOf(service: Service, pods: readonly Pod[]): readonly Contents[] {
+function contentsOf(service: Service, pods: readonly Pod[]): readonly Contents[] {
   const groups = new Map<string, { readonly ports: readonly EndpointPort[]; readonly endpoints: Endpoint[] }>();
   const sorted = [...pods].sort((a, b) => a.metadata.name.localeCompare(b.metadata.name));
   for (const pod of sorted) {

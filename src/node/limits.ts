@@ -11,8 +11,6 @@ export const LOG_FILE_BYTES_MAX = 10_000_000;
 export const LOG_LINE_BYTES_MAX = 16_384;
 /** Instances of a container whose logs are kept: the current one and those before it. */
 export const LOG_INSTANCES_MAX = 3;
-/** How often a followed log is looked at. */
-export const LOG_FOLLOW_MS = 100;
 
 /** Restart delays of a crashing container: doubling from the first to the second. */
 export const RESTART_BASE_MS = 10_000;
@@ -32,11 +30,6 @@ export const KILL_WAIT_MS = 5_000;
 /** How much of a probe's answer is read and told. */
 export const PROBE_BODY_BYTES_MAX = 10_240;
 export const PROBE_MESSAGE_BYTES_MAX = 1_024;
-
-/** Different events remembered to be counted up instead of repeated. */
-export const EVENT_KEYS_MAX = 1_000;
-/** Events waiting to be written; beyond it the newest are dropped. */
-export const EVENT_QUEUE_MAX = 1_000;
 
 export const PODS_MAX = 250;
 export const ENVIRONMENT_EXPANSION_BYTES_MAX = 131_072;

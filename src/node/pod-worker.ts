@@ -16,7 +16,7 @@ import type { Sandbox } from "./sandbox.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { PodVolumes } from "./volumes.ts";
 
-export const PROXY_CONTAINER = "istio-proxy";
+const PROXY_CONTAINER = "istio-proxy";
 
 export class PodWorker {
   readonly uid: string;

@@ -63,7 +63,7 @@ export class ServiceTable {
   }
 }
 
-export function serviceRoutes(services: readonly Service[], slices: readonly EndpointSlice[]): readonly ServiceRoute[] {
+function serviceRoutes(services: readonly Service[], slices: readonly EndpointSlice[]): readonly ServiceRoute[] {
   return services
     .filter((service) => service.spec.type !== "ExternalName")
     .map((service) =>

@@ -22,7 +22,7 @@ export interface VolumeOptions {
   readonly apiCertificate: string | undefined;
 }
 
-export const ACCOUNT_MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
+const ACCOUNT_MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
 const ACCOUNT_VOLUME = "kube-api-access";
 const ACCOUNT_TOKEN_SECONDS = 3600;
 const TOKENS_MAX = 32;

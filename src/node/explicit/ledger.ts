@@ -57,7 +57,7 @@ export function killGroup(pid: number, signal: NodeJS.Signals): boolean {
 }
 
 /** When the process began, in a form that only compares equal for the same process; undefined when there is none. */
-export function startTimeOf(pid: number): string | undefined {
+function startTimeOf(pid: number): string | undefined {
   if (process.platform === "linux") return statOf(pid)?.[19];
   try {
     const text = execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).trim();
