@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { isRecord, parseJson, parseYamlDocuments } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { BODY_BYTES_MAX, BODY_DEPTH_MAX } from "./limits.ts";
+import { decodeProtobuf } from "./protobuf.ts";
 import { type ApiFailure, badRequest, failure, toStatus } from "./status.ts";
 
 export interface User {
@@ -85,11 +86,17 @@ function warningHeader(text: string): string {
 export async function readBody(request: ApiRequest): Promise<Result<unknown, ApiFailure>> {
   const bytes = await readBytes(request.message);
   if (!bytes.ok) return bytes;
-  const text = bytes.value.toString("utf8");
   const type = request.contentType.split(";")[0]?.trim() ?? "";
-  if (type.includes("protobuf") || type.includes("cbor")) {
+  if (type.includes("cbor")) {
     return err(failure(415, "UnsupportedMediaType", `the body is ${type}; send application/json or application/yaml`));
   }
+  if (type.includes("protobuf") && bytes.value.length > 0) {
+    const decoded = decodeProtobuf(bytes.value);
+    return decoded.ok
+      ? decoded
+      : err(failure(415, "UnsupportedMediaType", `cannot read the ${type} body: ${decoded.error}`));
+  }
+  const text = bytes.value.toString("utf8");
   if (text.trim() === "") return ok(undefined);
   const parsed = type.includes("yaml") ? parseOneYaml(text) : parseJson(text);
   if (!parsed.ok)

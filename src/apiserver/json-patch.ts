@@ -43,15 +43,19 @@ function applyOperation(document: unknown, operation: unknown): Result<unknown, 
     if (!found.ok) return found;
     return deepEqual(found.value, value) ? ok(document) : err(`testing value ${path} failed`);
   }
-  if (op === "move" || op === "copy") {
-    const from = operation["from"];
-    if (typeof from !== "string") return err(`operation ${op} of ${path} has no "from"`);
-    const found = read(document, from);
-    if (!found.ok) return found;
-    const without = op === "move" ? edit(document, from, { op: "remove" }) : ok(document);
-    return without.ok ? edit(without.value, path, { op: "add", value: structuredClone(found.value) }) : without;
-  }
+  if (op === "move" || op === "copy") return transfer(document, { op, path, from: operation["from"] });
   return err(`unexpected kind of operation: ${JSON.stringify(op)}`);
+}
+
+function transfer(
+  document: unknown,
+  { op, path, from }: { op: "move" | "copy"; path: string; from: unknown },
+): Result<unknown, string> {
+  if (typeof from !== "string") return err(`operation ${op} of ${path} has no "from"`);
+  const found = read(document, from);
+  if (!found.ok) return found;
+  const without = op === "move" ? edit(document, from, { op: "remove" }) : ok(document);
+  return without.ok ? edit(without.value, path, { op: "add", value: structuredClone(found.value) }) : without;
 }
 
 function tokensOf(pointer: string): Result<string[], string> {
