@@ -42,6 +42,8 @@ export interface RunnerOptions {
   readonly prepare: () => Promise<
     Result<{ readonly request: ProcessRequest; readonly limits: ResourceLimits }, Waiting>
   >;
+  /** argv of a command beside the main process, where the image's programs have other names here. */
+  readonly translateExec: (argv: readonly string[]) => readonly string[];
   /** Where the count of restarts and the last state go on after the node itself was restarted. */
   readonly resumed: { readonly restartCount: number; readonly last: ContainerStateTerminated | undefined };
   readonly onChange: () => void;
@@ -104,7 +106,7 @@ export class ContainerRunner {
   exec(argv: readonly string[]): SandboxProcess | undefined {
     const run = this.#run;
     if (run === undefined || this.#state.kind !== "running") return undefined;
-    return this.#options.sandbox.exec({ ...run.request, argv });
+    return this.#target(run).exec(argv);
   }
 
   /** preStop, SIGTERM, grace, SIGKILL. Resolves when it has ended. */
@@ -230,8 +232,12 @@ export class ContainerRunner {
   }
 
   #target(run: Run): ActionTarget {
-    const { container, sandbox } = this.#options;
-    return { container, podIP: sandbox.podIP, exec: (argv) => sandbox.exec({ ...run.request, argv }) };
+    const { container, sandbox, translateExec } = this.#options;
+    return {
+      container,
+      podIP: sandbox.podIP,
+      exec: (argv) => sandbox.exec({ ...run.request, argv: translateExec(argv) }),
+    };
   }
 
   #mayRestart(ended: ContainerStateTerminated): boolean {

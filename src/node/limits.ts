@@ -38,8 +38,8 @@ export const VOLUME_REFRESH_MS = 10_000;
 /** A token is renewed when this share of its life is over. */
 export const TOKEN_RENEW_AT = 0.8;
 /** A volume whose source is missing is tried again after this. */
-export const VOLUME_RETRY_MS = 1_000;
-/** The first wait between the checks of a container that was never ready; it grows by half each time up to the period. */
+export const VOLUME_RETRY_MS = 250;
+/** The first wait between the checks of a container that was never ready; it grows by a quarter each time up to the period. */
 export const PROBE_EAGER_BASE_MS = 100;
 /** A preStop or postStart hook over HTTP gets this long when nothing else bounds it. */
 export const HOOK_TIMEOUT_MS = 30_000;

@@ -10,7 +10,7 @@ import type { NodeContext } from "./context.ts";
 import type { PodFacts } from "./facts.ts";
 import { GRACE_DEFAULT_MS, KILL_WAIT_MS, PROXY_GRACE_MIN_MS, VOLUME_REFRESH_MS, VOLUME_RETRY_MS } from "./limits.ts";
 import { type PictureContainer, podStatusOf } from "./pod-status.ts";
-import { prepareContainer } from "./prepare.ts";
+import { prepareContainer, translateExec } from "./prepare.ts";
 import { resumeOf } from "./resume.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { StatusWriter } from "./status-writer.ts";
@@ -172,6 +172,7 @@ export class PodWorker {
           volumes: this.#volumes,
           note: (note) => this.#note(note, container),
         }),
+      translateExec: (argv) => translateExec(container, argv, this.#context),
       resumed: resumeOf(this.#pod, container.name, timestamp(clock.wallMs())),
       onChange: () => this.#changed(),
       onEvent: (event) => this.#note(event, container),

@@ -65,7 +65,9 @@ const AGENT_PROGRAM = /^(?:.*\/)?pilot-agent$/;
 /** argv of a command that is run in a container beside its main process. */
 export function translateExec(container: Container, argv: readonly string[], context: NodeContext): readonly string[] {
   const isAgent = AGENT_PROGRAM.test(argv[0] ?? "") && context.images.resolve(container.image ?? "").kind === "proxy";
-  return isAgent ? [...context.proxyCommand, ...argv.slice(1)] : argv;
+  if (!isAgent) return argv;
+  // The node itself holds the application back until its proxy is ready.
+  return argv[1] === "wait" ? ["true"] : [...context.proxyCommand, ...argv.slice(1)];
 }
 
 function commandOf(

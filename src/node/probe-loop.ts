@@ -77,7 +77,7 @@ export class ProbeLoop {
     const spentMs = this.#options.clock.monotonicMs() - startedMs;
     if (!this.#isEager()) return Math.max(0, this.#timing.periodMs - spentMs);
     const delayMs = Math.min(this.#eagerMs, this.#timing.periodMs);
-    this.#eagerMs = Math.min(this.#eagerMs * 1.5, this.#timing.periodMs);
+    this.#eagerMs = Math.min(this.#eagerMs * 1.25, this.#timing.periodMs);
     return delayMs;
   }
 

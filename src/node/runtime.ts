@@ -11,7 +11,6 @@ import type { NodeContext } from "./context.ts";
 import { logDirectory } from "./log-file.ts";
 import { followLog, readLog } from "./log-read.ts";
 import type { PodWorker } from "./pod-worker.ts";
-import { translateExec } from "./prepare.ts";
 
 export class NodeRuntime implements PodRuntime {
   readonly #context: NodeContext;
@@ -59,7 +58,7 @@ export class NodeRuntime implements PodRuntime {
         message: `container "${ref.container}" of pod "${ref.pod}" does not run here`,
       });
     }
-    const started = worker.runner(ref.container)?.exec(translateExec(container, request.command, this.#context));
+    const started = worker.runner(ref.container)?.exec(request.command);
     if (started === undefined) {
       return err({
         code: 500,
