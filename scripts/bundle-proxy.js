@@ -31,6 +31,7 @@ export async function bundleProxy() {
     format: "esm",
     banner: { js: BANNER },
     external: ["koffi"],
+    plugins: [lazyBuiltins],
     minifySyntax: true,
     minifyWhitespace: true,
     keepNames: false,
@@ -41,6 +42,22 @@ export async function bundleProxy() {
   forgetOlder(target);
   return target;
 }
+
+// An ES import of node:http reads every export, those too that load an HTTP client of several megabytes; asking the
+// process for the module does not.
+const LAZY_BUILTINS = /^node:(crypto|fs|http|http2|https|net|tls)$/;
+
+const lazyBuiltins = {
+  name: "lazy-builtins",
+  setup(build) {
+    build.onResolve({ filter: LAZY_BUILTINS }, ({ kind, path: name }) =>
+      kind === "import-statement" || kind === "dynamic-import" ? { path: name, namespace: "builtin" } : undefined,
+    );
+    build.onLoad({ filter: LAZY_BUILTINS, namespace: "builtin" }, ({ path: name }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(name)});`,
+    }));
+  },
+};
 
 /** Only names, sizes and times of the sources: reading 3 MB of generated code would cost more than it saves. */
 function hashSources() {

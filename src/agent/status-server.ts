@@ -55,7 +55,7 @@ export async function startStatusServers(
         "/stats/prometheus": (_request, response) => reply(response, 200, proxyMetrics(), PROMETHEUS_CONTENT_TYPE),
       }),
     ],
-    [addresses.status, statusRoutes(options, { readiness, proxyMetrics, scrapes })],
+    [addresses.status, statusRoutes(options, { readiness, scrapes })],
   ];
   const servers: http.Server[] = [];
   const close = () => {
@@ -81,7 +81,6 @@ type Handler = (request: http.IncomingMessage, response: http.ServerResponse) =>
 
 interface StatusParts {
   readonly readiness: Handler;
-  readonly proxyMetrics: () => string;
   readonly scrapes: ReturnType<typeof makeScrapeCounters>;
 }
 
@@ -129,7 +128,8 @@ async function mergedMetrics(
 ): Promise<string> {
   parts.scrapes.all.inc();
   options.beforeScrape();
-  let page = parts.proxyMetrics() + writePrometheus(options.agentRegistry.series());
+  // One page from both: a metric that both have must have one TYPE line.
+  let page = writePrometheus(chain(options.proxyRegistry.series(), options.agentRegistry.series()));
   if (options.appMetrics === undefined) return page;
   const fetched = await fetchAppMetrics({ ...options.appMetrics, address: options.appAddress });
   if (fetched.ok) page += fetched.value;
@@ -138,6 +138,10 @@ async function mergedMetrics(
     options.log.debug(`the application's metrics were not had: ${fetched.error}`);
   }
   return page;
+}
+
+function* chain<T>(...parts: readonly Iterable<T>[]): IterableIterator<T> {
+  for (const part of parts) yield* part;
 }
 
 function makeScrapeCounters(registry: Registry) {

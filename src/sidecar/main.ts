@@ -22,7 +22,7 @@ async function main(): Promise<void> {
     write: (line) => process.stdout.write(line),
     wallMs: systemClock.wallMs,
   });
-  const context: Process = { clock: systemClock, random: systemRandom, logs, startedAtMs: performance.now() };
+  const context: Process = { clock: systemClock, random: systemRandom, logs, startedAtMs: 0 };
   const log = logs.logger("main");
   process.on("uncaughtException", (error) => {
     log.error(`broken: ${error.stack ?? error.message}`);

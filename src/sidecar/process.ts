@@ -8,7 +8,7 @@ export interface Process {
   readonly clock: Clock;
   readonly random: Random;
   readonly logs: LogRoot;
-  /** Monotonic. */
+  /** On the monotonic clock, whose zero is the start of the process. */
   readonly startedAtMs: number;
 }
 
