@@ -11,7 +11,10 @@ const FINALIZER = "kubernetes";
 
 /** `kinds` is everything that a namespace can hold. */
 export function startNamespaces(context: ControllerContext, kinds: readonly Kind[]): Controller {
-  const contents = kinds.filter((kind) => kind.namespaced);
+  const namespaced = kinds.filter((kind) => kind.namespaced);
+  // What makes others goes before what it makes.
+  const isMaker = (kind: Kind) => kind.group === "apps";
+  const contents = [...namespaced.filter(isMaker), ...namespaced.filter((kind) => !isMaker(kind))];
   return runController(context, {
     name: "namespace",
     feed: (feed) => {

@@ -1,5 +1,6 @@
 // ReplicaSet: makes pods from the template until there are as many as wanted, and removes those too many.
 
+import type { ApiError } from "../api/client.ts";
 import type { WorkloadCondition } from "../api/kubernetes/fields.ts";
 import { type Pod, podKind } from "../api/kubernetes/pod.ts";
 import { type ReplicaSet, type ReplicaSetStatus, replicaSetKind } from "../api/kubernetes/replica-set.ts";
@@ -79,6 +80,7 @@ async function createPods(
     if (pod === undefined) return { pods: all, problem: "the template has no spec" };
     const created = await context.client.create(podKind, pod);
     if (!created.ok && created.error.reason === "AlreadyExists") continue;
+    if (!created.ok && endsWithNamespace(created.error)) return { pods: all, problem: undefined };
     if (!created.ok) {
       const message = `Error creating: ${created.error.message}`;
       context.events.record({ about: set, type: "Warning", reason: "FailedCreate", message });
@@ -93,6 +95,11 @@ async function createPods(
     });
   }
   return { pods: all, problem: undefined };
+}
+
+/** The set goes with its namespace: there is nothing to make any more, and nothing to complain about. */
+function endsWithNamespace(error: ApiError): boolean {
+  return error.code === 403 && error.message.endsWith("because it is being terminated");
 }
 
 function podOf(set: ReplicaSet, context: ControllerContext): Pod | undefined {
