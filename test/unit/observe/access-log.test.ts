@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  type AccessRecord,
+  compileFormat,
+  compileJsonFormat,
+  ISTIO_DEFAULT_FORMAT,
+} from "../../../src/observe/access-log.ts";
+
+const record: AccessRecord = {
+  startTimeMs: Date.UTC(2026, 10, 22, 21, 37, 2, 123),
+  durationMs: 12.4,
+  requestHeaders: new Map([
+    [":method", "GET"],
+    [":path", "/api/orders?x=1"],
+    [":authority", "api:8080"],
+    ["user-agent", "curl/8"],
+    ["x-request-id", "abc"],
+  ]),
+  responseHeaders: new Map([["x-envoy-upstream-service-time", "11"]]),
+  protocol: "HTTP/1.1",
+  responseCode: 200,
+  responseFlags: "",
+  responseCodeDetails: "via_upstream",
+  connectionTerminationDetails: undefined,
+  upstreamTransportFailureReason: undefined,
+  bytesReceived: 0,
+  bytesSent: 42,
+  upstreamHost: "10.0.0.2:8080",
+  upstreamCluster: "outbound|8080||api.production.svc.cluster.local",
+  upstreamLocalAddress: "10.0.0.1:40000",
+  downstreamLocalAddress: "10.96.0.7:8080",
+  downstreamRemoteAddress: "10.0.0.1:39999",
+  requestedServerName: undefined,
+  routeName: "default",
+};
+
+function line(format: string, over: Partial<AccessRecord> = {}): string {
+  const compiled = compileFormat(format);
+  assert.ok(compiled.ok, compiled.ok ? "" : compiled.error);
+  return compiled.value({ ...record, ...over });
+}
+
+describe("access log formats", () => {
+  test("Istio's default", () => {
+    assert.equal(
+      line(ISTIO_DEFAULT_FORMAT),
+      '[2026-11-22T21:37:02.123Z] "GET /api/orders?x=1 HTTP/1.1" 200 - via_upstream - "-" 0 42 12 11 "-" "curl/8" "abc" ' +
+        '"api:8080" "10.0.0.2:8080" outbound|8080||api.production.svc.cluster.local 10.0.0.1:40000 10.96.0.7:8080 ' +
+        "10.0.0.1:39999 - default\n",
+    );
+  });
+
+  test("alternatives, lengths, times, percent signs", () => {
+    assert.equal(line("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH):4%"), "/api");
+    assert.equal(line("%START_TIME(%Y/%m/%d %H:%M:%S.%3f %s)%"), "2026/11/22 21:37:02.123 1795383422");
+    assert.equal(line("100%% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"), "100% 10.0.0.1");
+    assert.equal(line("%RESPONSE_CODE% %RESPONSE_FLAGS%", { responseCode: 0, responseFlags: "UF,URX" }), "0 UF,URX");
+  });
+
+  test("JSON keeps numbers and absent values", () => {
+    const compiled = compileJsonFormat({
+      code: "%RESPONSE_CODE%",
+      sni: "%REQUESTED_SERVER_NAME%",
+      text: "a %PROTOCOL%",
+    });
+    assert.ok(compiled.ok);
+    assert.equal(compiled.value(record), '{"code":200,"sni":null,"text":"a HTTP/1.1"}\n');
+  });
+
+  test("a wrong operator is named", () => {
+    const unknown = compileFormat("%NOPE%");
+    assert.ok(!unknown.ok);
+    assert.match(unknown.error, /^%NOPE% is not an operator/);
+    const open = compileFormat("x %PROTOCOL");
+    assert.ok(!open.ok);
+    assert.match(open.error, /no closing %/);
+    const bare = compileFormat("%REQ%");
+    assert.ok(!bare.ok);
+    assert.match(bare.error, /needs the name of a header/);
+  });
+});
