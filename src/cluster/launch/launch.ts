@@ -34,12 +34,15 @@ const FIRST_INHERITED_FD = 3;
 
 /**
  * Process 1 inside: Node doesn't reap what it hasn't started, a shell's `wait` does. It hands signals on, and ends
- * with weft's exit code; with it, everything in the namespaces ends.
+ * with weft's exit code; with it, everything in the namespaces ends. (Descriptor 9: a shell gives its background
+ * commands /dev/null as their standard input.)
  */
 const INIT = `
 trap 'kill -TERM "$weft"' TERM
 trap 'kill -INT "$weft"' INT
-"$@" <&0 &
+exec 9<&0
+"$@" <&9 9<&- &
+exec 9<&-
 weft=$!
 while :; do
   wait "$weft"

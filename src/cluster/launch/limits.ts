@@ -4,4 +4,5 @@
 export const PROBE_TIMEOUT_MS = 5_000;
 /** What the probe's script wrote, kept for the reason. */
 export const PROBE_OUTPUT_BYTES_MAX = 8_192;
-export const INHERITED_SOCKETS_MAX = 16;
+/** Descriptors 3 to 8: the shell that is process 1 needs the next for itself. */
+export const INHERITED_SOCKETS_MAX = 6;

@@ -33,13 +33,15 @@ export interface ContainerPlan {
 type Readiness = { readonly kind: "ready" } | { readonly kind: "failed"; readonly reason: string };
 
 // Waiting in the shell's own `wait` reaps orphans; the pipe from the node ends with the node. Signals sent to
-// process 1 from within (`kill 1`) mean the whole container, this script's own child excepted.
+// process 1 from within (`kill 1`) mean the whole container, this script's own child
+// excepted. (Descriptor 4: a shell gives its background commands /dev/null as their standard input.)
 const HOLD = `
 echo ready
 exec >/dev/null 2>&1
 trap 'kill -TERM -1' TERM
 trap 'kill -INT -1' INT
-(trap '' TERM INT; exec cat) <&0 &
+exec 4<&0
+(trap '' TERM INT; exec cat <&4) &
 while kill -0 $! 2>/dev/null; do wait; done
 `;
 
@@ -50,7 +52,7 @@ read -r ready <&3
 [ "$ready" = ready ] || { echo "weft: the container could not be made: $ready" >&2; exit 126; }
 exec 3<&-
 `;
-const CHANGE_DIRECTORY = 'cd "$1" || exit 126; shift; exec "$@"';
+const CHANGE_DIRECTORY = 'cd "$1" || exit 126; shift; unset OLDPWD; exec "$@"';
 
 export class Container {
   readonly #plan: ContainerPlan;
@@ -64,10 +66,12 @@ export class Container {
     const namespaces = ["--mount", "--uts", "--pid", "--fork", "--kill-child"];
     this.#holder = spawn(
       nsenter,
-      [`--net=${plan.networkNamespace}`, unshare, ...namespaces, "/bin/sh", "-c", `${plan.mountScript}\n${HOLD}`],
+      [`--net=${plan.networkNamespace}`, unshare, ...namespaces, "/bin/sh", "-s", "weft-container"],
       { stdio: ["pipe", "pipe", "pipe"], detached: true, cwd: "/", env: { PATH: HOLDER_PATH, LC_ALL: "C" } },
     );
     this.#holder.stdin?.on("error", () => undefined);
+    // By its input, which then stays open: as an argument, the whole script would stand in the container's `ps`.
+    this.#holder.stdin?.write(`${plan.mountScript}\n${HOLD}`);
     this.#gone = new Promise((resolve) => {
       this.#holder.on("error", () => resolve());
       this.#holder.on("exit", () => resolve());

@@ -20,3 +20,5 @@ export const ENDPOINTS_MAX = 500;
 /** A cgroup can be removed only when the kernel has let go of its last process. */
 export const CGROUP_REMOVE_TRIES = 20;
 export const CGROUP_REMOVE_INTERVAL_MS = 25;
+/** Entries of a directory that are bound one by one into its replacement, each a process of some milliseconds. */
+export const BOUND_ENTRIES_MAX = 32;

@@ -5,6 +5,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Mount } from "../sandbox.ts";
+import { BOUND_ENTRIES_MAX } from "./limits.ts";
 import { quote } from "./script.ts";
 
 export interface ContainerFiles {
@@ -95,12 +96,21 @@ function rootLines(scratch: string): string[] {
   ];
 }
 
+/** Few entries are bound one by one, which keeps the mounts below them; many come by an overlay where one works. */
 function copyLines(directory: string): string[] {
   const place = `$S/replaced${quote(directory.replaceAll("/", "-"))}`;
-  return [
-    `mkdir ${place}`,
-    ...readdirSync(directory).flatMap((name) => entryLines(directory, name, place)),
+  const names = readdirSync(directory);
+  const bind = [
+    ...names.flatMap((name) => entryLines(directory, name, place)),
     `mount --rbind ${place} ${quote(directory)}`,
+  ];
+  if (names.length <= BOUND_ENTRIES_MAX) return [`mkdir ${place}`, ...bind];
+  const layers = `lowerdir=${quote(directory)},upperdir=${place},workdir=${place}-work`;
+  return [
+    `mkdir ${place} ${place}-work`,
+    `if ! mount -t overlay overlay -o ${layers} ${quote(directory)} 2>/dev/null; then`,
+    ...bind,
+    "fi",
   ];
 }
 
