@@ -32,6 +32,8 @@ export function startWatchdog(ledgerDirectory: string): Watchdog {
   if ("unref" in child.stdin && typeof child.stdin.unref === "function") child.stdin.unref();
   return {
     close: () => {
+      // Now it is waited for: without this the event loop could end first, when nothing else is left.
+      child.ref();
       child.stdin.end();
       return ended;
     },
