@@ -1,0 +1,303 @@
+// Runs inside the namespaces that the launcher made: drives the provider and writes what it saw to a file, one JSON
+// object, for the test outside to judge.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { createServer, request } from "node:http";
+import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { inheritedSocket } from "../../../src/cluster/launch/launch.ts";
+import { prepareNodeNamespace } from "../../../src/cluster/launch/prepare.ts";
+import type { ProcessRequest, ResourceLimits, Sandbox, SandboxProcess } from "../../../src/node/sandbox.ts";
+import { startTransparentProvider, transparentDefaults } from "../../../src/node/transparent/provider.ts";
+
+const [directory = "", mode = ""] = process.argv.slice(2);
+const here = dirname(new URL(import.meta.url).pathname);
+const none: ResourceLimits = { cpuMillis: undefined, memoryBytes: undefined };
+const seen: Record<string, unknown> = {};
+
+const APP = `
+const http = require("node:http"), dgram = require("node:dgram");
+http.createServer((q, r) => r.end(require("node:os").hostname() + " " + q.socket.remoteAddress)).listen(8080, "0.0.0.0", () => console.log("ready"));
+const u = dgram.createSocket("udp4"); u.on("message", (m, from) => u.send(from.address, from.port, from.address)); u.bind(9000);
+process.on("SIGTERM", () => { console.log("term"); process.exit(7); });`;
+
+await prepareNodeNamespace();
+const fd = inheritedSocket("api");
+const api = createServer((_request, response) => response.end("inherited"));
+api.listen({ fd });
+
+const provider = await startTransparentProvider({
+  ...transparentDefaults,
+  dataDirectory: directory,
+  runDirectory: join(directory, "run"),
+  upstreamSocketFd: inheritedSocket("dns"),
+  warn: (message) => console.error(message),
+});
+mkdirSync(join(directory, "token"), { recursive: true });
+writeFileSync(join(directory, "token", "istio-token"), "secret");
+if (mode === "hold") await hold();
+else await drive();
+
+async function hold(): Promise<void> {
+  const pod = await makePod("held", true);
+  await ready(pod.start(request_("app", ["node", "-e", APP]), none));
+  writeFileSync(join(directory, "holding"), String(process.pid));
+  await delay(60_000);
+}
+
+async function drive(): Promise<void> {
+  const before = leftovers();
+  const startedMs = performance.now();
+  const [a, b, plain] = [await makePod("a", true), await makePod("b", true), await makePod("plain", false)];
+  seen["createMs"] = Math.round((performance.now() - startedMs) / 3);
+  const logs: Record<string, string[]> = { a: [], b: [] };
+  for (const [pod, name] of [
+    [a, "a"],
+    [b, "b"],
+  ] as const) {
+    const proxy = pod.start(
+      proxyRequest(name === "b" ? { INBOUND_SOURCE: "127.0.0.6" } : { OUTBOUND_SOURCE: "" }),
+      none,
+    );
+    await ready(proxy, logs[name]);
+    await ready(pod.start(request_("app", ["node", "-e", APP]), none));
+  }
+  const plainApp = plain.start(request_("app", ["node", "-e", APP]), none);
+  await ready(plainApp);
+  provider.setServices([
+    service("b", "10.96.0.20", b.podIP),
+    service("a", "10.96.0.21", a.podIP),
+    service("plain", "10.96.0.22", plain.podIP),
+    {
+      namespace: "prod",
+      name: "empty",
+      clusterIP: "10.96.0.23",
+      ports: [{ port: 80, protocol: "TCP", endpoints: [] }],
+      addresses: [],
+    },
+    { namespace: "prod", name: "headless", clusterIP: "None", ports: [], addresses: [a.podIP, b.podIP] },
+  ]);
+  await delay(200);
+  seen["ips"] = { a: a.podIP, b: b.podIP, plain: plain.podIP, node: provider.nodeIP };
+  // One original destination is a service's, the other a pod's.
+  seen["toPod"] = await run(a, "app", fetchScript(`http://${b.podIP}:8080`));
+  seen["toService"] = await run(a, "app", fetchScript("http://b:80"));
+  seen["logs"] = logs;
+  const logLines = logs["a"]?.length;
+  seen["sidecarTool"] = await run(a, "istio-proxy", fetchScript("http://plain.prod:80"));
+  seen["sidecarToolCaptured"] = logs["a"]?.length !== logLines;
+  seen["ownAddress"] = await run(a, "app", fetchScript(`http://${a.podIP}:8080`));
+  seen["ownService"] = await run(a, "app", fetchScript("http://a:80"));
+  seen["admin"] = await run(a, "app", fetchScript("http://localhost:15000"));
+  seen["plainToPlain"] = await run(plain, "app", fetchScript("http://plain:80"));
+  seen["plainToMesh"] = await run(plain, "app", fetchScript("http://b.prod.svc.cluster.local:80"));
+  seen["emptyService"] = await run(plain, "app", fetchScript("http://empty:80"));
+  seen["probe"] = await get(`http://${b.podIP}:8080/`);
+  seen["probe15021"] = await get(`http://${b.podIP}:15021/`);
+  seen["nodeToService"] = await get("http://10.96.0.22:80/");
+  seen["bLog"] = logs["b"]?.at(-1);
+  seen["getent"] = await run(plain, "app", ["getent", "hosts", "b"]);
+  seen["headless"] = await run(plain, "app", [
+    "node",
+    "-e",
+    `require("node:dns").lookup("headless.prod", { all: true, family: 4 }, (e, r) => console.log(r.map((x) => x.address).sort().join()))`,
+  ]);
+  seen["udp"] = await run(a, "app", [
+    "node",
+    "-e",
+    `const u = require("node:dgram").createSocket("udp4"); u.on("message", (m) => { console.log(String(m)); u.close(); }); u.send("x", 9000, "${plain.podIP}")`,
+  ]);
+  seen["ping"] = await run(a, "app", [
+    "sh",
+    "-c",
+    `command -v ping >/dev/null || { echo none; exit; }; ping -c1 -W2 ${b.podIP} >/dev/null && echo ok`,
+  ]);
+  await files(a);
+  await signals(plain, plainApp);
+  seen["restarted"] = await restart(plain);
+  seen["memory"] = await memory(plain);
+  seen["limits"] = provider.limitsNote;
+  seen["orphans"] = await orphans(plain);
+  await Promise.all([a.destroy(), b.destroy(), plain.destroy()]);
+  seen["left"] = { before, after: leftovers() };
+  await provider.close();
+  writeFileSync(join(directory, "seen.json"), JSON.stringify(seen));
+  process.exit(0);
+}
+
+async function files(pod: Sandbox): Promise<void> {
+  seen["mount"] = await run(pod, "istio-proxy", ["cat", "/var/run/secrets/tokens/istio-token"]);
+  await run(pod, "istio-proxy", ["sh", "-c", "mkdir -p /etc/certs/out && echo chain > /etc/certs/out/cert-chain.pem"]);
+  seen["written"] = await run(pod, "istio-proxy", ["cat", "/etc/certs/out/cert-chain.pem"]);
+  seen["writtenElsewhere"] = await run(pod, "app", [
+    "sh",
+    "-c",
+    "cat /etc/certs/out/cert-chain.pem 2>/dev/null || echo none",
+  ]);
+  seen["hostname"] = await run(pod, "app", ["cat", "/etc/hostname"]);
+  seen["execCode"] = await status(pod.exec(request_("app", ["sh", "-c", "exit 3"])));
+  seen["execSignal"] = await status(pod.exec(request_("app", ["sh", "-c", "kill -9 $$"])));
+  seen["execNothing"] = await status(pod.exec(request_("absent", ["true"])));
+  seen["execMissing"] = await status(pod.exec(request_("app", ["no-such-command"])));
+  const cat = pod.exec(request_("app", ["cat"]));
+  cat.stdin.end("through");
+  seen["stdin"] = await output(cat);
+}
+
+async function signals(pod: Sandbox, app: SandboxProcess): Promise<void> {
+  const child = pod.exec(request_("app", ["sh", "-c", "sleep 100 & wait"]));
+  await delay(100);
+  child.kill("SIGTERM");
+  seen["execTerm"] = await status(child);
+  const sleeper = pod.exec(request_("app", ["sleep", "100"]));
+  await delay(100);
+  app.kill("SIGTERM");
+  seen["appTerm"] = await status(app);
+  // With its main process, the container ends, and what exec started in it.
+  seen["sleeperEnd"] = await status(sleeper);
+}
+
+async function restart(pod: Sandbox): Promise<string> {
+  return await output(pod.start(request_("app", ["echo", "again"]), none));
+}
+
+async function memory(pod: Sandbox): Promise<unknown> {
+  const eater = pod.start(request_("app", ["node", "-e", "const a = []; for (;;) a.push(Buffer.alloc(1 << 20, 1))"]), {
+    cpuMillis: 1000,
+    memoryBytes: 100 * 1024 * 1024,
+  });
+  const timer = setTimeout(() => eater.kill("SIGKILL"), 3000);
+  const end = await status(eater);
+  clearTimeout(timer);
+  return end;
+}
+
+/** A process whose parent is gone is reaped when it ends: no zombie stays. */
+async function orphans(pod: Sandbox): Promise<number> {
+  const holder = pod.start(request_("app", ["sleep", "30"]), none);
+  await run(pod, "app", ["sh", "-c", "(sleep 0.1 &) ; (sleep 0.1 &)"]);
+  await delay(400);
+  const zombies = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isZombie(name));
+  holder.kill("SIGKILL");
+  await holder.exited;
+  return zombies.length;
+}
+
+function isZombie(pid: string): boolean {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** Everything that a pod may leave: links, mounts, files, processes and their namespaces, groups. */
+function leftovers(): Record<string, unknown> {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return {
+    links: execFileSync("ip", ["-o", "link"], { encoding: "utf8" }).trim().split("\n").length,
+    routes: execFileSync("ip", ["route"], { encoding: "utf8" }).trim(),
+    mounts: readFileSync("/proc/self/mountinfo", "utf8").trim().split("\n").length,
+    run: readdirSync(join(directory, "run")),
+    namespaces: new Set(pids.map((pid) => link(`/proc/${pid}/ns/net`)).filter((target) => target !== "")).size,
+    hairpin: (
+      execFileSync("nft", ["list", "set", "ip", "weft", "hairpin"], { encoding: "utf8" }).match(/elements/g) ?? []
+    ).length,
+  };
+}
+
+function link(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
+async function makePod(name: string, intercepted: boolean): Promise<Sandbox> {
+  const podDirectory = join(directory, name);
+  mkdirSync(podDirectory, { recursive: true });
+  return await provider.create({
+    namespace: "prod",
+    name,
+    uid: name,
+    proxyContainers: ["istio-proxy"],
+    intercepted,
+    directory: podDirectory,
+  });
+}
+
+function service(name: string, clusterIP: string, ip: string) {
+  return {
+    namespace: "prod",
+    name,
+    clusterIP,
+    ports: [{ port: 80, protocol: "TCP" as const, endpoints: [{ ip, port: 8080 }] }],
+    addresses: [],
+  };
+}
+
+function request_(container: string, argv: readonly string[], env: Record<string, string> = {}): ProcessRequest {
+  const path = `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`;
+  return {
+    container,
+    argv,
+    env: { PATH: path, HOME: "/tmp", ...env },
+    workingDirectory: undefined,
+    mounts: [{ source: join(directory, "token"), target: "/var/run/secrets/tokens", readOnly: true }],
+  };
+}
+
+function proxyRequest(env: Record<string, string>): ProcessRequest {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  return request_("istio-proxy", ["node", join(here, "standin-proxy.ts")], set);
+}
+
+function fetchScript(url: string): string[] {
+  return [
+    "node",
+    "-e",
+    `fetch("${url}", { signal: AbortSignal.timeout(3000) }).then((r) => r.text()).then((t) => console.log(t), (e) => console.log(e.cause?.code ?? String(e)))`,
+  ];
+}
+
+async function run(pod: Sandbox, container: string, argv: readonly string[]): Promise<string> {
+  return await output(pod.exec(request_(container, argv)));
+}
+
+async function output(child: SandboxProcess): Promise<string> {
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (text += String(chunk)));
+  await child.exited;
+  return text.trim();
+}
+
+async function status(child: SandboxProcess): Promise<unknown> {
+  child.stdout.resume();
+  child.stderr.resume();
+  return await child.exited;
+}
+
+function ready(child: SandboxProcess, lines: string[] = []): Promise<void> {
+  child.stderr.on("data", (chunk) => console.error(String(chunk)));
+  return new Promise((resolve) => {
+    child.stdout.on("data", (chunk) => {
+      for (const line of String(chunk).trim().split("\n")) line === "ready" ? resolve() : lines.push(line);
+    });
+    void child.exited.then(() => resolve());
+  });
+}
+
+function get(url: string): Promise<string> {
+  return new Promise((resolve) => {
+    const call = request(url, { timeout: 3000 }, (response) => {
+      let text = "";
+      response.on("data", (chunk) => (text += String(chunk)));
+      response.on("end", () => resolve(text));
+    });
+    call.on("timeout", () => call.destroy(new Error("timeout")));
+    call.on("error", (error) => resolve(error.message));
+    call.end();
+  });
+}
