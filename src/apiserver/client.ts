@@ -73,7 +73,7 @@ export class LocalClient implements KubeClient {
       uid: options.uid,
       resourceVersion: undefined,
       dryRun: false,
-      orphan: false,
+      propagation: "Background",
     });
     return done.ok ? ok(undefined) : done;
   }

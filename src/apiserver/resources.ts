@@ -55,8 +55,11 @@ export interface DeleteOptions {
   readonly uid: string | undefined;
   readonly resourceVersion: string | undefined;
   readonly dryRun: boolean;
-  readonly orphan: boolean;
+  readonly propagation: Propagation;
 }
+
+/** What becomes of an object's dependents: gone after it, gone before it, or set free. */
+export type Propagation = "Background" | "Foreground" | "Orphan";
 
 export interface Selection {
   readonly namespace: string | undefined;
@@ -165,9 +168,9 @@ export class Resources {
     if (current === undefined) return err(notFound(kind, ref.name));
     const refusal = deletionRefusal(kind, current, options);
     if (refusal !== undefined) return err(refusal);
-    const marked = ending(current, { gracePeriodSeconds: options.gracePeriodSeconds, wallMs: this.#clock.wallMs() });
+    const held = this.#withPropagation(current, options.propagation);
+    const marked = ending(held, { gracePeriodSeconds: options.gracePeriodSeconds, wallMs: this.#clock.wallMs() });
     if (options.dryRun) return ok({ object: marked ?? current, warnings: [], gone: marked === undefined });
-    if (options.orphan) this.#orphan(current.metadata.uid ?? "");
     const done = await this.#saved(() => {
       if (marked === undefined) return this.store.remove(collection, current);
       return deepEqual(marked, current) ? current : this.store.put(collection, marked);
@@ -306,17 +309,21 @@ export class Resources {
     };
   }
 
-  /** `--cascade=orphan`: what the object owned belongs to nobody from now on. */
-  #orphan(uid: string): void {
-    for (const kind of this.#kinds) {
-      for (const object of this.store.list(collectionOf(kind))) {
-        const owners = object.metadata.ownerReferences ?? [];
-        const others = owners.filter((owner) => owner.uid !== uid);
-        if (others.length < owners.length) {
-          this.store.put(collectionOf(kind), { ...object, metadata: { ...object.metadata, ownerReferences: others } });
-        }
-      }
-    }
+  /** The garbage collector looks after dependents and then takes the finalizer out. */
+  #withPropagation(object: KubeObject, propagation: Propagation): KubeObject {
+    const { uid, finalizers = [] } = object.metadata;
+    if (propagation === "Background" || !this.#hasDependents(uid ?? "")) return object;
+    const finalizer = propagation === "Orphan" ? "orphan" : "foregroundDeletion";
+    if (finalizers.includes(finalizer)) return object;
+    return { ...object, metadata: { ...object.metadata, finalizers: [...finalizers, finalizer] } };
+  }
+
+  #hasDependents(uid: string): boolean {
+    return this.#kinds.some((kind) =>
+      this.store
+        .list(collectionOf(kind))
+        .some((object) => object.metadata.ownerReferences?.some((owner) => owner.uid === uid) === true),
+    );
   }
 
   #select(kind: Kind, namespace: string | undefined, predicate: Predicate): KubeObject[] {

@@ -179,12 +179,13 @@ async function deleteOptions(request: ApiRequest): Promise<Result<DeleteOptions,
   const dryRun =
     request.query.getAll("dryRun").includes("All") ||
     (Array.isArray(given["dryRun"]) && given["dryRun"].includes("All"));
+  const orphans = given["orphanDependents"] === true;
   return ok({
     gracePeriodSeconds: seconds,
     uid: textOf(preconditions["uid"]),
     resourceVersion: textOf(preconditions["resourceVersion"]),
     dryRun,
-    orphan: policy === "Orphan" || given["orphanDependents"] === true,
+    propagation: policy === "Foreground" ? "Foreground" : policy === "Orphan" || orphans ? "Orphan" : "Background",
   });
 }
 
