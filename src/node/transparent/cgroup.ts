@@ -32,8 +32,7 @@ const CPU_QUOTA_MIN_US = 1_000;
 
 /** Leftovers of an earlier run on the same data directory are removed first. */
 export async function openCgroups(dataDirectory: string): Promise<CgroupTree> {
-  const name = `weft-${createHash("sha256").update(dataDirectory).digest("hex").slice(0, 12)}`;
-  const parents = findParents(name);
+  const parents = findParents(cgroupName(dataDirectory));
   if (parents === undefined) {
     return {
       note: "resource limits are recorded, not enforced: no writable memory or cpu control group (run as root to have them enforced)",
@@ -54,6 +53,11 @@ export async function openCgroups(dataDirectory: string): Promise<CgroupTree> {
       }
     },
   };
+}
+
+/** The same in every run on one data directory. */
+export function cgroupName(dataDirectory: string): string {
+  return `weft-${createHash("sha256").update(dataDirectory).digest("hex").slice(0, 12)}`;
 }
 
 function noteOf(parents: Parents): string {

@@ -15,6 +15,8 @@ const [directory = "", mode = ""] = process.argv.slice(2);
 const here = dirname(new URL(import.meta.url).pathname);
 const none: ResourceLimits = { cpuMillis: undefined, memoryBytes: undefined };
 const seen: Record<string, unknown> = {};
+const texts: Record<string, string | undefined> = {};
+const ends: Record<string, unknown> = {};
 
 const APP = `
 const http = require("node:http"), dgram = require("node:dgram");
@@ -81,81 +83,87 @@ async function drive(): Promise<void> {
   await delay(200);
   seen["ips"] = { a: a.podIP, b: b.podIP, plain: plain.podIP, node: provider.nodeIP };
   // One original destination is a service's, the other a pod's.
-  seen["toPod"] = await run(a, "app", fetchScript(`http://${b.podIP}:8080`));
-  seen["toService"] = await run(a, "app", fetchScript("http://b:80"));
+  texts["toPod"] = await run(a, "app", fetchScript(`http://${b.podIP}:8080`));
+  texts["toService"] = await run(a, "app", fetchScript("http://b:80"));
   seen["logs"] = logs;
   const logLines = logs["a"]?.length;
-  seen["sidecarTool"] = await run(a, "istio-proxy", fetchScript("http://plain.prod:80"));
+  texts["sidecarTool"] = await run(a, "istio-proxy", fetchScript("http://plain.prod:80"));
   seen["sidecarToolCaptured"] = logs["a"]?.length !== logLines;
-  seen["ownAddress"] = await run(a, "app", fetchScript(`http://${a.podIP}:8080`));
-  seen["ownService"] = await run(a, "app", fetchScript("http://a:80"));
-  seen["admin"] = await run(a, "app", fetchScript("http://localhost:15000"));
-  seen["plainToPlain"] = await run(plain, "app", fetchScript("http://plain:80"));
-  seen["plainToMesh"] = await run(plain, "app", fetchScript("http://b.prod.svc.cluster.local:80"));
-  seen["emptyService"] = await run(plain, "app", fetchScript("http://empty:80"));
-  seen["probe"] = await get(`http://${b.podIP}:8080/`);
-  seen["probe15021"] = await get(`http://${b.podIP}:15021/`);
-  seen["nodeToService"] = await get("http://10.96.0.22:80/");
-  seen["bLog"] = logs["b"]?.at(-1);
-  seen["getent"] = await run(plain, "app", ["getent", "hosts", "b"]);
-  seen["headless"] = await run(plain, "app", [
+  texts["ownAddress"] = await run(a, "app", fetchScript(`http://${a.podIP}:8080`));
+  texts["ownService"] = await run(a, "app", fetchScript("http://a.prod:80"));
+  texts["selfCall"] = await run(a, "istio-proxy", [
+    "node",
+    "-e",
+    `require("node:http").get({ host: "${a.podIP}", port: 8080, localAddress: "127.0.0.7" }, (r) => r.on("data", (d) => console.log(String(d))))`,
+  ]);
+  texts["selfCallLog"] = logs["a"]?.at(-1);
+  texts["admin"] = await run(a, "app", fetchScript("http://localhost:15000"));
+  texts["plainToPlain"] = await run(plain, "app", fetchScript("http://plain.prod:80"));
+  texts["plainToMesh"] = await run(plain, "app", fetchScript("http://b.prod.svc.cluster.local:80"));
+  texts["emptyService"] = await run(plain, "app", fetchScript("http://empty:80"));
+  texts["probe"] = await get(`http://${b.podIP}:8080/`);
+  texts["probe15021"] = await get(`http://${b.podIP}:15021/`);
+  texts["nodeToService"] = await get("http://10.96.0.22:80/");
+  texts["bLog"] = logs["b"]?.at(-1);
+  texts["getent"] = await run(plain, "app", ["getent", "hosts", "b"]);
+  texts["headless"] = await run(plain, "app", [
     "node",
     "-e",
     `require("node:dns").lookup("headless.prod", { all: true, family: 4 }, (e, r) => console.log(r.map((x) => x.address).sort().join()))`,
   ]);
-  seen["udp"] = await run(a, "app", [
+  texts["udp"] = await run(a, "app", [
     "node",
     "-e",
     `const u = require("node:dgram").createSocket("udp4"); u.on("message", (m) => { console.log(String(m)); u.close(); }); u.send("x", 9000, "${plain.podIP}")`,
   ]);
-  seen["ping"] = await run(a, "app", [
+  texts["ping"] = await run(a, "app", [
     "sh",
     "-c",
     `command -v ping >/dev/null || { echo none; exit; }; ping -c1 -W2 ${b.podIP} >/dev/null && echo ok`,
   ]);
   await files(a);
   await signals(plain, plainApp);
-  seen["restarted"] = await restart(plain);
-  seen["memory"] = await memory(plain);
-  seen["limits"] = provider.limitsNote;
+  texts["restarted"] = await restart(plain);
+  ends["memory"] = await memory(plain);
+  texts["limits"] = provider.limitsNote;
   seen["orphans"] = await orphans(plain);
   await Promise.all([a.destroy(), b.destroy(), plain.destroy()]);
   seen["left"] = { before, after: leftovers() };
   await provider.close();
-  writeFileSync(join(directory, "seen.json"), JSON.stringify(seen));
+  writeFileSync(join(directory, "seen.json"), JSON.stringify({ ...seen, texts, ends }));
   process.exit(0);
 }
 
 async function files(pod: Sandbox): Promise<void> {
-  seen["mount"] = await run(pod, "istio-proxy", ["cat", "/var/run/secrets/tokens/istio-token"]);
+  texts["mount"] = await run(pod, "istio-proxy", ["cat", "/var/run/secrets/tokens/istio-token"]);
   await run(pod, "istio-proxy", ["sh", "-c", "mkdir -p /etc/certs/out && echo chain > /etc/certs/out/cert-chain.pem"]);
-  seen["written"] = await run(pod, "istio-proxy", ["cat", "/etc/certs/out/cert-chain.pem"]);
-  seen["writtenElsewhere"] = await run(pod, "app", [
+  texts["written"] = await run(pod, "istio-proxy", ["cat", "/etc/certs/out/cert-chain.pem"]);
+  texts["writtenElsewhere"] = await run(pod, "app", [
     "sh",
     "-c",
     "cat /etc/certs/out/cert-chain.pem 2>/dev/null || echo none",
   ]);
-  seen["hostname"] = await run(pod, "app", ["cat", "/etc/hostname"]);
-  seen["execCode"] = await status(pod.exec(request_("app", ["sh", "-c", "exit 3"])));
-  seen["execSignal"] = await status(pod.exec(request_("app", ["sh", "-c", "kill -9 $$"])));
-  seen["execNothing"] = await status(pod.exec(request_("absent", ["true"])));
-  seen["execMissing"] = await status(pod.exec(request_("app", ["no-such-command"])));
+  texts["hostname"] = await run(pod, "app", ["cat", "/etc/hostname"]);
+  ends["execCode"] = await status(pod.exec(request_("app", ["sh", "-c", "exit 3"])));
+  ends["execSignal"] = await status(pod.exec(request_("app", ["sh", "-c", "kill -9 $$"])));
+  ends["execNothing"] = await status(pod.exec(request_("absent", ["true"])));
+  ends["execMissing"] = await status(pod.exec(request_("app", ["/no/such/command"])));
   const cat = pod.exec(request_("app", ["cat"]));
   cat.stdin.end("through");
-  seen["stdin"] = await output(cat);
+  texts["stdin"] = await output(cat);
 }
 
 async function signals(pod: Sandbox, app: SandboxProcess): Promise<void> {
   const child = pod.exec(request_("app", ["sh", "-c", "sleep 100 & wait"]));
   await delay(100);
   child.kill("SIGTERM");
-  seen["execTerm"] = await status(child);
+  ends["execTerm"] = await status(child);
   const sleeper = pod.exec(request_("app", ["sleep", "100"]));
   await delay(100);
   app.kill("SIGTERM");
-  seen["appTerm"] = await status(app);
+  ends["appTerm"] = await status(app);
   // With its main process, the container ends, and what exec started in it.
-  seen["sleeperEnd"] = await status(sleeper);
+  ends["sleeperEnd"] = await status(sleeper);
 }
 
 async function restart(pod: Sandbox): Promise<string> {
