@@ -136,7 +136,7 @@ function buildChain(context: PortContext, mode: PortMode, parts: NamedParts): Fi
   chain.filterChainMatch = chainMatch(context, parts);
   chain.filters = parts.http
     ? [httpManager(context, parts.cluster)]
-    : [...tcpRbacFilters(workload.policies, context.mesh), tcpProxy(parts.cluster)];
+    : [...tcpRbacFilters(workload.policies, rbacTarget(context)), tcpProxy(parts.cluster)];
   if (parts.tls !== undefined) chain.transportSocket = meshServerSocket(parts.tls);
   if (mode.resource !== undefined) {
     const own = port !== undefined && workload.mtls.byPort.has(port);
@@ -144,6 +144,10 @@ function buildChain(context: PortContext, mode: PortMode, parts: NamedParts): Fi
     chain.metadata = metadataOf({ resource: formatRef(mode.resource), rule });
   }
   return chain;
+}
+
+function rbacTarget({ workload, mesh }: Pick<PortContext, "workload" | "mesh">) {
+  return { mesh, engine: workload.proxy.engine };
 }
 
 function chainMatch({ port, workload }: PortContext, parts: ChainParts): FilterChainMatch {
@@ -170,7 +174,7 @@ function httpManager({ workload, mesh, port }: PortContext, cluster: string): Fi
     statPrefix: port === undefined ? INBOUND_PASSTHROUGH : `inbound_0.0.0.0_${port}`,
     direction: "inbound",
     route: { $case: "routeConfig", value: config },
-    filters: inboundHttpFilters(httpRbacFilters(workload.policies, mesh)),
+    filters: inboundHttpFilters(httpRbacFilters(workload.policies, rbacTarget({ workload, mesh }))),
   });
 }
 

@@ -13,6 +13,8 @@ export interface ProxyNode {
   readonly labels: Readonly<Record<string, string>>;
   /** REDIRECT: connections are captured; NONE: the application names the proxy itself. */
   readonly mode: "REDIRECT" | "NONE";
+  /** What runs the configuration: Envoy where the node doesn't say that it is weft's own proxy. */
+  readonly engine: "weft" | "envoy";
 }
 
 /** `sidecar~INSTANCE_IP~POD.NAMESPACE~NAMESPACE.svc.cluster.local` and what its metadata adds. */
@@ -37,6 +39,7 @@ export function readNode(node: Node): Result<ProxyNode, string> {
     serviceAccount: typeof metadata["SERVICE_ACCOUNT"] === "string" ? metadata["SERVICE_ACCOUNT"] : "default",
     labels: textMap(metadata["LABELS"]),
     mode: metadata["INTERCEPTION_MODE"] === "NONE" ? "NONE" : "REDIRECT",
+    engine: node.userAgentName === "weft" ? "weft" : "envoy",
   });
 }
 

@@ -7,8 +7,10 @@ import {
   hostForm,
   listForm,
   metadataForm,
+  regexMatcher,
   stringForm,
   templateForm,
+  templateRegex,
   valueForm,
 } from "./rbac-match.ts";
 import type { RuleScope } from "./rbac-rule.ts";
@@ -26,18 +28,19 @@ export const PERMISSIONS: ReadonlyMap<string, "ports" | "destinationIp" | "serve
 
 /** Undefined where the protocol doesn't have the attribute. */
 export function permissionFor(key: PermissionKey, value: string, scope: RuleScope): Permission | undefined {
-  const rule = ruleFor(key, value, scope.protocol === "http");
+  const rule = ruleFor(key, value, scope);
   return rule === undefined ? undefined : Permission.fromPartial({ rule });
 }
 
-function ruleFor(key: PermissionKey, value: string, http: boolean): NonNullable<Permission["rule"]> | undefined {
+function ruleFor(key: PermissionKey, value: string, scope: RuleScope): NonNullable<Permission["rule"]> | undefined {
+  const http = scope.protocol === "http";
   switch (key.id) {
     case "hosts":
       return http ? { $case: "header", value: hostForm(value) } : undefined;
     case "methods":
       return http ? { $case: "header", value: headerForm(":method", value) } : undefined;
     case "paths":
-      return http ? pathRule(value) : undefined;
+      return http ? pathRule(value, scope) : undefined;
     case "ports":
       return { $case: "destinationPort", value: Number(value) };
     case "destinationIp":
@@ -52,8 +55,11 @@ function ruleFor(key: PermissionKey, value: string, http: boolean): NonNullable<
   }
 }
 
-function pathRule(value: string): NonNullable<Permission["rule"]> {
+function pathRule(value: string, { templates }: RuleScope): NonNullable<Permission["rule"]> {
   const template = templateForm(value);
+  if (template !== undefined && templates === "regex") {
+    return { $case: "urlPath", value: { rule: { $case: "path", value: regexMatcher(templateRegex(value)) } } };
+  }
   if (template !== undefined) return { $case: "uriTemplate", value: { name: "uri-template", typedConfig: template } };
   return { $case: "urlPath", value: { rule: { $case: "path", value: stringForm(value) } } };
 }

@@ -59,17 +59,26 @@ const ONLY_HTTP: ReadonlySet<PrincipalId> = new Set([
 const SPIFFE = "spiffe://";
 const JWT_FILTER = "envoy.filters.http.jwt_authn";
 
-/** Undefined where the protocol doesn't have the attribute. */
-export function principalFor(key: PrincipalKey, value: string, scope: RuleScope): Principal | undefined {
+/** Any of what is returned will do; undefined where the protocol doesn't have the attribute. */
+export function principalsFor(key: PrincipalKey, value: string, scope: RuleScope): readonly Principal[] | undefined {
   if (scope.protocol === "tcp" && ONLY_HTTP.has(key.id)) return undefined;
-  const path = key.path ?? [];
-  switch (key.id) {
-    case "principals":
-      return anyOf(trustDomainForms(value, scope).map((form) => authenticated(stringForm(form, SPIFFE))));
+  if (key.id === "principals") {
+    return trustDomainForms(value, scope).map((form) => authenticated(stringForm(form, SPIFFE)));
+  }
+  return [principalFor(key.id, key.path ?? [], value, scope.namespace)];
+}
+
+function principalFor(
+  id: Exclude<PrincipalId, "principals">,
+  path: readonly string[],
+  value: string,
+  namespace: string,
+): Principal {
+  switch (id) {
     case "namespaces":
       return authenticated(regexMatcher(`.*/ns/${quoteRegex(value).replaceAll("\\*", ".*")}/.*`));
     case "serviceAccounts":
-      return authenticated(regexMatcher(serviceAccountRegex(value, scope.namespace)));
+      return authenticated(regexMatcher(serviceAccountRegex(value, namespace)));
     case "trustDomains":
       return authenticated(regexMatcher(`${SPIFFE}${quoteRegex(value).replaceAll("\\*", "[^/]*")}/.*`));
     case "ipBlocks":
@@ -93,14 +102,8 @@ function authenticated(principalName: StringMatcher): Principal {
   return Principal.fromPartial({ identifier: { $case: "authenticated", value: { principalName } } });
 }
 
-function anyOf(principals: readonly Principal[]): Principal | undefined {
-  const [only] = principals;
-  if (principals.length <= 1) return only;
-  return Principal.fromPartial({ identifier: { $case: "orIds", value: { ids: [...principals] } } });
-}
-
 /** A principal of the mesh's own trust domain is meant under each of its names. */
-export function trustDomainForms(value: string, { mesh }: RuleScope): readonly string[] {
+function trustDomainForms(value: string, { mesh }: RuleScope): readonly string[] {
   const slash = value.indexOf("/ns/");
   if (slash < 0) return [value];
   const domain = value.slice(0, slash);

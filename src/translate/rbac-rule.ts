@@ -4,12 +4,14 @@ import type { AuthorizationCondition, AuthorizationRule } from "../api/istio/aut
 import type { MeshConfig } from "../model/mesh-config.ts";
 import { Permission, Policy, Principal, RBAC_Action } from "../proto/gen/envoy/config/rbac/v3/rbac.ts";
 import { PERMISSIONS, type PermissionKey, permissionFor } from "./rbac-permission.ts";
-import { PRINCIPALS, type PrincipalKey, principalFor } from "./rbac-principal.ts";
+import { PRINCIPALS, type PrincipalKey, principalsFor } from "./rbac-principal.ts";
 
 export interface RuleScope {
   readonly protocol: "http" | "tcp";
   readonly mesh: MeshConfig;
   readonly action: RBAC_Action;
+  /** How `/a/{*}` is said: Envoy has an extension for it, weft's proxy takes an expression. */
+  readonly templates: "extension" | "regex";
   /** Of the policy: a service account without a namespace is meant there. */
   readonly namespace: string;
 }
@@ -128,7 +130,8 @@ function orRules(rules: readonly (Permission | undefined)[]): Permission {
 function allPrincipals(clauses: readonly Clause<PrincipalKey>[], scope: RuleScope): Principal[] | undefined {
   const ids: Principal[] = [];
   for (const { key, values, notValues } of clauses) {
-    const make = (list: readonly string[]) => list.map((value) => principalFor(key, value, scope));
+    const make = (list: readonly string[]) =>
+      list.flatMap((value): readonly (Principal | undefined)[] => principalsFor(key, value, scope) ?? [undefined]);
     const yes = make(values);
     const no = make(notValues);
     if ([...yes, ...no].some((each) => each === undefined)) {

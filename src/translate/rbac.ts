@@ -8,13 +8,20 @@ import { RBAC as HttpRbac } from "../proto/gen/envoy/extensions/filters/http/rba
 import type { HttpFilter } from "../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import { RBAC as TcpRbac } from "../proto/gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
 import { httpFilter } from "./http-filters.ts";
+import type { ProxyNode } from "./proxy.ts";
 import { policyOfRule, type RuleScope } from "./rbac-rule.ts";
 import { any } from "./wire.ts";
 
 const SHADOW_PREFIX = { allow: "istio_dry_run_allow_", deny: "istio_dry_run_deny_" } as const;
 
-export function httpRbacFilters(policies: readonly AuthorizationPolicy[], mesh: MeshConfig): HttpFilter[] {
-  return build(policies, { protocol: "http", mesh }).map(({ rules, shadowRules, shadowPrefix }) => {
+export interface RbacTarget {
+  readonly mesh: MeshConfig;
+  readonly engine: ProxyNode["engine"];
+}
+
+export function httpRbacFilters(policies: readonly AuthorizationPolicy[], { mesh, engine }: RbacTarget): HttpFilter[] {
+  const templates = engine === "weft" ? "regex" : "extension";
+  return build(policies, { protocol: "http", mesh, templates }).map(({ rules, shadowRules, shadowPrefix }) => {
     const config = HttpRbac.fromPartial({ shadowRulesStatPrefix: shadowPrefix });
     config.rules = rules;
     config.shadowRules = shadowRules;
@@ -22,8 +29,8 @@ export function httpRbacFilters(policies: readonly AuthorizationPolicy[], mesh: 
   });
 }
 
-export function tcpRbacFilters(policies: readonly AuthorizationPolicy[], mesh: MeshConfig): Filter[] {
-  return build(policies, { protocol: "tcp", mesh }).map(({ rules, shadowRules, shadowPrefix }) => {
+export function tcpRbacFilters(policies: readonly AuthorizationPolicy[], { mesh }: RbacTarget): Filter[] {
+  return build(policies, { protocol: "tcp", mesh, templates: "regex" }).map(({ rules, shadowRules, shadowPrefix }) => {
     const config = TcpRbac.fromPartial({ statPrefix: "tcp.", shadowRulesStatPrefix: shadowPrefix });
     config.rules = rules;
     config.shadowRules = shadowRules;

@@ -60,7 +60,7 @@ metadata: {name: all, namespace: production}
 spec:
   rules:
   - from: [{source: {principals: ["cluster.local/ns/production/sa/*"], namespaces: [production], ipBlocks: [10.0.0.0/8], notPrincipals: ["*bad"]}}]
-    to: [{operation: {hosts: [web], methods: [GET], paths: ["/a/*", "*/b"], ports: ["8080"], notPaths: [/c]}}]
+    to: [{operation: {hosts: [web], methods: [GET], paths: ["/a/*", "*/b", "/x/{*}/y/{**}"], ports: ["8080"], notPaths: [/c]}}]
     when: [{key: "request.headers[x-a]", values: ["1*"]}, {key: destination.port, values: ["8080"]}]
 ---
 apiVersion: security.istio.io/v1

@@ -26,6 +26,7 @@ export function proxyOf(overrides: Partial<ProxyNode> = {}): ProxyNode {
     serviceAccount: "frontend",
     labels: { app: "frontend" },
     mode: "REDIRECT",
+    engine: "weft",
     ...overrides,
   };
 }

@@ -1,0 +1,104 @@
+// Authorization policies to RBAC: Istio's own cases where they are present, and the rules that they don't show.
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { describe, it } from "node:test";
+import { isRecord, parseYamlDocuments } from "../../../src/base/json.ts";
+import { defaultMeshConfig } from "../../../src/model/mesh-config.ts";
+import { RBAC as Rules } from "../../../src/proto/gen/envoy/config/rbac/v3/rbac.ts";
+import { RBAC as HttpRbac } from "../../../src/proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
+import { RBAC as TcpRbac } from "../../../src/proto/gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
+import { httpRbacFilters, tcpRbacFilters } from "../../../src/translate/rbac.ts";
+import { snapshotOf } from "./mesh.ts";
+
+const shared = process.env["WEFT_SHARED"] ?? path.join(import.meta.dirname, "../../../../shared");
+const cases = path.join(shared, "istio/conformance/authz-http");
+const missing = fs.existsSync(cases) ? false : `${cases} is absent`;
+
+const TEMPLATE = "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig";
+
+/** JSON of a message without what has its default value; extension bytes as the text that they hold. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (!isRecord(value)) return value;
+  if (value["typeUrl"] === TEMPLATE || value["@type"] === TEMPLATE) {
+    const text = value["pathTemplate"] ?? Buffer.from(String(value["value"]), "base64").subarray(2).toString();
+    return { "@type": TEMPLATE, pathTemplate: text };
+  }
+  const entries = Object.entries(value).filter(([, each]) => each !== false && each !== 0 && each !== undefined);
+  return Object.fromEntries(entries.map(([key, each]) => [key, plain(each)]));
+}
+
+function expected(file: string): unknown {
+  const parsed = parseYamlDocuments(fs.readFileSync(path.join(cases, file), "utf8"));
+  assert.ok(parsed.ok);
+  const filter = parsed.value[0]?.value;
+  assert.ok(isRecord(filter) && isRecord(filter["typedConfig"]));
+  const { "@type": _type, rules, shadowRules, shadowRulesStatPrefix } = filter["typedConfig"];
+  const bodies = { rules, shadowRules };
+  const present = Object.fromEntries(Object.entries(bodies).filter(([, each]) => each !== undefined));
+  return plain({ ...present, shadowRulesStatPrefix });
+}
+
+describe("Istio's authorization cases", { skip: missing }, () => {
+  const names = missing === false ? fs.readdirSync(cases).filter((name) => name.endsWith("-in.yaml")) : [];
+  for (const name of names) {
+    const base = name.replace(/-in\.yaml$/, "");
+    it(base, () => {
+      const aliases = base.includes("td-aliases");
+      const mesh = {
+        ...defaultMeshConfig,
+        ...(aliases ? { trustDomain: "td1", trustDomainAliases: ["cluster.local"] } : {}),
+      };
+      const snapshot = snapshotOf(fs.readFileSync(path.join(cases, name), "utf8"));
+      const filters = httpRbacFilters([...snapshot.resources.authorizationPolicies.values()], {
+        mesh,
+        engine: "envoy",
+      });
+      const outputs = fs
+        .readdirSync(cases)
+        .filter((file) => file.startsWith(`${base}-out`))
+        .sort();
+      assert.equal(filters.length, outputs.length);
+      for (const [i, file] of outputs.entries()) {
+        const config = filters[i]?.configType;
+        assert.ok(config?.$case === "typedConfig");
+        const decoded = HttpRbac.decode(config.value.value);
+        assert.deepEqual(plain(HttpRbac.toJSON(decoded)), expected(file));
+      }
+    });
+  }
+});
+
+const HTTP_ONLY = (action: string) => `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: p, namespace: foo}
+spec:
+  action: ${action}
+  rules:
+  - from: [{source: {principals: [cluster.local/ns/foo/sa/a]}}]
+    to: [{operation: {methods: [GET], ports: ["80"]}}]
+`;
+
+function tcpRules(manifests: string): Rules | undefined {
+  const policies = [...snapshotOf(manifests).resources.authorizationPolicies.values()];
+  const config = tcpRbacFilters(policies, { mesh: defaultMeshConfig, engine: "weft" })[0]?.configType;
+  return config?.$case === "typedConfig" ? TcpRbac.decode(config.value.value).rules : undefined;
+}
+
+describe("authorization on TCP", () => {
+  it("drops an ALLOW rule that needs HTTP, so that nothing is allowed by it", () => {
+    assert.deepEqual(tcpRules(HTTP_ONLY("ALLOW"))?.policies, {});
+  });
+
+  it("keeps of a DENY rule what TCP can see", () => {
+    const rules = tcpRules(HTTP_ONLY("DENY"));
+    const policy = rules?.policies["ns[foo]-policy[p]-rule[0]"];
+    assert.ok(rules !== undefined && policy !== undefined);
+    const text = JSON.stringify(Rules.toJSON(rules));
+    assert.match(text, /"destinationPort":80/);
+    assert.doesNotMatch(text, /:method/);
+  });
+});
