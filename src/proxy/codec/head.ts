@@ -1,0 +1,261 @@
+// The head of a request or response: start line and header lines to a message with its framing decided (RFC 9112, sections 3, 4 and 6).
+
+import { isAuthority, isTarget, isToken, listHas, parseLength, readFields, TOO_MANY } from "./fields.ts";
+import { HeaderList } from "./headers.ts";
+
+export type Framing = "none" | "length" | "chunked" | "close";
+
+export class RequestHead {
+  readonly kind = "request";
+  method: string;
+  path: string;
+  authority: string;
+  scheme: string;
+  readonly http10: boolean;
+  readonly absoluteForm: boolean;
+  readonly headers: HeaderList;
+  framing: Framing = "none";
+  contentLength = 0;
+  keepAlive = true;
+  expectContinue = false;
+  /** Lower-case protocol of `Upgrade` where `Connection` names it. */
+  upgrade: string | undefined;
+  /** Where the query begins in `path`, or -1. Kept in step by whoever rewrites the path. */
+  constructor(line: RequestLine, headers: HeaderList) {
+    this.method = line.method;
+    this.path = line.path;
+    this.authority = line.authority;
+    this.scheme = line.scheme;
+    this.http10 = line.http10;
+    this.absoluteForm = line.absoluteForm;
+    this.headers = headers;
+  }
+
+  /** With Envoy's pseudo headers, as matchers and the access log name them. */
+  get(name: string): string | undefined {
+    if (name.charCodeAt(0) !== 58) return name === "host" ? this.authority : this.headers.joined(name);
+    switch (name) {
+      case ":method":
+        return this.method;
+      case ":path":
+        return this.path;
+      case ":authority":
+        return this.authority;
+      case ":scheme":
+        return this.scheme;
+      default:
+        return undefined;
+    }
+  }
+}
+
+export class ResponseHead {
+  readonly kind = "response";
+  status: number;
+  reason: string;
+  readonly http10: boolean;
+  readonly headers: HeaderList;
+  framing: Framing = "none";
+  contentLength = 0;
+  keepAlive = true;
+
+  constructor(status: number, reason: string, http10: boolean, headers: HeaderList) {
+    this.status = status;
+    this.reason = reason;
+    this.http10 = http10;
+    this.headers = headers;
+  }
+
+  get(name: string): string | undefined {
+    return name === ":status" ? String(this.status) : this.headers.joined(name);
+  }
+}
+
+/** Why a message is refused, and with which status a server says so. */
+export interface HeadError {
+  readonly kind: "error";
+  readonly status: 400 | 426 | 431 | 501 | 505;
+  readonly message: string;
+}
+
+export interface HeadOptions {
+  readonly headersCountMax: number;
+  readonly acceptHttp10: boolean;
+}
+
+interface RequestLine {
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string;
+  readonly scheme: string;
+  readonly http10: boolean;
+  readonly absoluteForm: boolean;
+}
+
+/** `text` is the head up to and including the CRLF of its last line, without the empty line. */
+export function parseRequestHead(text: string, options: HeadOptions): RequestHead | HeadError {
+  const lineEnd = text.indexOf("\r\n");
+  const line = parseRequestLine(text.slice(0, lineEnd));
+  if ("kind" in line) return line;
+  if (line.http10 && !options.acceptHttp10) return refuse(426, "HTTP/1.0 is not accepted here");
+  const headers = new HeaderList();
+  const problem = readFields(text, lineEnd + 2, headers.raw, options);
+  if (problem !== "") return refuse(problem === TOO_MANY ? 431 : 400, problem);
+  const head = new RequestHead(line, headers);
+  return frameRequest(head) ?? head;
+}
+
+export function parseResponseHead(text: string, method: string, options: HeadOptions): ResponseHead | HeadError {
+  const lineEnd = text.indexOf("\r\n");
+  const status = Number(text.slice(9, 12));
+  const http10 = text.startsWith("HTTP/1.0 ");
+  if (!http10 && !text.startsWith("HTTP/1.1 ")) return refuse(400, "the status line does not begin with HTTP/1.1");
+  const after = text.charCodeAt(12);
+  if (!(status >= 100 && status <= 999) || (lineEnd > 12 && after !== 32) || lineEnd < 12) {
+    return refuse(400, "the status is not a number of three digits");
+  }
+  const reason = text.slice(13, lineEnd);
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(reason)) return refuse(400, "a control character in the reason phrase");
+  const headers = new HeaderList();
+  const problem = readFields(text, lineEnd + 2, headers.raw, options);
+  if (problem !== "") return refuse(400, problem);
+  const head = new ResponseHead(status, reason, http10, headers);
+  return frameResponse(head, method) ?? head;
+}
+
+function parseRequestLine(line: string): RequestLine | HeadError {
+  const first = line.indexOf(" ");
+  const last = line.lastIndexOf(" ");
+  if (first <= 0 || last === first) return refuse(400, "the request line is not METHOD TARGET VERSION");
+  const method = line.slice(0, first);
+  const target = line.slice(first + 1, last);
+  const version = line.slice(last + 1);
+  const http10 = version === "HTTP/1.0";
+  if (!http10 && version !== "HTTP/1.1") {
+    return refuse(/^HTTP\/\d\.\d$/.test(version) ? 505 : 400, "the version is not HTTP/1.1");
+  }
+  if (!isToken(method)) return refuse(400, "the method is not a token");
+  if (!isTarget(target)) return refuse(400, "a character that a request target may not have");
+  if (target.charCodeAt(0) === 47) {
+    return { method, path: target, authority: "", scheme: "", http10, absoluteForm: false };
+  }
+  if (method === "CONNECT") {
+    if (!isAuthority(target)) return refuse(400, "the target of CONNECT is not an authority");
+    return { method, path: "", authority: target, scheme: "", http10, absoluteForm: false };
+  }
+  if (target === "*" && method === "OPTIONS") {
+    return { method, path: target, authority: "", scheme: "", http10, absoluteForm: false };
+  }
+  const absolute = /^(https?):\/\/([^/?]*)(.*)$/i.exec(target);
+  if (absolute === null) return refuse(400, "the target is neither a path nor an absolute URI");
+  const [, scheme = "", authority = "", rest = ""] = absolute;
+  if (!isAuthority(authority)) return refuse(400, "the authority of the target is not valid");
+  const path = rest.startsWith("/") ? rest : `/${rest}`;
+  return { method, path, authority, scheme: scheme.toLowerCase(), http10, absoluteForm: true };
+}
+
+/** Decides where the body ends and whether the connection goes on; undefined when all is well. */
+function frameRequest(head: RequestHead): HeadError | undefined {
+  const { raw } = head.headers;
+  let lengths = 0;
+  let encoding: string | undefined;
+  let hosts = 0;
+  let connection = "";
+  let upgrade: string | undefined;
+  for (let at = 0; at < raw.length; at += 2) {
+    const value = raw[at + 1] ?? "";
+    switch (raw[at]) {
+      case "host":
+        hosts += 1;
+        if (!isAuthority(value)) return refuse(400, "the Host header is not valid");
+        if (!head.absoluteForm && head.method !== "CONNECT") head.authority = value;
+        break;
+      case "content-length":
+        lengths += 1;
+        head.contentLength = parseLength(value);
+        break;
+      case "transfer-encoding":
+        encoding = encoding === undefined ? value.toLowerCase() : `${encoding},${value.toLowerCase()}`;
+        break;
+      case "connection":
+        connection = connection === "" ? value : `${connection},${value}`;
+        break;
+      case "upgrade":
+        upgrade = value.toLowerCase();
+        break;
+      case "expect":
+        if (value.toLowerCase() !== "100-continue") return refuse(400, "an expectation other than 100-continue");
+        head.expectContinue = !head.http10;
+        break;
+    }
+  }
+  if (hosts > 1) return refuse(400, "more than one Host header");
+  if (hosts === 0 && !head.http10) return refuse(400, "no Host header");
+  if (lengths > 1) return refuse(400, "more than one Content-Length");
+  if (head.contentLength < 0) return refuse(400, "Content-Length is not a number");
+  const coding = frameEncoding(encoding, lengths, head.http10);
+  if (coding !== undefined) return coding;
+  if (encoding !== undefined) head.framing = "chunked";
+  else if (lengths === 1 && head.contentLength > 0) head.framing = "length";
+  head.keepAlive = keepsAlive(connection, head.http10);
+  if (upgrade !== undefined && connection !== "" && listHas(connection, "upgrade")) head.upgrade = upgrade;
+  return undefined;
+}
+
+function frameResponse(head: ResponseHead, method: string): HeadError | undefined {
+  const { raw } = head.headers;
+  let lengths = 0;
+  let encoding: string | undefined;
+  let connection = "";
+  for (let at = 0; at < raw.length; at += 2) {
+    const value = raw[at + 1] ?? "";
+    switch (raw[at]) {
+      case "content-length":
+        lengths += 1;
+        head.contentLength = parseLength(value);
+        break;
+      case "transfer-encoding":
+        encoding = encoding === undefined ? value.toLowerCase() : `${encoding},${value.toLowerCase()}`;
+        break;
+      case "connection":
+        connection = connection === "" ? value : `${connection},${value}`;
+        break;
+    }
+  }
+  if (lengths > 1) return refuse(400, "more than one Content-Length");
+  if (head.contentLength < 0) return refuse(400, "Content-Length is not a number");
+  head.keepAlive = keepsAlive(connection, head.http10);
+  const { status } = head;
+  if (status < 200 || status === 204 || status === 304 || method === "HEAD") {
+    head.framing = "none";
+    return undefined;
+  }
+  const coding = frameEncoding(encoding, lengths, head.http10);
+  if (coding !== undefined) return coding;
+  if (encoding !== undefined) head.framing = "chunked";
+  else if (lengths === 1) head.framing = head.contentLength > 0 ? "length" : "none";
+  else {
+    head.framing = "close";
+    head.keepAlive = false;
+  }
+  return undefined;
+}
+
+function frameEncoding(encoding: string | undefined, lengths: number, http10: boolean): HeadError | undefined {
+  if (encoding === undefined) return undefined;
+  if (http10) return refuse(400, "Transfer-Encoding in HTTP/1.0");
+  if (lengths > 0) return refuse(400, "both Content-Length and Transfer-Encoding");
+  if (encoding === "chunked") return undefined;
+  if (/(^|,)[ \t]*chunked[ \t]*(,|$)/.test(encoding)) return refuse(400, "a transfer coding beside chunked");
+  return refuse(501, "a transfer coding other than chunked");
+}
+
+function keepsAlive(connection: string, http10: boolean): boolean {
+  if (connection === "") return !http10;
+  if (listHas(connection, "close")) return false;
+  return !http10 || listHas(connection, "keep-alive");
+}
+
+function refuse(status: HeadError["status"], message: string): HeadError {
+  return { kind: "error", status, message };
+}

@@ -1,0 +1,79 @@
+// A message's header lines in the order they came: names in lower case, flat in one array (name, value, name, value, …).
+
+export class HeaderList {
+  raw: string[];
+
+  constructor(raw: string[] = []) {
+    this.raw = raw;
+  }
+
+  /** The first value. */
+  get(name: string): string | undefined {
+    const { raw } = this;
+    for (let at = 0; at < raw.length; at += 2) if (raw[at] === name) return raw[at + 1];
+    return undefined;
+  }
+
+  /** Every value, joined by commas: what a matcher sees of a repeated header. */
+  joined(name: string): string | undefined {
+    const { raw } = this;
+    let value: string | undefined;
+    for (let at = 0; at < raw.length; at += 2) {
+      if (raw[at] === name) value = value === undefined ? raw[at + 1] : `${value},${raw[at + 1]}`;
+    }
+    return value;
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+
+  add(name: string, value: string): void {
+    this.raw.push(name, value);
+  }
+
+  /** Replaces the first value in its place and drops the others; adds where there is none. */
+  set(name: string, value: string): void {
+    const { raw } = this;
+    for (let at = 0; at < raw.length; at += 2) {
+      if (raw[at] !== name) continue;
+      raw[at + 1] = value;
+      this.#removeFrom(name, at + 2);
+      return;
+    }
+    raw.push(name, value);
+  }
+
+  /** Appends to an existing value with a comma, as Envoy does for the headers it knows. */
+  append(name: string, value: string): void {
+    const { raw } = this;
+    for (let at = 0; at < raw.length; at += 2) {
+      if (raw[at] !== name) continue;
+      raw[at + 1] = raw[at + 1] === "" ? value : `${raw[at + 1]},${value}`;
+      return;
+    }
+    raw.push(name, value);
+  }
+
+  remove(name: string): void {
+    this.#removeFrom(name, 0);
+  }
+
+  clone(): HeaderList {
+    return new HeaderList(this.raw.slice());
+  }
+
+  #removeFrom(name: string, start: number): void {
+    const { raw } = this;
+    let to = start;
+    for (let at = start; at < raw.length; at += 2) {
+      if (raw[at] === name) continue;
+      if (to !== at) {
+        raw[to] = raw[at] ?? "";
+        raw[to + 1] = raw[at + 1] ?? "";
+      }
+      to += 2;
+    }
+    if (to !== raw.length) raw.length = to;
+  }
+}

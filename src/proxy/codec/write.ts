@@ -1,0 +1,62 @@
+// Messages to text: a head is one latin1 string.
+
+import type { RequestHead, ResponseHead } from "./head.ts";
+import type { HeaderList } from "./headers.ts";
+
+export function writeRequestHead(head: RequestHead, headers: HeaderList): string {
+  let text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n`;
+  const { raw } = headers;
+  for (let at = 0; at < raw.length; at += 2) text += `${raw[at]}: ${raw[at + 1]}\r\n`;
+  return `${text}\r\n`;
+}
+
+export function writeResponseHead(head: ResponseHead): string {
+  let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n`;
+  const { raw } = head.headers;
+  for (let at = 0; at < raw.length; at += 2) text += `${raw[at]}: ${raw[at + 1]}\r\n`;
+  return `${text}\r\n`;
+}
+
+export function writeTrailers(trailers: HeaderList | undefined): string {
+  let text = "0\r\n";
+  if (trailers !== undefined) {
+    const { raw } = trailers;
+    for (let at = 0; at < raw.length; at += 2) text += `${raw[at]}: ${raw[at + 1]}\r\n`;
+  }
+  return `${text}\r\n`;
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  100: "Continue",
+  101: "Switching Protocols",
+  200: "OK",
+  201: "Created",
+  202: "Accepted",
+  204: "No Content",
+  301: "Moved Permanently",
+  302: "Found",
+  303: "See Other",
+  304: "Not Modified",
+  307: "Temporary Redirect",
+  308: "Permanent Redirect",
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  413: "Payload Too Large",
+  426: "Upgrade Required",
+  429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+  505: "HTTP Version Not Supported",
+};
+
+export function reasonOf(status: number): string {
+  return REASONS[status] ?? "Unknown";
+}

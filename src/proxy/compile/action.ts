@@ -1,0 +1,323 @@
+// What a route does: forward to a cluster, redirect, or answer by itself.
+
+import { isIP } from "node:net";
+import { RoutingPriority } from "../../proto/gen/envoy/config/core/v3/base.ts";
+import {
+  type DirectResponseAction,
+  type RedirectAction,
+  RedirectAction_RedirectResponseCode,
+  type Route,
+  type RouteAction,
+  RouteAction_ClusterNotFoundResponseCode,
+  type RouteAction_HashPolicy,
+  type RouteAction_RequestMirrorPolicy,
+  type VirtualHost,
+  type WeightedCluster,
+} from "../../proto/gen/envoy/config/route/v3/route_components.ts";
+import { BUFFERED_BODY_BYTES_MAX } from "../limits.ts";
+import { type Field, fields } from "./field.ts";
+import { compileSubstitution, type Substitution } from "./matcher.ts";
+import type { HeaderMutation } from "./mutation.ts";
+import { compileMutations } from "./mutation.ts";
+import { compileRetry, type RetryConfig } from "./retry.ts";
+import { durationMs, inlineText, runtimeFraction } from "./value.ts";
+
+export interface WeightedTarget {
+  readonly name: string;
+  readonly weight: number;
+  readonly hostRewrite: string | undefined;
+  readonly requestMutations: readonly HeaderMutation[];
+  readonly responseMutations: readonly HeaderMutation[];
+}
+
+export type ClusterTarget =
+  | { readonly kind: "cluster"; readonly name: string }
+  | { readonly kind: "weighted"; readonly total: number; readonly clusters: readonly WeightedTarget[] }
+  | { readonly kind: "header"; readonly header: string };
+
+export type PathRewrite =
+  | { readonly kind: "prefix"; readonly matched: number; readonly text: string }
+  | { readonly kind: "exact"; readonly text: string }
+  | { readonly kind: "regex"; readonly substitution: Substitution };
+
+export type HostRewrite =
+  | { readonly kind: "literal"; readonly text: string }
+  | { readonly kind: "auto" }
+  | { readonly kind: "header"; readonly name: string }
+  | { readonly kind: "path-regex"; readonly substitution: Substitution };
+
+export type HashSource =
+  | {
+      readonly kind: "header";
+      readonly name: string;
+      readonly rewrite: Substitution | undefined;
+      readonly terminal: boolean;
+    }
+  | {
+      readonly kind: "cookie";
+      readonly name: string;
+      /** Undefined: never made by the proxy. 0: a session cookie. */
+      readonly ttlMs: number | undefined;
+      readonly path: string;
+      readonly terminal: boolean;
+    }
+  | { readonly kind: "source-ip"; readonly terminal: boolean }
+  | { readonly kind: "query"; readonly name: string; readonly terminal: boolean };
+
+export interface Mirror {
+  readonly cluster: string;
+  readonly share: number;
+  readonly keepHost: boolean;
+}
+
+export interface ForwardAction {
+  readonly kind: "forward";
+  readonly target: ClusterTarget;
+  readonly clusterNotFoundStatus: number;
+  /** 0: none. */
+  readonly timeoutMs: number;
+  readonly idleTimeoutMs: number | undefined;
+  readonly maxStreamDurationMs: number;
+  readonly pathRewrite: PathRewrite | undefined;
+  readonly hostRewrite: HostRewrite | undefined;
+  readonly appendForwardedHost: boolean;
+  readonly retry: RetryConfig | undefined;
+  readonly mirrors: readonly Mirror[];
+  readonly hash: readonly HashSource[];
+  readonly priority: "default" | "high";
+  /** Upgrade types that the route switches on or off; others follow the connection manager. */
+  readonly upgrades: ReadonlyMap<string, boolean>;
+  readonly bufferBytesMax: number;
+}
+
+export interface RedirectConfig {
+  readonly kind: "redirect";
+  readonly status: number;
+  readonly scheme: string;
+  readonly host: string;
+  readonly port: number;
+  readonly path: string | undefined;
+  readonly rewrite: PathRewrite | undefined;
+  readonly stripQuery: boolean;
+}
+
+export interface DirectConfig {
+  readonly kind: "direct";
+  readonly status: number;
+  readonly body: string;
+}
+
+export type Action = ForwardAction | RedirectConfig | DirectConfig | { readonly kind: "none" };
+
+const FORWARD =
+  fields(`clusterSpecifier clusterNotFoundResponseCode prefixRewrite regexRewrite hostRewriteSpecifier appendXForwardedHost
+  timeout idleTimeout retryPolicy requestMirrorPolicies priority hashPolicy maxGrpcTimeout upgradeConfigs maxStreamDuration`);
+const WEIGHT =
+  fields(`name weight requestHeadersToAdd requestHeadersToRemove responseHeadersToAdd responseHeadersToRemove
+  hostRewriteSpecifier metadataMatch`);
+
+/** Envoy's default where a route has no timeout. */
+const ROUTE_TIMEOUT_MS = 15_000;
+
+export function compileAction(route: Route, host: VirtualHost, at: Field): Action {
+  const action = route.action;
+  switch (action?.$case) {
+    case "route":
+      return compileForward(action.value, { route, host }, at.at("route"));
+    case "redirect":
+      return compileRedirect(action.value, route, at.at("redirect"));
+    case "directResponse":
+      return compileDirect(action.value, at.at("directResponse"));
+    case undefined:
+      at.refuse("a route needs an action");
+      return { kind: "none" };
+    case "filterAction":
+    case "nonForwardingAction":
+      at.at(action.$case).refuse("this kind of action is not built in");
+      return { kind: "none" };
+  }
+}
+
+function compileForward(
+  action: RouteAction,
+  around: { readonly route: Route; readonly host: VirtualHost },
+  at: Field,
+): ForwardAction {
+  at.only(action, FORWARD);
+  const { route, host } = around;
+  const retry = action.retryPolicy ?? host.retryPolicy;
+  const mirrors = action.requestMirrorPolicies.length > 0 ? action.requestMirrorPolicies : host.requestMirrorPolicies;
+  return {
+    kind: "forward",
+    target: compileTarget(action, at),
+    clusterNotFoundStatus: notFoundStatus(action),
+    timeoutMs: durationMs(action.timeout) ?? ROUTE_TIMEOUT_MS,
+    idleTimeoutMs: durationMs(action.idleTimeout),
+    maxStreamDurationMs: durationMs(action.maxStreamDuration?.maxStreamDuration) ?? 0,
+    pathRewrite: compilePathRewrite(action, route, at),
+    hostRewrite: compileHostRewrite(action, at),
+    appendForwardedHost: action.appendXForwardedHost,
+    retry: retry === undefined ? undefined : compileRetry(retry, at.at("retryPolicy")),
+    mirrors: mirrors.map((mirror, index) => compileMirror(mirror, at.at("requestMirrorPolicies").at(index))),
+    hash: action.hashPolicy.flatMap((policy, index) => compileHash(policy, at.at("hashPolicy").at(index))),
+    priority: action.priority === RoutingPriority.HIGH ? "high" : "default",
+    upgrades: new Map(action.upgradeConfigs.map((one) => [one.upgradeType.toLowerCase(), one.enabled ?? true])),
+    bufferBytesMax: route.perRequestBufferLimitBytes ?? host.perRequestBufferLimitBytes ?? BUFFERED_BODY_BYTES_MAX,
+  };
+}
+
+function compileTarget(action: RouteAction, at: Field): ClusterTarget {
+  const specifier = action.clusterSpecifier;
+  switch (specifier?.$case) {
+    case "cluster":
+      return { kind: "cluster", name: specifier.value };
+    case "clusterHeader":
+      return { kind: "header", header: specifier.value.toLowerCase() };
+    case "weightedClusters":
+      return compileWeighted(specifier.value, at.at("weightedClusters"));
+    default:
+      at.refuse("a route needs cluster, cluster_header or weighted_clusters");
+      return { kind: "cluster", name: "" };
+  }
+}
+
+function compileWeighted(weighted: WeightedCluster, at: Field): ClusterTarget {
+  at.only(weighted, fields("clusters totalWeight runtimeKeyPrefix"));
+  let total = 0;
+  const clusters = weighted.clusters.map((one, index): WeightedTarget => {
+    const field = at.at("clusters").at(index);
+    field.only(one, WEIGHT);
+    const weight = one.weight ?? 0;
+    total += weight;
+    return {
+      name: one.name,
+      weight,
+      hostRewrite: one.hostRewriteSpecifier?.value,
+      requestMutations: compileMutations(
+        { add: one.requestHeadersToAdd, remove: one.requestHeadersToRemove },
+        field,
+        "requestHeadersToAdd",
+      ),
+      responseMutations: compileMutations(
+        { add: one.responseHeadersToAdd, remove: one.responseHeadersToRemove },
+        field,
+        "responseHeadersToAdd",
+      ),
+    };
+  });
+  if (total === 0) at.refuse("the weights add up to nothing");
+  return { kind: "weighted", total, clusters };
+}
+
+function notFoundStatus(action: RouteAction): number {
+  switch (action.clusterNotFoundResponseCode) {
+    case RouteAction_ClusterNotFoundResponseCode.NOT_FOUND:
+      return 404;
+    case RouteAction_ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR:
+      return 500;
+    default:
+      return 503;
+  }
+}
+
+function compilePathRewrite(action: RouteAction, route: Route, at: Field): PathRewrite | undefined {
+  if (action.regexRewrite !== undefined) {
+    return { kind: "regex", substitution: compileSubstitution(action.regexRewrite, at.at("regexRewrite")) };
+  }
+  return action.prefixRewrite === "" ? undefined : prefixRewrite(action.prefixRewrite, route);
+}
+
+/** A prefix rewrite of a route that matches one path or a regular expression replaces all of it, as in Envoy. */
+function prefixRewrite(text: string, route: Route): PathRewrite {
+  const specifier = route.match?.pathSpecifier;
+  if (specifier?.$case === "prefix" || specifier?.$case === "pathSeparatedPrefix") {
+    return { kind: "prefix", matched: specifier.value.length, text };
+  }
+  return { kind: "exact", text };
+}
+
+function compileHostRewrite(action: RouteAction, at: Field): HostRewrite | undefined {
+  const specifier = action.hostRewriteSpecifier;
+  switch (specifier?.$case) {
+    case undefined:
+      return undefined;
+    case "hostRewriteLiteral":
+      return { kind: "literal", text: specifier.value };
+    case "autoHostRewrite":
+      return specifier.value === true ? { kind: "auto" } : undefined;
+    case "hostRewriteHeader":
+      return { kind: "header", name: specifier.value.toLowerCase() };
+    case "hostRewritePathRegex":
+      return { kind: "path-regex", substitution: compileSubstitution(specifier.value, at.at("hostRewritePathRegex")) };
+  }
+}
+
+function compileMirror(mirror: RouteAction_RequestMirrorPolicy, at: Field): Mirror {
+  at.only(mirror, fields("cluster runtimeFraction traceSampled disableShadowHostSuffixAppend"));
+  return {
+    cluster: mirror.cluster,
+    share: runtimeFraction(mirror.runtimeFraction, 1),
+    keepHost: mirror.disableShadowHostSuffixAppend,
+  };
+}
+
+function compileHash(policy: RouteAction_HashPolicy, at: Field): readonly HashSource[] {
+  const { terminal, policySpecifier: specifier } = policy;
+  switch (specifier?.$case) {
+    case "header": {
+      const { regexRewrite, headerName } = specifier.value;
+      const rewrite = regexRewrite === undefined ? undefined : compileSubstitution(regexRewrite, at.at("header"));
+      return [{ kind: "header", name: headerName.toLowerCase(), rewrite, terminal }];
+    }
+    case "cookie": {
+      const { name, ttl, path } = specifier.value;
+      return [{ kind: "cookie", name, ttlMs: durationMs(ttl), path, terminal }];
+    }
+    case "connectionProperties":
+      return specifier.value.sourceIp ? [{ kind: "source-ip", terminal }] : [];
+    case "queryParameter":
+      return [{ kind: "query", name: specifier.value.name, terminal }];
+    default:
+      at.refuse("this kind of hash policy is not built in");
+      return [];
+  }
+}
+
+function compileRedirect(action: RedirectAction, route: Route, at: Field): RedirectConfig {
+  const rewrite = action.pathRewriteSpecifier;
+  const scheme = action.schemeRewriteSpecifier;
+  return {
+    kind: "redirect",
+    status: redirectStatus(action.responseCode),
+    scheme: scheme?.$case === "httpsRedirect" ? (scheme.value ? "https" : "") : (scheme?.value ?? ""),
+    host: isIP(action.hostRedirect) === 6 ? `[${action.hostRedirect}]` : action.hostRedirect,
+    port: action.portRedirect,
+    path: rewrite?.$case === "pathRedirect" ? rewrite.value : undefined,
+    rewrite:
+      rewrite?.$case === "prefixRewrite"
+        ? prefixRewrite(rewrite.value, route)
+        : rewrite?.$case === "regexRewrite"
+          ? { kind: "regex", substitution: compileSubstitution(rewrite.value, at.at("regexRewrite")) }
+          : undefined,
+    stripQuery: action.stripQuery,
+  };
+}
+
+function redirectStatus(code: RedirectAction_RedirectResponseCode): number {
+  switch (code) {
+    case RedirectAction_RedirectResponseCode.FOUND:
+      return 302;
+    case RedirectAction_RedirectResponseCode.SEE_OTHER:
+      return 303;
+    case RedirectAction_RedirectResponseCode.TEMPORARY_REDIRECT:
+      return 307;
+    case RedirectAction_RedirectResponseCode.PERMANENT_REDIRECT:
+      return 308;
+    default:
+      return 301;
+  }
+}
+
+function compileDirect(action: DirectResponseAction, at: Field): DirectConfig {
+  return { kind: "direct", status: action.status, body: inlineText(action.body, at.at("body")) ?? "" };
+}

@@ -1,0 +1,194 @@
+// An HTTP connection manager to what one connection needs: routes, filters, limits, and which headers it sets.
+
+import {
+  type HttpConnectionManager,
+  HttpConnectionManager_CodecType,
+  HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManager_PathWithEscapedSlashesAction,
+  HttpConnectionManager_ServerHeaderTransformation,
+} from "../../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
+import { HEAD_BYTES_MAX, HEADERS_COUNT_MAX } from "../limits.ts";
+import { type AccessLogConfig, compileAccessLogs } from "./access-log.ts";
+import { type Field, fields } from "./field.ts";
+import { compileFilters, type NamedFilter } from "./http-filter.ts";
+import { compileRoutes, type RouteTable } from "./route.ts";
+import { durationMs } from "./value.ts";
+
+export type RouteSource =
+  | { readonly kind: "inline"; readonly table: RouteTable }
+  | { readonly kind: "rds"; readonly name: string };
+
+export type ClientCertForwarding =
+  | "sanitize"
+  | "forward-only"
+  | "append-forward"
+  | "sanitize-set"
+  | "always-forward-only";
+
+export interface HttpConfig {
+  readonly kind: "http";
+  readonly statPrefix: string;
+  readonly routes: RouteSource;
+  readonly filters: readonly NamedFilter[];
+  readonly suppressEnvoyHeaders: boolean;
+  readonly serverName: string;
+  readonly serverHeader: "overwrite" | "append-if-absent" | "pass-through";
+  readonly headBytesMax: number;
+  readonly headersCountMax: number;
+  readonly acceptHttp10: boolean;
+  readonly enableTrailers: boolean;
+  readonly idleTimeoutMs: number;
+  readonly streamIdleTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly requestHeadersTimeoutMs: number;
+  readonly maxStreamDurationMs: number;
+  readonly maxConnectionDurationMs: number;
+  readonly maxRequestsPerConnection: number;
+  readonly accessLogs: readonly AccessLogConfig[];
+  readonly useRemoteAddress: boolean;
+  readonly trustedHops: number;
+  readonly skipXffAppend: boolean;
+  readonly via: string;
+  readonly generateRequestId: boolean;
+  readonly preserveExternalRequestId: boolean;
+  readonly requestIdInResponse: boolean;
+  readonly clientCert: ClientCertForwarding;
+  readonly certDetails: {
+    readonly subject: boolean;
+    readonly cert: boolean;
+    readonly chain: boolean;
+    readonly dns: boolean;
+    readonly uri: boolean;
+  };
+  readonly normalizePath: boolean;
+  readonly mergeSlashes: boolean;
+  readonly escapedSlashes: "keep" | "reject" | "unescape-redirect" | "unescape-forward";
+  readonly stripPort: "none" | "matching" | "any";
+  readonly upgrades: ReadonlySet<string>;
+}
+
+const HONOURED =
+  fields(`codecType statPrefix routeSpecifier httpFilters commonHttpProtocolOptions httpProtocolOptions http2ProtocolOptions
+  serverName serverHeaderTransformation maxRequestHeadersKb streamIdleTimeout requestTimeout requestHeadersTimeout drainTimeout
+  delayedCloseTimeout accessLog useRemoteAddress xffNumTrustedHops skipXffAppend via generateRequestId preserveExternalRequestId
+  alwaysSetRequestIdInResponse forwardClientCertDetails setCurrentClientCertDetails proxy100Continue upgradeConfigs normalizePath
+  mergeSlashes pathWithEscapedSlashesAction requestIdExtension stripMatchingHostPort stripPortMode streamErrorOnInvalidHttpMessage
+  accessLogOptions internalAddressConfig tracing`);
+const COMMON = fields(
+  "idleTimeout maxConnectionDuration maxHeadersCount maxStreamDuration maxRequestsPerConnection headersWithUnderscoresAction",
+);
+const HTTP1 = fields(
+  "allowAbsoluteUrl acceptHttp10 enableTrailers overrideStreamErrorOnInvalidHttpMessage useBalsaParser allowCustomMethods",
+);
+
+export function compileHttp(hcm: HttpConnectionManager, at: Field): HttpConfig {
+  at.only(hcm, HONOURED);
+  const { codecType } = hcm;
+  if (codecType === HttpConnectionManager_CodecType.HTTP2 || codecType === HttpConnectionManager_CodecType.HTTP3) {
+    at.at("codecType").refuse("HTTP/2 and HTTP/3 are not served yet; carry them as TCP");
+  }
+  const common = hcm.commonHttpProtocolOptions;
+  if (common !== undefined) at.at("commonHttpProtocolOptions").only(common, COMMON);
+  const http1 = hcm.httpProtocolOptions;
+  if (http1 !== undefined) at.at("httpProtocolOptions").only(http1, HTTP1);
+  const filters = compileFilters(hcm.httpFilters, at.at("httpFilters"));
+  const router = filters.at(-1)?.config;
+  const details = hcm.setCurrentClientCertDetails;
+  return {
+    kind: "http",
+    statPrefix: hcm.statPrefix,
+    routes: compileSource(hcm, at),
+    filters,
+    suppressEnvoyHeaders: router?.kind === "router" && router.suppressEnvoyHeaders,
+    serverName: hcm.serverName === "" ? "envoy" : hcm.serverName,
+    serverHeader: serverHeader(hcm),
+    headBytesMax: hcm.maxRequestHeadersKb === undefined ? HEAD_BYTES_MAX : hcm.maxRequestHeadersKb * 1024,
+    headersCountMax: common?.maxHeadersCount ?? HEADERS_COUNT_MAX,
+    acceptHttp10: http1?.acceptHttp10 ?? false,
+    enableTrailers: http1?.enableTrailers ?? false,
+    idleTimeoutMs: durationMs(common?.idleTimeout) ?? 3_600_000,
+    streamIdleTimeoutMs: durationMs(hcm.streamIdleTimeout) ?? 300_000,
+    requestTimeoutMs: durationMs(hcm.requestTimeout) ?? 0,
+    requestHeadersTimeoutMs: durationMs(hcm.requestHeadersTimeout) ?? 0,
+    maxStreamDurationMs: durationMs(common?.maxStreamDuration) ?? 0,
+    maxConnectionDurationMs: durationMs(common?.maxConnectionDuration) ?? 0,
+    maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
+    accessLogs: compileAccessLogs(hcm.accessLog, at.at("accessLog")),
+    useRemoteAddress: hcm.useRemoteAddress ?? false,
+    trustedHops: hcm.xffNumTrustedHops,
+    skipXffAppend: hcm.skipXffAppend,
+    via: hcm.via,
+    generateRequestId: hcm.generateRequestId ?? true,
+    preserveExternalRequestId: hcm.preserveExternalRequestId,
+    requestIdInResponse: hcm.alwaysSetRequestIdInResponse,
+    clientCert: clientCert(hcm),
+    certDetails: {
+      subject: details?.subject ?? false,
+      cert: details?.cert ?? false,
+      chain: details?.chain ?? false,
+      dns: details?.dns ?? false,
+      uri: details?.uri ?? false,
+    },
+    normalizePath: hcm.normalizePath ?? true,
+    mergeSlashes: hcm.mergeSlashes,
+    escapedSlashes: escapedSlashes(hcm),
+    stripPort: hcm.stripPortMode?.value === true ? "any" : hcm.stripMatchingHostPort ? "matching" : "none",
+    upgrades: new Set(
+      hcm.upgradeConfigs.filter((one) => one.enabled ?? true).map((one) => one.upgradeType.toLowerCase()),
+    ),
+  };
+}
+
+function compileSource(hcm: HttpConnectionManager, at: Field): RouteSource {
+  const specifier = hcm.routeSpecifier;
+  switch (specifier?.$case) {
+    case "rds":
+      return { kind: "rds", name: specifier.value.routeConfigName };
+    case "routeConfig": {
+      const field = at.at("routeConfig").as("type.googleapis.com/envoy.config.route.v3.RouteConfiguration");
+      return { kind: "inline", table: compileRoutes(specifier.value, field) };
+    }
+    default:
+      at.refuse("a connection manager needs rds or route_config");
+      return { kind: "rds", name: "" };
+  }
+}
+
+function serverHeader(hcm: HttpConnectionManager): HttpConfig["serverHeader"] {
+  switch (hcm.serverHeaderTransformation) {
+    case HttpConnectionManager_ServerHeaderTransformation.APPEND_IF_ABSENT:
+      return "append-if-absent";
+    case HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH:
+      return "pass-through";
+    default:
+      return "overwrite";
+  }
+}
+
+function clientCert(hcm: HttpConnectionManager): ClientCertForwarding {
+  switch (hcm.forwardClientCertDetails) {
+    case HttpConnectionManager_ForwardClientCertDetails.FORWARD_ONLY:
+      return "forward-only";
+    case HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD:
+      return "append-forward";
+    case HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET:
+      return "sanitize-set";
+    case HttpConnectionManager_ForwardClientCertDetails.ALWAYS_FORWARD_ONLY:
+      return "always-forward-only";
+    default:
+      return "sanitize";
+  }
+}
+
+function escapedSlashes(hcm: HttpConnectionManager): HttpConfig["escapedSlashes"] {
+  switch (hcm.pathWithEscapedSlashesAction) {
+    case HttpConnectionManager_PathWithEscapedSlashesAction.REJECT_REQUEST:
+      return "reject";
+    case HttpConnectionManager_PathWithEscapedSlashesAction.UNESCAPE_AND_REDIRECT:
+      return "unescape-redirect";
+    case HttpConnectionManager_PathWithEscapedSlashesAction.UNESCAPE_AND_FORWARD:
+      return "unescape-forward";
+    default:
+      return "keep";
+  }
+}

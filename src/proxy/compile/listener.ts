@@ -1,0 +1,249 @@
+// A Listener to what accepting needs: address, what to look at first, filter chains with their matches and what each ends in.
+
+import { TrafficDirection } from "../../proto/gen/envoy/config/core/v3/base.ts";
+import type { Listener } from "../../proto/gen/envoy/config/listener/v3/listener.ts";
+import {
+  type Filter,
+  type FilterChain,
+  type FilterChainMatch,
+  FilterChainMatch_ConnectionSourceType,
+} from "../../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import { HttpConnectionManager } from "../../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
+import { RBAC } from "../../proto/gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
+import { TcpProxy } from "../../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
+import type { TlsConfig } from "../socket/tls-config.ts";
+import { type AccessLogConfig, compileAccessLogs } from "./access-log.ts";
+import { type Field, fields } from "./field.ts";
+import { compileHttp, type HttpConfig } from "./http.ts";
+import type { RbacConfig } from "./http-filter.ts";
+import { compileRules } from "./rbac.ts";
+import { compileDownstreamTls } from "./tls.ts";
+import { type Cause, causeOf, durationMs, type IpRange, ipRange, type SocketTarget, socketTarget } from "./value.ts";
+
+export interface ChainMatch {
+  readonly destinationPort: number | undefined;
+  readonly destinationRanges: readonly IpRange[];
+  readonly serverNames: readonly string[];
+  readonly transportProtocol: string;
+  readonly applicationProtocols: readonly string[];
+  readonly directSourceRanges: readonly IpRange[];
+  readonly sourceType: "any" | "same-ip-or-loopback" | "external";
+  readonly sourceRanges: readonly IpRange[];
+  readonly sourcePorts: readonly number[];
+}
+
+export interface TcpConfig {
+  readonly kind: "tcp";
+  readonly statPrefix: string;
+  readonly clusters: readonly { readonly name: string; readonly weight: number }[];
+  readonly totalWeight: number;
+  readonly idleTimeoutMs: number;
+  readonly connectAttemptsMax: number;
+  readonly maxConnectionDurationMs: number;
+  readonly accessLogs: readonly AccessLogConfig[];
+}
+
+export interface ChainConfig {
+  readonly name: string;
+  readonly match: ChainMatch;
+  readonly tls: TlsConfig | undefined;
+  readonly rbac: readonly RbacConfig[];
+  readonly terminal: HttpConfig | TcpConfig;
+  readonly cause: Cause | undefined;
+  readonly handshakeTimeoutMs: number;
+}
+
+export interface ListenerConfig {
+  readonly name: string;
+  readonly addresses: readonly SocketTarget[];
+  readonly bindToPort: boolean;
+  readonly useOriginalDst: boolean;
+  readonly readOriginalDst: boolean;
+  readonly inspectTls: boolean;
+  readonly inspectHttp: boolean;
+  readonly inspectTimeoutMs: number;
+  readonly continueOnTimeout: boolean;
+  readonly chains: readonly ChainConfig[];
+  readonly defaultChain: ChainConfig | undefined;
+  readonly direction: "inbound" | "outbound" | "unspecified";
+  readonly statPrefix: string;
+  readonly accessLogs: readonly AccessLogConfig[];
+  readonly backlog: number;
+}
+
+export const LISTENER_TYPE = "type.googleapis.com/envoy.config.listener.v3.Listener";
+const NETWORK = "type.googleapis.com/envoy.extensions.filters.network.";
+const HONOURED =
+  fields(`name address additionalAddresses statPrefix filterChains useOriginalDst defaultFilterChain perConnectionBufferLimitBytes
+  metadata deprecatedV1 drainType listenerFilters listenerFiltersTimeout continueOnListenerFiltersTimeout trafficDirection
+  connectionBalanceConfig reusePort enableReusePort accessLog tcpBacklogSize bindToPort maxConnectionsToAcceptPerSocketEvent
+  ignoreGlobalConnLimit bypassOverloadManager`);
+const CHAIN = fields("filterChainMatch filters metadata transportSocket transportSocketConnectTimeout name");
+const MATCH =
+  fields(`destinationPort prefixRanges directSourcePrefixRanges sourceType sourcePrefixRanges sourcePorts serverNames
+  transportProtocol applicationProtocols`);
+const TCP = fields(`statPrefix clusterSpecifier idleTimeout accessLog maxConnectAttempts maxDownstreamConnectionDuration
+  flushAccessLogOnConnected accessLogOptions`);
+
+export function compileListener(listener: Listener, at: Field): ListenerConfig {
+  at.only(listener, HONOURED);
+  const inspectors = compileInspectors(listener, at);
+  const first = socketTarget(listener.address, at.at("address"));
+  const more = listener.additionalAddresses.map((one, index) =>
+    socketTarget(one.address, at.at("additionalAddresses").at(index).at("address")),
+  );
+  const chains = listener.filterChains.map((chain, index) => compileChain(chain, at.at("filterChains").at(index)));
+  const { defaultFilterChain } = listener;
+  return {
+    name: listener.name,
+    addresses: [first, ...more].filter((one) => one !== undefined),
+    bindToPort: listener.bindToPort ?? listener.deprecatedV1?.bindToPort ?? true,
+    useOriginalDst: listener.useOriginalDst ?? false,
+    ...inspectors,
+    inspectTimeoutMs: durationMs(listener.listenerFiltersTimeout) ?? 15_000,
+    continueOnTimeout: listener.continueOnListenerFiltersTimeout,
+    chains,
+    defaultChain:
+      defaultFilterChain === undefined ? undefined : compileChain(defaultFilterChain, at.at("defaultFilterChain")),
+    direction: directionOf(listener.trafficDirection),
+    statPrefix: listener.statPrefix,
+    accessLogs: compileAccessLogs(listener.accessLog, at.at("accessLog")),
+    backlog: listener.tcpBacklogSize ?? 1024,
+  };
+}
+
+function directionOf(direction: TrafficDirection): ListenerConfig["direction"] {
+  if (direction === TrafficDirection.INBOUND) return "inbound";
+  return direction === TrafficDirection.OUTBOUND ? "outbound" : "unspecified";
+}
+
+function compileInspectors(
+  listener: Listener,
+  at: Field,
+): Pick<ListenerConfig, "inspectTls" | "inspectHttp" | "readOriginalDst"> {
+  const found = { inspectTls: false, inspectHttp: false, readOriginalDst: listener.useOriginalDst ?? false };
+  for (const [index, filter] of listener.listenerFilters.entries()) {
+    const field = at.at("listenerFilters").at(index);
+    const url = filter.configType?.$case === "typedConfig" ? filter.configType.value.typeUrl : "";
+    // Ports where inspection is off are those of server-first protocols; here nobody waits for them anyway.
+    field.only(filter, fields("name configType filterDisabled"));
+    if (url.endsWith(".tls_inspector.v3.TlsInspector")) found.inspectTls = true;
+    else if (url.endsWith(".http_inspector.v3.HttpInspector")) found.inspectHttp = true;
+    else if (url.endsWith(".original_dst.v3.OriginalDst")) found.readOriginalDst = true;
+    else field.refuse(`listener filter ${filter.name} (${url}) is not built in`);
+  }
+  return found;
+}
+
+function compileChain(chain: FilterChain, at: Field): ChainConfig {
+  at.only(chain, CHAIN);
+  const rbac: RbacConfig[] = [];
+  let terminal: HttpConfig | TcpConfig | undefined;
+  for (const [index, filter] of chain.filters.entries()) {
+    const compiled = compileNetworkFilter(filter, at.at("filters").at(index));
+    if (terminal !== undefined) at.at("filters").at(index).refuse("a filter behind the one that ends the chain");
+    if (compiled?.kind === "rbac") rbac.push(compiled);
+    else if (compiled !== undefined) terminal = compiled;
+  }
+  if (terminal === undefined)
+    at.at("filters").refuse("a filter chain must end in http_connection_manager or tcp_proxy");
+  return {
+    name: chain.name,
+    match: compileMatch(chain.filterChainMatch, at.at("filterChainMatch")),
+    tls: compileDownstreamTls(chain.transportSocket, at.at("transportSocket")),
+    rbac,
+    terminal: terminal ?? NOWHERE,
+    cause: causeOf(chain.metadata),
+    handshakeTimeoutMs: durationMs(chain.transportSocketConnectTimeout) ?? 0,
+  };
+}
+
+/** Stands where a refused chain has no end; a refused listener is never run. */
+const NOWHERE: TcpConfig = {
+  kind: "tcp",
+  statPrefix: "",
+  clusters: [],
+  totalWeight: 0,
+  idleTimeoutMs: 0,
+  connectAttemptsMax: 1,
+  maxConnectionDurationMs: 0,
+  accessLogs: [],
+};
+
+function compileNetworkFilter(filter: Filter, at: Field): RbacConfig | HttpConfig | TcpConfig | undefined {
+  if (filter.configType?.$case !== "typedConfig") {
+    at.refuse("a network filter needs a typed_config");
+    return undefined;
+  }
+  const any = filter.configType.value;
+  const field = at.at("typedConfig").as(any.typeUrl);
+  switch (any.typeUrl) {
+    case `${NETWORK}http_connection_manager.v3.HttpConnectionManager`:
+      return compileHttp(HttpConnectionManager.decode(any.value), field);
+    case `${NETWORK}tcp_proxy.v3.TcpProxy`:
+      return compileTcp(TcpProxy.decode(any.value), field);
+    case `${NETWORK}rbac.v3.RBAC`: {
+      const rbac = RBAC.decode(any.value);
+      field.only(rbac, fields("rules shadowRules shadowRulesStatPrefix statPrefix enforcementType"));
+      return {
+        kind: "rbac",
+        rules: rbac.rules === undefined ? undefined : compileRules(rbac.rules, field.at("rules")),
+        shadow: rbac.shadowRules === undefined ? undefined : compileRules(rbac.shadowRules, field.at("shadowRules")),
+        statPrefix: rbac.statPrefix,
+        shadowStatPrefix: rbac.shadowRulesStatPrefix,
+      };
+    }
+    default:
+      at.refuse(`network filter ${filter.name} (${any.typeUrl}) is not built in`);
+      return undefined;
+  }
+}
+
+function compileTcp(tcp: TcpProxy, at: Field): TcpConfig {
+  at.only(tcp, TCP);
+  const specifier = tcp.clusterSpecifier;
+  const clusters =
+    specifier === undefined
+      ? []
+      : specifier.$case === "cluster"
+        ? [{ name: specifier.value, weight: 1 }]
+        : specifier.value.clusters.map((one) => ({ name: one.name, weight: one.weight }));
+  if (clusters.length === 0) at.refuse("a TCP proxy needs a cluster");
+  return {
+    kind: "tcp",
+    statPrefix: tcp.statPrefix,
+    clusters,
+    totalWeight: clusters.reduce((sum, one) => sum + one.weight, 0),
+    idleTimeoutMs: durationMs(tcp.idleTimeout) ?? 3_600_000,
+    connectAttemptsMax: tcp.maxConnectAttempts ?? 1,
+    maxConnectionDurationMs: durationMs(tcp.maxDownstreamConnectionDuration) ?? 0,
+    accessLogs: compileAccessLogs(tcp.accessLog, at.at("accessLog")),
+  };
+}
+
+function compileMatch(match: FilterChainMatch | undefined, at: Field): ChainMatch {
+  if (match !== undefined) at.only(match, MATCH);
+  const sourceType = match?.sourceType;
+  return {
+    destinationPort: match?.destinationPort,
+    destinationRanges: (match?.prefixRanges ?? []).map((range, index) =>
+      ipRange(range, at.at("prefixRanges").at(index)),
+    ),
+    serverNames: (match?.serverNames ?? []).map((name) => name.toLowerCase()),
+    transportProtocol: match?.transportProtocol ?? "",
+    applicationProtocols: match?.applicationProtocols ?? [],
+    directSourceRanges: (match?.directSourcePrefixRanges ?? []).map((range, index) =>
+      ipRange(range, at.at("directSourcePrefixRanges").at(index)),
+    ),
+    sourceType:
+      sourceType === FilterChainMatch_ConnectionSourceType.SAME_IP_OR_LOOPBACK
+        ? "same-ip-or-loopback"
+        : sourceType === FilterChainMatch_ConnectionSourceType.EXTERNAL
+          ? "external"
+          : "any",
+    sourceRanges: (match?.sourcePrefixRanges ?? []).map((range, index) =>
+      ipRange(range, at.at("sourcePrefixRanges").at(index)),
+    ),
+    sourcePorts: match?.sourcePorts ?? [],
+  };
+}

@@ -1,0 +1,211 @@
+// String, header and metadata matchers to functions; regular expressions are RE2's, compiled once.
+
+import { RE2JS } from "re2js";
+import { assertNever } from "../../base/assert.ts";
+import type { HeaderMatcher, QueryParameterMatcher } from "../../proto/gen/envoy/config/route/v3/route_components.ts";
+import type { MetadataMatcher } from "../../proto/gen/envoy/type/matcher/v3/metadata.ts";
+import type { RegexMatchAndSubstitute, RegexMatcher } from "../../proto/gen/envoy/type/matcher/v3/regex.ts";
+import type { StringMatcher } from "../../proto/gen/envoy/type/matcher/v3/string.ts";
+import type { ValueMatcher } from "../../proto/gen/envoy/type/matcher/v3/value.ts";
+import type { Field } from "./field.ts";
+
+export type StringPredicate = (value: string) => boolean;
+
+/** Anything with headers by lower-case name, Envoy's pseudo headers among them. */
+export interface HeaderSource {
+  get(name: string): string | undefined;
+}
+
+export type HeaderPredicate = (headers: HeaderSource) => boolean;
+
+const NEVER: StringPredicate = () => false;
+
+export function compileRegex(regex: RegexMatcher | undefined, at: Field): RE2JS | undefined {
+  if (regex === undefined || regex.regex === "") {
+    at.refuse("a regular expression is missing");
+    return undefined;
+  }
+  try {
+    return RE2JS.compile(regex.regex);
+  } catch (error) {
+    at.at("regex").refuse(`not a regular expression of RE2: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+/** The whole value must match, as everywhere in Envoy's safe_regex. */
+export function fullMatch(regex: RE2JS | undefined): StringPredicate {
+  return regex === undefined ? NEVER : (value) => regex.matches(value);
+}
+
+export function compileString(matcher: StringMatcher | undefined, at: Field): StringPredicate {
+  const pattern = matcher?.matchPattern;
+  if (matcher === undefined || pattern === undefined) {
+    at.refuse("a string matcher has no pattern");
+    return NEVER;
+  }
+  const { ignoreCase } = matcher;
+  switch (pattern.$case) {
+    case "safeRegex":
+      return fullMatch(compileRegex(pattern.value, at.at("safeRegex")));
+    case "custom":
+      at.at("custom").refuse("custom string matchers are not built in");
+      return NEVER;
+    case "exact":
+    case "prefix":
+    case "suffix":
+    case "contains":
+      return textPredicate(pattern.$case, pattern.value, ignoreCase ? "ignore-case" : "as-is");
+    default:
+      return assertNever(pattern);
+  }
+}
+
+type TextKind = "exact" | "prefix" | "suffix" | "contains";
+
+function textPredicate(kind: TextKind, wanted: string, casing: "ignore-case" | "as-is"): StringPredicate {
+  if (casing === "ignore-case") {
+    const inner = textPredicate(kind, wanted.toLowerCase(), "as-is");
+    return (value) => inner(value.toLowerCase());
+  }
+  switch (kind) {
+    case "exact":
+      return (value) => value === wanted;
+    case "prefix":
+      return (value) => value.startsWith(wanted);
+    case "suffix":
+      return (value) => value.endsWith(wanted);
+    case "contains":
+      return (value) => value.includes(wanted);
+  }
+}
+
+export function compileHeader(matcher: HeaderMatcher, at: Field): HeaderPredicate {
+  const name = matcher.name.toLowerCase();
+  if (name === "") at.at("name").refuse("a header matcher needs a name");
+  const specifier = matcher.headerMatchSpecifier;
+  const { invertMatch, treatMissingHeaderAsEmpty } = matcher;
+  if (specifier === undefined || specifier.$case === "presentMatch") {
+    const wanted = specifier === undefined || specifier.value;
+    return (headers) => {
+      const present = headers.get(name) !== undefined || treatMissingHeaderAsEmpty;
+      return (present === wanted) !== invertMatch;
+    };
+  }
+  const matches = headerValue(specifier, at);
+  return (headers) => {
+    const value = headers.get(name) ?? (treatMissingHeaderAsEmpty ? "" : undefined);
+    // A header that isn't there matches nothing, and an inverted matcher therefore matches it.
+    if (value === undefined) return invertMatch;
+    return matches(value) !== invertMatch;
+  };
+}
+
+type HeaderSpecifier = Exclude<HeaderMatcher["headerMatchSpecifier"], undefined | { $case: "presentMatch" }>;
+
+function headerValue(specifier: HeaderSpecifier, at: Field): StringPredicate {
+  switch (specifier.$case) {
+    case "stringMatch":
+      return compileString(specifier.value, at.at("stringMatch"));
+    case "exactMatch":
+      return textPredicate("exact", specifier.value, "as-is");
+    case "prefixMatch":
+      return textPredicate("prefix", specifier.value, "as-is");
+    case "suffixMatch":
+      return textPredicate("suffix", specifier.value, "as-is");
+    case "containsMatch":
+      return textPredicate("contains", specifier.value, "as-is");
+    case "safeRegexMatch":
+      return fullMatch(compileRegex(specifier.value, at.at("safeRegexMatch")));
+    case "rangeMatch": {
+      const { start, end } = specifier.value;
+      return (value) => /^[+-]?\d+$/.test(value) && Number(value) >= start && Number(value) < end;
+    }
+    default:
+      return assertNever(specifier);
+  }
+}
+
+export function compileHeaders(matchers: readonly HeaderMatcher[], at: Field): readonly HeaderPredicate[] {
+  return matchers.map((matcher, index) => compileHeader(matcher, at.at(index)));
+}
+
+/** `undefined` stands for a parameter that is not in the query. */
+export type QueryPredicate = (parameters: ReadonlyMap<string, string>) => boolean;
+
+export function compileQuery(matcher: QueryParameterMatcher, at: Field): QueryPredicate {
+  const { name, queryParameterMatchSpecifier: specifier } = matcher;
+  if (specifier === undefined) return (parameters) => parameters.has(name);
+  if (specifier.$case === "presentMatch") {
+    const wanted = specifier.value;
+    return (parameters) => parameters.has(name) === wanted;
+  }
+  const matches = compileString(specifier.value, at.at("stringMatch"));
+  return (parameters) => {
+    const value = parameters.get(name);
+    return value !== undefined && matches(value);
+  };
+}
+
+export interface Substitution {
+  apply(text: string): string;
+}
+
+export function compileSubstitution(rewrite: RegexMatchAndSubstitute, at: Field): Substitution {
+  const regex = compileRegex(rewrite.pattern, at.at("pattern"));
+  // RE2's \1 is RE2JS's $1, where a literal dollar sign is escaped.
+  const replacement = rewrite.substitution.replaceAll("$", "\\$").replace(/\\(\d)/g, "$$$1");
+  return { apply: (text) => (regex === undefined ? text : regex.matcher(text).replaceAll(replacement)) };
+}
+
+export type MetadataSource = (filter: string) => unknown;
+
+export function compileMetadata(matcher: MetadataMatcher, at: Field): (source: MetadataSource) => boolean {
+  const keys = matcher.path.map((segment) => (segment.segment?.$case === "key" ? segment.segment.value : ""));
+  const matches = compileValue(matcher.value, at.at("value"));
+  const { filter, invert } = matcher;
+  return (source) => {
+    let value: unknown = source(filter);
+    for (const key of keys) {
+      value = typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
+    }
+    return matches(value) !== invert;
+  };
+}
+
+function compileValue(matcher: ValueMatcher | undefined, at: Field): (value: unknown) => boolean {
+  const pattern = matcher?.matchPattern;
+  switch (pattern?.$case) {
+    case undefined:
+      at.refuse("a value matcher has no pattern");
+      return () => false;
+    case "nullMatch":
+      return (value) => value === null;
+    case "boolMatch":
+      return (value) => value === pattern.value;
+    case "presentMatch":
+      return (value) => (value !== undefined) === pattern.value;
+    case "stringMatch": {
+      const matches = compileString(pattern.value, at.at("stringMatch"));
+      return (value) => typeof value === "string" && matches(value);
+    }
+    case "doubleMatch": {
+      const wanted = pattern.value.matchPattern;
+      if (wanted?.$case === "exact") return (value) => value === wanted.value;
+      if (wanted?.$case !== "range") return () => false;
+      const { start, end } = wanted.value;
+      return (value) => typeof value === "number" && value >= start && value < end;
+    }
+    case "orMatch": {
+      const inner = pattern.value.valueMatchers.map((one, index) => compileValue(one, at.at("orMatch").at(index)));
+      return (value) => inner.some((one) => one(value));
+    }
+    case "listMatch": {
+      const inner = compileValue(
+        pattern.value.matchPattern?.$case === "oneOf" ? pattern.value.matchPattern.value : undefined,
+        at.at("listMatch"),
+      );
+      return (value) => Array.isArray(value) && value.some((item: unknown) => inner(item));
+    }
+  }
+}

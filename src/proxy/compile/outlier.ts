@@ -1,0 +1,77 @@
+// Outlier detection's numbers with Envoy's defaults, plus weft's own minimum of requests.
+
+import type { OutlierDetection } from "../../proto/gen/envoy/config/cluster/v3/outlier_detection.ts";
+import { type Field, fields } from "./field.ts";
+import { durationMs } from "./value.ts";
+
+export interface OutlierConfig {
+  readonly consecutive5xx: number;
+  readonly consecutiveGatewayFailure: number;
+  readonly consecutiveLocalOriginFailure: number;
+  readonly splitLocalOrigin: boolean;
+  readonly intervalMs: number;
+  readonly baseEjectionMs: number;
+  readonly maxEjectionMs: number;
+  readonly maxEjectionJitterMs: number;
+  readonly maxEjectionPercent: number;
+  readonly alwaysEjectOneHost: boolean;
+  readonly successRateMinimumHosts: number;
+  readonly successRateRequestVolume: number;
+  readonly successRateStdevFactor: number;
+  readonly failurePercentageThreshold: number;
+  readonly failurePercentageMinimumHosts: number;
+  readonly failurePercentageRequestVolume: number;
+  /** Percent of detections that eject. */
+  readonly enforcing: Readonly<Record<DetectionKind, number>>;
+  /** No ejection before the host had this many requests in the interval; 0: Envoy's behaviour. */
+  readonly minRequestVolume: number;
+}
+
+export type DetectionKind =
+  | "consecutive_5xx"
+  | "consecutive_gateway_failure"
+  | "consecutive_local_origin_failure"
+  | "success_rate"
+  | "local_origin_success_rate"
+  | "failure_percentage"
+  | "local_origin_failure_percentage";
+
+const HONOURED =
+  fields(`consecutive5xx interval baseEjectionTime maxEjectionPercent enforcingConsecutive5xx enforcingSuccessRate
+  successRateMinimumHosts successRateRequestVolume successRateStdevFactor consecutiveGatewayFailure enforcingConsecutiveGatewayFailure
+  splitExternalLocalOriginErrors consecutiveLocalOriginFailure enforcingConsecutiveLocalOriginFailure enforcingLocalOriginSuccessRate
+  failurePercentageThreshold enforcingFailurePercentage enforcingFailurePercentageLocalOrigin failurePercentageMinimumHosts
+  failurePercentageRequestVolume maxEjectionTime maxEjectionTimeJitter successfulActiveHealthCheckUnejectHost alwaysEjectOneHost`);
+
+export function compileOutlier(outlier: OutlierDetection, minRequestVolume: number, at: Field): OutlierConfig {
+  at.only(outlier, HONOURED);
+  const baseEjectionMs = durationMs(outlier.baseEjectionTime) ?? 30_000;
+  return {
+    consecutive5xx: outlier.consecutive5xx ?? 5,
+    consecutiveGatewayFailure: outlier.consecutiveGatewayFailure ?? 5,
+    consecutiveLocalOriginFailure: outlier.consecutiveLocalOriginFailure ?? 5,
+    splitLocalOrigin: outlier.splitExternalLocalOriginErrors,
+    intervalMs: durationMs(outlier.interval) ?? 10_000,
+    baseEjectionMs,
+    maxEjectionMs: Math.max(durationMs(outlier.maxEjectionTime) ?? 300_000, baseEjectionMs),
+    maxEjectionJitterMs: durationMs(outlier.maxEjectionTimeJitter) ?? 0,
+    maxEjectionPercent: Math.min(outlier.maxEjectionPercent ?? 10, 100),
+    alwaysEjectOneHost: outlier.alwaysEjectOneHost ?? false,
+    successRateMinimumHosts: outlier.successRateMinimumHosts ?? 5,
+    successRateRequestVolume: outlier.successRateRequestVolume ?? 100,
+    successRateStdevFactor: (outlier.successRateStdevFactor ?? 1900) / 1000,
+    failurePercentageThreshold: outlier.failurePercentageThreshold ?? 85,
+    failurePercentageMinimumHosts: outlier.failurePercentageMinimumHosts ?? 5,
+    failurePercentageRequestVolume: outlier.failurePercentageRequestVolume ?? 50,
+    enforcing: {
+      consecutive_5xx: outlier.enforcingConsecutive5xx ?? 100,
+      consecutive_gateway_failure: outlier.enforcingConsecutiveGatewayFailure ?? 0,
+      consecutive_local_origin_failure: outlier.enforcingConsecutiveLocalOriginFailure ?? 100,
+      success_rate: outlier.enforcingSuccessRate ?? 100,
+      local_origin_success_rate: outlier.enforcingLocalOriginSuccessRate ?? 100,
+      failure_percentage: outlier.enforcingFailurePercentage ?? 0,
+      local_origin_failure_percentage: outlier.enforcingFailurePercentageLocalOrigin ?? 0,
+    },
+    minRequestVolume,
+  };
+}

@@ -1,0 +1,182 @@
+// RBAC rules to one function: which policy matched, if any. The same engine serves the HTTP and the network filter.
+
+import { assertNever } from "../../base/assert.ts";
+import {
+  type Permission,
+  type Policy,
+  type Principal,
+  type RBAC,
+  RBAC_Action,
+} from "../../proto/gen/envoy/config/rbac/v3/rbac.ts";
+import { MATCHER_DEPTH_MAX } from "../limits.ts";
+import { type Field, fields } from "./field.ts";
+import { compileHeader, compileMetadata, compileString, type HeaderSource, type MetadataSource } from "./matcher.ts";
+import { ipRange } from "./value.ts";
+
+/** What rules look at. A connection without HTTP has no headers: header and path rules don't match it. */
+export interface Subject {
+  readonly headers: HeaderSource | undefined;
+  readonly path: string;
+  /** URI SANs, or DNS SANs, or the subject: what Envoy takes as the authenticated name. Empty without a verified peer certificate. */
+  readonly principals: readonly string[];
+  readonly authenticated: boolean;
+  readonly directRemoteIp: string;
+  /** After x-forwarded-for, where that is trusted. */
+  readonly remoteIp: string;
+  readonly destinationIp: string;
+  readonly destinationPort: number;
+  readonly serverName: string;
+  readonly metadata: MetadataSource;
+}
+
+type Rule = (subject: Subject) => boolean;
+
+export interface RbacRules {
+  readonly action: "allow" | "deny" | "log";
+  /** The name of the first policy that matches. */
+  match(subject: Subject): string | undefined;
+}
+
+export function compileRules(rbac: RBAC, at: Field): RbacRules {
+  at.only(rbac, fields("action policies"));
+  // Envoy keeps policies ordered by name.
+  const policies = Object.entries(rbac.policies)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, policy]) => ({ name, matches: compilePolicy(policy, at.at(`policies[${name}]`)) }));
+  const action = rbac.action === RBAC_Action.ALLOW ? "allow" : rbac.action === RBAC_Action.DENY ? "deny" : "log";
+  return { action, match: (subject) => policies.find((policy) => policy.matches(subject))?.name };
+}
+
+function compilePolicy(policy: Policy, at: Field): Rule {
+  at.only(policy, fields("permissions principals"));
+  const permissions = policy.permissions.map((one, index) => permission(one, at.at("permissions").at(index), 0));
+  const principals = policy.principals.map((one, index) => principal(one, at.at("principals").at(index), 0));
+  return (subject) => permissions.some((rule) => rule(subject)) && principals.some((rule) => rule(subject));
+}
+
+const NEVER: Rule = () => false;
+
+function permission(one: Permission, at: Field, depth: number): Rule {
+  const { rule } = one;
+  if (rule === undefined || depth > MATCHER_DEPTH_MAX) {
+    at.refuse(rule === undefined ? "a permission has no rule" : "rules are nested too deeply");
+    return NEVER;
+  }
+  switch (rule.$case) {
+    case "andRules": {
+      const inner = rule.value.rules.map((each, index) => permission(each, at.at("andRules").at(index), depth + 1));
+      return (subject) => inner.every((each) => each(subject));
+    }
+    case "orRules": {
+      const inner = rule.value.rules.map((each, index) => permission(each, at.at("orRules").at(index), depth + 1));
+      return (subject) => inner.some((each) => each(subject));
+    }
+    case "notRule": {
+      const inner = permission(rule.value, at.at("notRule"), depth + 1);
+      return (subject) => !inner(subject);
+    }
+    case "any":
+      return () => rule.value;
+    case "header":
+      return headerRule(rule.value, at);
+    case "urlPath":
+      return pathRule(rule.value, at);
+    case "destinationIp": {
+      const range = ipRange(rule.value, at.at("destinationIp"));
+      return (subject) => range.contains(subject.destinationIp);
+    }
+    case "destinationPort":
+      return (subject) => subject.destinationPort === rule.value;
+    case "destinationPortRange":
+      return (subject) => subject.destinationPort >= rule.value.start && subject.destinationPort < rule.value.end;
+    case "metadata":
+      return metadataRule(rule.value, at);
+    case "requestedServerName": {
+      const matches = compileString(rule.value, at.at("requestedServerName"));
+      return (subject) => matches(subject.serverName);
+    }
+    case "matcher":
+    case "uriTemplate":
+      at.at(rule.$case).refuse("extension matchers are not built in");
+      return NEVER;
+    default:
+      return assertNever(rule);
+  }
+}
+
+function principal(one: Principal, at: Field, depth: number): Rule {
+  const { identifier } = one;
+  if (identifier === undefined || depth > MATCHER_DEPTH_MAX) {
+    at.refuse(identifier === undefined ? "a principal has no identifier" : "identifiers are nested too deeply");
+    return NEVER;
+  }
+  switch (identifier.$case) {
+    case "andIds": {
+      const inner = identifier.value.ids.map((each, index) => principal(each, at.at("andIds").at(index), depth + 1));
+      return (subject) => inner.every((each) => each(subject));
+    }
+    case "orIds": {
+      const inner = identifier.value.ids.map((each, index) => principal(each, at.at("orIds").at(index), depth + 1));
+      return (subject) => inner.some((each) => each(subject));
+    }
+    case "notId": {
+      const inner = principal(identifier.value, at.at("notId"), depth + 1);
+      return (subject) => !inner(subject);
+    }
+    case "any":
+      return () => identifier.value;
+    case "authenticated": {
+      const name = identifier.value.principalName;
+      if (name === undefined) return (subject) => subject.authenticated;
+      const matches = compileString(name, at.at("authenticated").at("principalName"));
+      return (subject) => subject.principals.some(matches);
+    }
+    case "sourceIp":
+    case "directRemoteIp": {
+      const range = ipRange(identifier.value, at.at(identifier.$case));
+      return (subject) => range.contains(subject.directRemoteIp);
+    }
+    case "remoteIp": {
+      const range = ipRange(identifier.value, at.at("remoteIp"));
+      return (subject) => range.contains(subject.remoteIp);
+    }
+    case "header":
+      return headerRule(identifier.value, at);
+    case "urlPath":
+      return pathRule(identifier.value, at);
+    case "metadata":
+      return metadataRule(identifier.value, at);
+    case "filterState":
+      return filterStateRule(identifier.value, at.at("filterState"));
+    default:
+      return assertNever(identifier);
+  }
+}
+
+type PermissionValue<Case extends string> = Extract<NonNullable<Permission["rule"]>, { $case: Case }>["value"];
+type PrincipalValue<Case extends string> = Extract<NonNullable<Principal["identifier"]>, { $case: Case }>["value"];
+
+function headerRule(value: PermissionValue<"header">, at: Field): Rule {
+  const matches = compileHeader(value, at.at("header"));
+  return (subject) => subject.headers !== undefined && matches(subject.headers);
+}
+
+function pathRule(value: PermissionValue<"urlPath">, at: Field): Rule {
+  const matches = compileString(value.rule?.value, at.at("urlPath").at("path"));
+  return (subject) => subject.headers !== undefined && matches(subject.path);
+}
+
+function metadataRule(value: PermissionValue<"metadata">, at: Field): Rule {
+  const matches = compileMetadata(value, at.at("metadata"));
+  return (subject) => matches(subject.metadata);
+}
+
+/** Istio names the peer by filter state `io.istio.peer_principal`; the peer's certificate is what it is taken from. */
+function filterStateRule(value: PrincipalValue<"filterState">, at: Field): Rule {
+  if (value.key !== "io.istio.peer_principal") {
+    at.at("key").refuse(`filter state ${value.key} is not known here`);
+    return NEVER;
+  }
+  const matches = compileString(value.matcher?.value, at.at("stringMatch"));
+  return (subject) => subject.principals.some(matches);
+}

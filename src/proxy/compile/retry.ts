@@ -1,0 +1,82 @@
+// A retry policy to one table: which outcomes are tried again, how often, after how long, and on which host not.
+
+import type { RetryPolicy } from "../../proto/gen/envoy/config/route/v3/route_components.ts";
+import { type Field, fields } from "./field.ts";
+import { compileHeaders, type HeaderPredicate } from "./matcher.ts";
+import { durationMs } from "./value.ts";
+
+const NAMES = [
+  "5xx",
+  "gateway-error",
+  "reset",
+  "reset-before-request",
+  "connect-failure",
+  "envoy-ratelimited",
+  "retriable-4xx",
+  "refused-stream",
+  "retriable-status-codes",
+  "retriable-headers",
+  "http3-post-connect-failure",
+  "cancelled",
+  "deadline-exceeded",
+  "internal",
+  "resource-exhausted",
+  "unavailable",
+] as const;
+
+export type RetryOn = (typeof NAMES)[number];
+
+export interface RetryConfig {
+  readonly on: ReadonlySet<RetryOn>;
+  readonly numRetries: number;
+  readonly perTryTimeoutMs: number;
+  readonly perTryIdleTimeoutMs: number;
+  readonly retriableStatusCodes: ReadonlySet<number>;
+  readonly retriableHeaders: readonly HeaderPredicate[];
+  readonly retriableRequestHeaders: readonly HeaderPredicate[];
+  readonly avoidPreviousHosts: boolean;
+  readonly hostSelectionAttempts: number;
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+}
+
+const HONOURED =
+  fields(`retryOn numRetries perTryTimeout perTryIdleTimeout retryHostPredicate hostSelectionRetryMaxAttempts
+  retriableStatusCodes retryBackOff retriableHeaders retriableRequestHeaders`);
+
+export function compileRetry(policy: RetryPolicy, at: Field): RetryConfig {
+  at.only(policy, HONOURED);
+  const on = parseRetryOn(policy.retryOn, (name) => at.at("retryOn").refuse(`"${name}" is not a retry condition`));
+  const baseMs = durationMs(policy.retryBackOff?.baseInterval) ?? 25;
+  let avoidPreviousHosts = false;
+  for (const [index, predicate] of policy.retryHostPredicate.entries()) {
+    if (predicate.name === "envoy.retry_host_predicates.previous_hosts") avoidPreviousHosts = true;
+    else at.at("retryHostPredicate").at(index).refuse(`retry host predicate ${predicate.name} is not built in`);
+  }
+  return {
+    on,
+    numRetries: policy.numRetries ?? 1,
+    perTryTimeoutMs: durationMs(policy.perTryTimeout) ?? 0,
+    perTryIdleTimeoutMs: durationMs(policy.perTryIdleTimeout) ?? 0,
+    retriableStatusCodes: new Set(policy.retriableStatusCodes),
+    retriableHeaders: compileHeaders(policy.retriableHeaders, at.at("retriableHeaders")),
+    retriableRequestHeaders: compileHeaders(policy.retriableRequestHeaders, at.at("retriableRequestHeaders")),
+    avoidPreviousHosts,
+    hostSelectionAttempts: policy.hostSelectionRetryMaxAttempts,
+    backoffBaseMs: baseMs,
+    backoffMaxMs: durationMs(policy.retryBackOff?.maxInterval) ?? baseMs * 10,
+  };
+}
+
+/** A comma-separated list. Numbers are retriable status codes that Istio writes among the names; they are taken from the list of codes. */
+export function parseRetryOn(list: string, unknown: (name: string) => void): ReadonlySet<RetryOn> {
+  const on = new Set<RetryOn>();
+  for (const item of list.split(",")) {
+    const name = item.trim();
+    if (name === "") continue;
+    const known = NAMES.find((one) => one === name);
+    if (known === undefined) unknown(name);
+    else on.add(known);
+  }
+  return on;
+}

@@ -1,0 +1,52 @@
+// Cross-origin requests: preflights are answered here, other responses get the headers that the browser asks for.
+
+import type { Scope } from "../../observe/metrics.ts";
+import type { ResponseHead } from "../codec/head.ts";
+import type { CorsConfig } from "../compile/http-filter.ts";
+import type { Exchange, Filter } from "./filter.ts";
+
+export function corsFilter(name: string, own: CorsConfig, scope: Scope): Filter {
+  const valid = scope.counter("cors.origin_valid");
+  const invalid = scope.counter("cors.origin_invalid");
+  const configOf = (exchange: Exchange): CorsConfig | undefined => {
+    const override = exchange.override(name);
+    const config = override?.kind === "cors" ? override : override?.kind === "disabled" ? undefined : own;
+    return config === undefined || config.origins.length === 0 ? undefined : config;
+  };
+  return {
+    onRequest(exchange) {
+      const config = configOf(exchange);
+      const origin = exchange.head.headers.get("origin");
+      if (config === undefined || origin === undefined || exchange.random() >= config.enabledShare) return undefined;
+      const allowed = config.origins.some((matches) => matches(origin));
+      if (allowed) valid.value += 1;
+      else invalid.value += 1;
+      const { head } = exchange;
+      if (head.method !== "OPTIONS" || !head.headers.has("access-control-request-method")) return undefined;
+      if (!allowed && config.forwardNotMatchingPreflights) return undefined;
+      const headers = allowed ? preflightHeaders(config, origin) : [];
+      return { kind: "reply", status: 200, body: "", details: "cors_response", flag: "", headers, cause: "" };
+    },
+    onResponse(exchange, response) {
+      const config = configOf(exchange);
+      const origin = exchange.head.headers.get("origin");
+      if (config === undefined || origin === undefined || !config.origins.some((matches) => matches(origin))) return;
+      allow(response, config, origin);
+    },
+  };
+}
+
+function preflightHeaders(config: CorsConfig, origin: string): string[] {
+  const headers = ["access-control-allow-origin", origin];
+  if (config.allowCredentials) headers.push("access-control-allow-credentials", "true");
+  if (config.allowMethods !== "") headers.push("access-control-allow-methods", config.allowMethods);
+  if (config.allowHeaders !== "") headers.push("access-control-allow-headers", config.allowHeaders);
+  if (config.maxAge !== "") headers.push("access-control-max-age", config.maxAge);
+  return headers;
+}
+
+function allow(response: ResponseHead, config: CorsConfig, origin: string): void {
+  response.headers.set("access-control-allow-origin", origin);
+  if (config.allowCredentials) response.headers.set("access-control-allow-credentials", "true");
+  if (config.exposeHeaders !== "") response.headers.set("access-control-expose-headers", config.exposeHeaders);
+}

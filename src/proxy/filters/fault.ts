@@ -1,0 +1,67 @@
+// Fault injection: a share of the requests waits, a share is answered with an error.
+
+import type { Scope } from "../../observe/metrics.ts";
+import type { FaultConfig } from "../compile/http-filter.ts";
+import type { Exchange, Filter, Verdict } from "./filter.ts";
+
+export function faultFilter(name: string, own: FaultConfig, scope: Scope): Filter {
+  const stats = {
+    delays: scope.counter("fault.delays_injected"),
+    aborts: scope.counter("fault.aborts_injected"),
+    overflow: scope.counter("fault.faults_overflow"),
+    active: scope.gauge("fault.active_faults"),
+  };
+  const take = (exchange: Exchange, config: FaultConfig): boolean => {
+    if (stats.active.value >= config.activeMax) {
+      stats.overflow.value += 1;
+      return false;
+    }
+    stats.active.value += 1;
+    exchange.onDone(() => stats.active.add(-1));
+    return true;
+  };
+  const abort = (exchange: Exchange, config: FaultConfig): Verdict => {
+    const status = abortStatus(exchange, config);
+    if (status === 0 || exchange.random() >= config.abortShare || !take(exchange, config)) return undefined;
+    stats.aborts.value += 1;
+    return {
+      kind: "reply",
+      status,
+      body: "fault filter abort",
+      details: "fault_filter_abort",
+      flag: "FI",
+      headers: ["content-type", "text/plain"],
+      cause: "fault injection",
+    };
+  };
+  return {
+    onRequest(exchange) {
+      const override = exchange.override(name);
+      if (override?.kind === "disabled") return undefined;
+      const config = override?.kind === "fault" ? override : own;
+      if (config.delayShare === 0 && config.abortShare === 0) return undefined;
+      if (config.upstreamCluster !== "" && config.upstreamCluster !== exchange.routeCluster) return undefined;
+      if (!config.headers.every((matches) => matches(exchange.head))) return undefined;
+      const delayMs = config.delayByHeader ? headerNumber(exchange, "x-envoy-fault-delay-request") : config.delayMs;
+      if (delayMs === 0 || exchange.random() >= config.delayShare || !take(exchange, config))
+        return abort(exchange, config);
+      stats.delays.value += 1;
+      exchange.addFlag("DI");
+      return { kind: "delay", ms: delayMs, after: () => abort(exchange, config) };
+    },
+    onResponse() {
+      // Faults are injected on the way in.
+    },
+  };
+}
+
+function abortStatus(exchange: Exchange, config: FaultConfig): number {
+  if (!config.abortByHeader) return config.abortStatus;
+  const status = headerNumber(exchange, "x-envoy-fault-abort-request");
+  return status >= 200 && status <= 599 ? status : 0;
+}
+
+function headerNumber(exchange: Exchange, name: string): number {
+  const text = exchange.head.headers.get(name);
+  return text !== undefined && /^\d{1,7}$/.test(text) ? Number(text) : 0;
+}

@@ -1,0 +1,44 @@
+// Bounds of the data path. Each has its unit in its name; configuration can lower or raise those that Envoy lets it.
+
+/** Bytes of a request's or response's head; Envoy's `max_request_headers_kb` of 60. */
+export const HEAD_BYTES_MAX = 60 * 1024;
+/** Header lines of a message; Envoy's `max_headers_count`. */
+export const HEADERS_COUNT_MAX = 100;
+/** Bytes of a chunk-size line with its extensions. */
+export const CHUNK_LINE_BYTES_MAX = 4096;
+/** Bytes of the trailer section of a chunked body. */
+export const TRAILER_BYTES_MAX = 16 * 1024;
+/** Bytes that a client may send ahead (pipelined) before its socket is paused. */
+export const PIPELINED_BYTES_MAX = 64 * 1024;
+/** Bytes of a request kept for a retry or for an upstream that is not connected yet; Envoy's `per_connection_buffer_limit_bytes`. */
+export const BUFFERED_BODY_BYTES_MAX = 1024 * 1024;
+/** First bytes of a connection looked at before its protocol must be clear. */
+export const SNIFF_BYTES_MAX = 64 * 1024;
+/** How long a sniffed connection's client may be silent before the TCP upstream is dialled, so that a server that speaks first is heard. */
+export const SPECULATE_AFTER_MS = 5;
+/** Destinations remembered as speaking first, so that their next connection is dialled at once. */
+export const SERVER_FIRST_MEMORY_MAX = 1024;
+/** Bodies up to this size are joined with their head in one write. */
+export const JOINED_BODY_BYTES_MAX = 16 * 1024;
+/** A clean response is followed by this much reading of what the client still sends, so that it sees the answer rather than a reset. */
+export const LINGER_MS = 1000;
+/** TLS sessions remembered for each upstream cluster. */
+export const TLS_SESSIONS_MAX = 256;
+/** Hosts of an ORIGINAL_DST cluster. */
+export const ORIGINAL_DST_HOSTS_MAX = 4096;
+/** Idle hosts of an ORIGINAL_DST cluster go after this long. */
+export const ORIGINAL_DST_CLEANUP_MS = 5000;
+/** Connection pools of one host: one for each list of application protocols that requests ask for. */
+export const POOLS_PER_HOST_MAX = 16;
+/** Entries of a hash ring or maglev table. */
+export const HASH_TABLE_SIZE_MAX = 8 * 1024 * 1024;
+/** Depth of nested matchers (RBAC's and/or/not). */
+export const MATCHER_DEPTH_MAX = 32;
+/** Lines waiting for a slow access-log file. Beyond it lines are dropped and counted. */
+export const ACCESS_LOG_BYTES_MAX = 1024 * 1024;
+/** How long a replaced listener's connections may go on; Envoy's `--drain-time-s`. */
+export const DRAIN_MS = 45_000;
+/** How often idle connections and streams are looked at. */
+export const SWEEP_MS = 1000;
+/** How long a listener or cluster waits for what it refers to before it starts without. */
+export const WARMING_MS_MAX = 15_000;

@@ -1,0 +1,30 @@
+// Which virtual host and which route a request belongs to.
+
+import type { RouteEntry, RouteInput, RouteTable, VirtualHostEntry } from "../compile/route.ts";
+
+/** Envoy's precedence: exact, longest suffix, longest prefix, any. */
+export function findHost(table: RouteTable, authority: string): VirtualHostEntry | undefined {
+  let host = authority.toLowerCase();
+  if (table.ignorePort) host = withoutPort(host);
+  const exact = table.exact.get(host);
+  if (exact !== undefined) return exact;
+  for (const one of table.suffixes) if (host.length > one.text.length && host.endsWith(one.text)) return one.host;
+  for (const one of table.prefixes) if (host.length > one.text.length && host.startsWith(one.text)) return one.host;
+  return table.any;
+}
+
+export function findRoute(host: VirtualHostEntry, input: RouteInput): RouteEntry | undefined {
+  for (const route of host.routes) if (matches(route, input)) return route;
+  return undefined;
+}
+
+export function withoutPort(authority: string): string {
+  const colon = authority.lastIndexOf(":");
+  if (colon === -1 || authority.endsWith("]")) return authority;
+  return authority.slice(0, colon);
+}
+
+function matches(route: RouteEntry, input: RouteInput): boolean {
+  for (const predicate of route.predicates) if (!predicate(input)) return false;
+  return true;
+}

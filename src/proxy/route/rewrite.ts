@@ -1,0 +1,104 @@
+// What a route changes: path, authority, headers; and where a redirect leads.
+
+import type { AccessRecord } from "../../observe/access-log.ts";
+import type { RequestHead } from "../codec/head.ts";
+import type { HeaderList } from "../codec/headers.ts";
+import type { ForwardAction, PathRewrite, RedirectConfig } from "../compile/action.ts";
+import type { HeaderMutation } from "../compile/mutation.ts";
+
+export function rewritePath(path: string, rewrite: PathRewrite): string {
+  const question = path.indexOf("?");
+  const bare = question === -1 ? path : path.slice(0, question);
+  const query = question === -1 ? "" : path.slice(question);
+  switch (rewrite.kind) {
+    case "prefix":
+      return rewrite.text + bare.slice(rewrite.matched) + query;
+    case "exact":
+      return rewrite.text + query;
+    case "regex":
+      return rewrite.substitution.apply(bare) + query;
+  }
+}
+
+/** `auto` is the chosen endpoint's own name. */
+export function rewriteHost(head: RequestHead, action: ForwardAction, hostname: string): string {
+  const rewrite = action.hostRewrite;
+  switch (rewrite?.kind) {
+    case undefined:
+      return head.authority;
+    case "literal":
+      return rewrite.text;
+    case "auto":
+      return hostname === "" ? head.authority : hostname;
+    case "header":
+      return head.headers.get(rewrite.name) ?? head.authority;
+    case "path-regex":
+      return rewrite.substitution.apply(head.path.split("?", 1)[0] ?? "");
+  }
+}
+
+/** `record` is only made where a value is computed. */
+export function applyMutations(
+  mutations: readonly HeaderMutation[],
+  headers: HeaderList,
+  pseudo: RequestHead | undefined,
+  record: () => AccessRecord,
+): void {
+  for (const mutation of mutations) {
+    if (mutation.kind === "remove") {
+      headers.remove(mutation.name);
+      continue;
+    }
+    const value = typeof mutation.value === "string" ? mutation.value : mutation.value(record());
+    const isPseudo = pseudo !== undefined && (mutation.name === "host" || mutation.name.startsWith(":"));
+    if (isPseudo) setPseudo(pseudo, mutation.name, value);
+    else if (value !== "" || mutation.keepEmpty) put(headers, mutation, value);
+  }
+}
+
+function put(headers: HeaderList, mutation: Extract<HeaderMutation, { kind: "put" }>, value: string): void {
+  switch (mutation.action) {
+    case "append":
+      headers.add(mutation.name, value);
+      return;
+    case "add-if-absent":
+      if (!headers.has(mutation.name)) headers.add(mutation.name, value);
+      return;
+    case "overwrite-or-add":
+      headers.set(mutation.name, value);
+      return;
+    case "overwrite-if-exists":
+      if (headers.has(mutation.name)) headers.set(mutation.name, value);
+      return;
+  }
+}
+
+function setPseudo(head: RequestHead, name: string, value: string): void {
+  if (name === ":authority" || name === "host") head.authority = value;
+  else if (name === ":path") head.path = value;
+  else if (name === ":method") head.method = value;
+}
+
+export function redirectLocation(head: RequestHead, redirect: RedirectConfig): string {
+  const scheme = redirect.scheme === "" ? head.scheme : redirect.scheme;
+  const [name = "", port = ""] = splitAuthority(head.authority);
+  const host = redirect.host === "" ? name : redirect.host;
+  let keptPort = redirect.host === "" ? port : "";
+  // A port that was only the old scheme's default would be wrong behind the new one.
+  if (scheme !== head.scheme && (keptPort === "80" || keptPort === "443")) keptPort = "";
+  const newPort = redirect.port === 0 ? keptPort : String(redirect.port);
+  const standard = (scheme === "http" && newPort === "80") || (scheme === "https" && newPort === "443");
+  let path = head.path;
+  if (redirect.path !== undefined) {
+    const question = head.path.indexOf("?");
+    const query = question === -1 || redirect.path.includes("?") ? "" : head.path.slice(question);
+    path = redirect.path + query;
+  } else if (redirect.rewrite !== undefined) path = rewritePath(head.path, redirect.rewrite);
+  if (redirect.stripQuery) path = path.split("?", 1)[0] ?? "";
+  return `${scheme}://${host}${newPort === "" || standard ? "" : `:${newPort}`}${path}`;
+}
+
+function splitAuthority(authority: string): readonly string[] {
+  const match = /^(.*?)(?::(\d+))?$/.exec(authority);
+  return [match?.[1] ?? authority, match?.[2] ?? ""];
+}

@@ -1,0 +1,212 @@
+// The listeners that are served: each warmed before it takes over, the replaced one drained.
+
+import type { Socket } from "node:net";
+import type { ListenerConfig } from "../compile/listener.ts";
+import { plainIp, targetText } from "../compile/value.ts";
+import { DRAIN_MS } from "../limits.ts";
+import { originalDestination } from "../socket/original-dst.ts";
+import type { SecretSource } from "../socket/secret.ts";
+import { Acceptor } from "../stack/acceptor.ts";
+import type { Core } from "../stack/runtime.ts";
+import { ListeningSocket } from "./listening.ts";
+
+interface Running {
+  config: ListenerConfig;
+  acceptor: Acceptor;
+  sockets: readonly ListeningSocket[];
+  draining: boolean;
+}
+
+export interface ListenerEvents {
+  onActive(name: string): void;
+  onBindFailed(name: string, message: string): void;
+}
+
+export class Listeners {
+  readonly #core: Core;
+  readonly #secrets: SecretSource;
+  readonly #events: ListenerEvents;
+  readonly #running = new Map<string, Running>();
+  readonly #warming = new Map<string, ListenerConfig>();
+  readonly #old = new Set<Acceptor>();
+  readonly #sockets = new Map<string, ListeningSocket>();
+  #stopped = false;
+
+  constructor(core: Core, secrets: SecretSource, events: ListenerEvents) {
+    this.#core = core;
+    this.#secrets = secrets;
+    this.#events = events;
+  }
+
+  /** Takes over when `isWarm` says so; until then the version in force goes on. */
+  set(config: ListenerConfig): void {
+    this.#warming.set(config.name, config);
+  }
+
+  remove(name: string): void {
+    this.#warming.delete(name);
+    const running = this.#running.get(name);
+    if (running === undefined) return;
+    this.#running.delete(name);
+    this.#retire(running.acceptor);
+    for (const socket of running.sockets) this.#release(socket);
+  }
+
+  /** Starts every warming listener whose references are there. */
+  async startWarm(isWarm: (config: ListenerConfig, acceptor: Acceptor) => boolean): Promise<void> {
+    for (const [name, config] of [...this.#warming]) {
+      const acceptor = new Acceptor(config, this.#core, this.#secrets);
+      if (!isWarm(config, acceptor)) {
+        acceptor.close();
+        continue;
+      }
+      this.#warming.delete(name);
+      await this.#activate(config, acceptor);
+    }
+  }
+
+  warming(): readonly ListenerConfig[] {
+    return [...this.#warming.values()];
+  }
+
+  active(): readonly { readonly config: ListenerConfig; readonly address: string; readonly draining: boolean }[] {
+    return [...this.#running.values()].map((one) => ({
+      config: one.config,
+      address: one.sockets[0] === undefined ? addressOf(one.config) : boundAddress(one.sockets[0]),
+      draining: one.draining,
+    }));
+  }
+
+  boundPort(name: string): number {
+    return this.#running.get(name)?.sockets[0]?.boundPort ?? 0;
+  }
+
+  drain(options: { readonly inboundOnly: boolean; readonly stopAccepting: boolean }): void {
+    for (const running of this.#running.values()) {
+      if (options.inboundOnly && running.config.direction !== "inbound") continue;
+      running.draining = true;
+      running.acceptor.drain();
+      if (options.stopAccepting) for (const socket of running.sockets) socket.close();
+    }
+  }
+
+  sweep(nowMs: number): void {
+    for (const running of this.#running.values()) running.acceptor.sweep(nowMs);
+    for (const acceptor of this.#old) {
+      acceptor.sweep(nowMs);
+      if (acceptor.activeConnections === 0) {
+        this.#old.delete(acceptor);
+        acceptor.close();
+      }
+    }
+  }
+
+  get activeConnections(): number {
+    let count = 0;
+    for (const running of this.#running.values()) count += running.acceptor.activeConnections;
+    for (const acceptor of this.#old) count += acceptor.activeConnections;
+    return count;
+  }
+
+  close(): void {
+    this.#stopped = true;
+    for (const socket of this.#sockets.values()) socket.close();
+    for (const running of this.#running.values()) running.acceptor.closeAll();
+    for (const acceptor of this.#old) acceptor.closeAll();
+    this.#running.clear();
+    this.#old.clear();
+  }
+
+  async #activate(config: ListenerConfig, acceptor: Acceptor): Promise<void> {
+    const sockets: ListeningSocket[] = [];
+    if (config.bindToPort) {
+      for (const target of config.addresses) {
+        const known =
+          target.kind === "tcp" && target.port === 0
+            ? this.#socketOf(config.name)
+            : this.#sockets.get(targetText(target));
+        if (known !== undefined) {
+          sockets.push(known);
+          continue;
+        }
+        const socket = new ListeningSocket(target);
+        const bound = await socket.listen(config);
+        if (!bound.ok) {
+          acceptor.close();
+          this.#events.onBindFailed(config.name, bound.error);
+          return;
+        }
+        if (this.#stopped) return socket.close();
+        this.#sockets.set(
+          target.kind === "tcp" && target.port === 0 ? `${socket.key} ${config.name}` : socket.key,
+          socket,
+        );
+        sockets.push(socket);
+      }
+    }
+    const before = this.#running.get(config.name);
+    for (const socket of sockets) socket.onSocket = (accepted) => this.#dispatch(acceptor, accepted);
+    this.#running.set(config.name, { config, acceptor, sockets, draining: false });
+    if (before !== undefined) {
+      this.#retire(before.acceptor);
+      for (const socket of before.sockets) if (!sockets.includes(socket)) this.#release(socket);
+    }
+    this.#events.onActive(config.name);
+  }
+
+  #socketOf(name: string): ListeningSocket | undefined {
+    return this.#running.get(name)?.sockets[0];
+  }
+
+  /** A listener that follows the original destination hands the connection to the listener of that address, if there is one. */
+  #dispatch(acceptor: Acceptor, socket: Socket): void {
+    if (!acceptor.config.useOriginalDst) return acceptor.accept(socket, undefined);
+    const destination = originalDestination(socket);
+    const own = socket.localPort ?? 0;
+    if (
+      destination === undefined ||
+      (destination.port === own && destination.host === plainIp(socket.localAddress ?? ""))
+    ) {
+      return acceptor.accept(socket, undefined);
+    }
+    const next = this.#byAddress(destination.host, destination.port, acceptor);
+    (next ?? acceptor).accept(socket, destination);
+  }
+
+  #byAddress(host: string, port: number, from: Acceptor): Acceptor | undefined {
+    let wildcard: Acceptor | undefined;
+    for (const { acceptor, config } of this.#running.values()) {
+      if (acceptor === from) continue;
+      for (const target of config.addresses) {
+        if (target.kind !== "tcp" || target.port !== port) continue;
+        if (target.host === host) return acceptor;
+        if (target.host === "0.0.0.0" || target.host === "::") wildcard = acceptor;
+      }
+    }
+    return wildcard;
+  }
+
+  /** Existing connections go on for the drain time, each closing after the answer it is at. */
+  #retire(acceptor: Acceptor): void {
+    acceptor.drain();
+    this.#old.add(acceptor);
+    this.#core.clock.after(DRAIN_MS, () => {
+      if (this.#old.has(acceptor)) acceptor.closeAll();
+    });
+  }
+
+  #release(socket: ListeningSocket): void {
+    socket.close();
+    for (const [key, one] of this.#sockets) if (one === socket) this.#sockets.delete(key);
+  }
+}
+
+function addressOf(config: ListenerConfig): string {
+  const target = config.addresses[0];
+  return target === undefined ? "" : targetText(target);
+}
+
+function boundAddress(socket: ListeningSocket): string {
+  const { target } = socket;
+  return target.kind === "pipe" ? target.path : targetText({ ...target, port: socket.boundPort });
+}

@@ -1,0 +1,447 @@
+// The data plane's composition root: resources in, compiled and warmed; listeners out; one view for the admin interface.
+
+import type { Clock } from "../../base/clock.ts";
+import { deepEqual } from "../../base/equal.ts";
+import type { Random } from "../../base/random.ts";
+import type { Registry } from "../../observe/metrics.ts";
+import type { Bootstrap } from "../../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
+import type { AdminView, DumpEntry, ServerState } from "../admin/view.ts";
+import { ASSIGNMENT_TYPE, CLUSTER_TYPE, compileCluster, compileEndpoints } from "../compile/cluster.ts";
+import { Field } from "../compile/field.ts";
+import { compileListener, LISTENER_TYPE, type ListenerConfig } from "../compile/listener.ts";
+import { compileRoutes, type RouteTable } from "../compile/route.ts";
+import { SWEEP_MS } from "../limits.ts";
+import type { SecretSource } from "../socket/secret.ts";
+import type { Acceptor } from "../stack/acceptor.ts";
+import { AccessLogWriter } from "../stack/access-log.ts";
+import type { Core } from "../stack/runtime.ts";
+import type {
+  Changed,
+  ResourceHandler,
+  ResourceKind,
+  ResourceRefusal,
+  ResourceSource,
+  ResourceTypes,
+  ResourceUpdate,
+  StreamState,
+} from "../subscribe/source.ts";
+import { Clusters } from "./clusters.ts";
+import { Listeners } from "./listeners.ts";
+import { entryOf, Resources } from "./resources.ts";
+import { SecretStore } from "./secrets.ts";
+import { clusterView } from "./view.ts";
+
+export interface ProxyOptions {
+  readonly bootstrap: Bootstrap;
+  readonly source: ResourceSource | undefined;
+  readonly localSecrets: SecretSource | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly registry: Registry;
+  /** Whether locally generated answers carry `x-weft-cause`. */
+  readonly showCause?: boolean;
+}
+
+export interface RunningProxy {
+  /** Resolves when every first listener serves; rejects when the bootstrap can't be honoured. */
+  readonly ready: Promise<void>;
+  readonly view: AdminView;
+  /** The port that a listener really has, for those bound to port 0. */
+  port(listener: string): number;
+  /** Inbound only: no new connections; open ones end after the answer they are at. Resolves when none is left. */
+  drain(): Promise<void>;
+  close(): void;
+}
+
+const ROUTE_TYPE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+
+export function startProxy(options: ProxyOptions): RunningProxy {
+  const proxy = new ProxyRun(options);
+  proxy.start();
+  return proxy;
+}
+
+class ProxyRun implements RunningProxy, ResourceHandler {
+  readonly ready: Promise<void>;
+  readonly view: AdminView;
+  readonly #options: ProxyOptions;
+  readonly #clusters: Clusters;
+  readonly #listeners: Listeners;
+  readonly #routes = new Map<string, RouteTable>();
+  readonly #resources = new Resources();
+  readonly #secrets: SecretStore;
+  readonly #logs: AccessLogWriter;
+  readonly #watched = new Set<string>();
+  #resolveReady: () => void = () => undefined;
+  #rejectReady: (error: Error) => void = () => undefined;
+  #isReady = false;
+  #draining = false;
+  #closed = false;
+  #failing = false;
+  #listenersTold: boolean;
+  #kicking = false;
+  #kickAgain = false;
+  #levels: Record<string, string> = { main: "info" };
+
+  constructor(options: ProxyOptions) {
+    this.#options = options;
+    this.#secrets = new SecretStore(options.localSecrets);
+    this.#logs = new AccessLogWriter(options.registry);
+    this.#listenersTold = options.source === undefined;
+    this.ready = new Promise((resolve, reject) => {
+      this.#resolveReady = resolve;
+      this.#rejectReady = reject;
+    });
+    const { clock, random, registry } = options;
+    this.#clusters = new Clusters({ clock, random, registry, secrets: this.#secrets }, () => this.#kick());
+    const core: Core = {
+      clock,
+      random,
+      registry,
+      logs: this.#logs,
+      showCause: options.showCause ?? true,
+      cluster: (name) => this.#clusters.get(name),
+      routes: (name) => this.#routes.get(name),
+    };
+    this.#listeners = new Listeners(core, this.#secrets, {
+      onActive: (name) => this.#resources.setState("listener", name, "active"),
+      onBindFailed: (name, message) => this.#bindFailed(name, message),
+    });
+    this.view = this.#makeView();
+  }
+
+  start(): void {
+    const { bootstrap, source } = this.#options;
+    const statics = bootstrap.staticResources;
+    const refusals: ResourceRefusal[] = [];
+    for (const secret of statics?.secrets ?? []) this.#secrets.set(secret);
+    const about = { version: "", origin: "static", nowMs: this.#options.clock.wallMs() } as const;
+    for (const cluster of statics?.clusters ?? [])
+      refusals.push(...this.#setCluster(entryOf(cluster.name, cluster, about)));
+    for (const listener of statics?.listeners ?? [])
+      refusals.push(...this.#setListener(entryOf(listener.name, listener, about)));
+    if (refusals.length > 0) {
+      const text = refusals.map((one) => `${one.resource}: ${one.path}: ${one.message} (${one.typeUrl})`).join("\n");
+      queueMicrotask(() => this.#rejectReady(new Error(text)));
+      return;
+    }
+    this.#sweepLater();
+    source?.start(this);
+    this.#want();
+    this.#kick();
+  }
+
+  onUpdate(update: ResourceUpdate): readonly ResourceRefusal[] {
+    const refusals = this.#apply(update);
+    const scope = {
+      cluster: "cluster_manager.cds",
+      listener: "listener_manager.lds",
+      endpoint: "eds",
+      route: "rds",
+      secret: "sds",
+    };
+    const prefix = `${scope[update.kind]}.`;
+    const counters = this.#options.registry.scope({ statPrefix: prefix, namePrefix: `envoy_${prefix}`, labels: {} });
+    counters.counter(refusals.length === 0 ? "update_success" : "update_rejected").inc();
+    this.#want();
+    this.#kick();
+    return refusals;
+  }
+
+  onState(state: StreamState): void {
+    const scope = this.#options.registry.scope({
+      statPrefix: "control_plane.",
+      namePrefix: "envoy_control_plane_",
+      labels: {},
+    });
+    scope.gauge("connected_state").set(state.kind === "connected" ? 1 : 0);
+  }
+
+  port(listener: string): number {
+    return this.#listeners.boundPort(listener);
+  }
+
+  drain(): Promise<void> {
+    this.#draining = true;
+    this.#listeners.drain({ inboundOnly: true, stopAccepting: true });
+    return new Promise((resolve) => {
+      const look = () => {
+        if (this.#listeners.activeConnections === 0 || this.#closed) resolve();
+        else this.#options.clock.after(100, look);
+      };
+      look();
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#options.source?.stop();
+    this.#listeners.close();
+    this.#clusters.close();
+    this.#logs.close();
+  }
+
+  #apply(update: ResourceUpdate): readonly ResourceRefusal[] {
+    const about = { version: update.version, origin: "dynamic", nowMs: this.#options.clock.wallMs() } as const;
+    switch (update.kind) {
+      case "cluster":
+        for (const name of update.removed) this.#removeDynamic("cluster", name);
+        return this.#each(update.changed, about, (entry) => this.#setCluster(entry));
+      case "listener":
+        this.#listenersTold = true;
+        for (const name of update.removed) this.#removeDynamic("listener", name);
+        return this.#each(update.changed, about, (entry) => this.#setListener(entry));
+      case "endpoint":
+        for (const name of update.removed) {
+          this.#resources.delete("endpoint", name);
+          this.#clusters.removeEndpoints(name);
+        }
+        return this.#each(update.changed, about, (entry) => this.#setEndpoints(entry));
+      case "route":
+        for (const name of update.removed) {
+          this.#resources.delete("route", name);
+          this.#routes.delete(name);
+        }
+        return this.#each(update.changed, about, (entry) => this.#setRoutes(entry));
+      case "secret":
+        return this.#each(update.changed, about, (entry) => {
+          this.#resources.put("secret", entry);
+          this.#secrets.set(entry.resource);
+          return [];
+        });
+    }
+  }
+
+  #each<K extends ResourceKind>(
+    changed: readonly Changed<K>[],
+    about: { readonly version: string; readonly origin: "dynamic"; readonly nowMs: number },
+    set: (entry: DumpEntry<K>) => readonly ResourceRefusal[],
+  ): readonly ResourceRefusal[] {
+    const refusals: ResourceRefusal[] = [];
+    for (const one of changed) {
+      const resource: ResourceTypes[K] = one.resource;
+      refusals.push(...set(entryOf<K>(one.name, resource, { ...about, version: one.version })));
+    }
+    return refusals;
+  }
+
+  #removeDynamic(kind: "cluster" | "listener", name: string): void {
+    if (this.#resources.get(kind, name)?.origin === "static") return;
+    this.#resources.delete(kind, name);
+    if (kind === "cluster") this.#clusters.remove(name);
+    else this.#listeners.remove(name);
+  }
+
+  #setCluster(entry: DumpEntry<"cluster">): readonly ResourceRefusal[] {
+    const before = this.#resources.get("cluster", entry.name);
+    if (before !== undefined && before.state !== "refused" && deepEqual(before.resource, entry.resource)) {
+      this.#resources.put("cluster", { ...entry, state: before.state });
+      return [];
+    }
+    const field = Field.root(entry.name, CLUSTER_TYPE);
+    const config = compileCluster(entry.resource, field);
+    if (field.refusals.length > 0) {
+      this.#resources.refuse("cluster", entry, field.refusals);
+      return field.refusals;
+    }
+    this.#resources.put("cluster", entry);
+    this.#clusters.set(config);
+    return [];
+  }
+
+  #setListener(entry: DumpEntry<"listener">): readonly ResourceRefusal[] {
+    const before = this.#resources.get("listener", entry.name);
+    if (before !== undefined && before.state === "active" && deepEqual(before.resource, entry.resource)) {
+      this.#resources.put("listener", { ...entry, state: before.state });
+      return [];
+    }
+    const field = Field.root(entry.name, LISTENER_TYPE);
+    const config = compileListener(entry.resource, field);
+    if (field.refusals.length > 0) {
+      this.#resources.refuse("listener", entry, field.refusals);
+      return field.refusals;
+    }
+    this.#resources.put("listener", { ...entry, state: "warming" });
+    this.#listeners.set(config);
+    return [];
+  }
+
+  #setEndpoints(entry: DumpEntry<"endpoint">): readonly ResourceRefusal[] {
+    const field = Field.root(entry.name, ASSIGNMENT_TYPE);
+    const endpoints = compileEndpoints(entry.resource, field);
+    if (field.refusals.length > 0) {
+      this.#resources.refuse("endpoint", entry, field.refusals);
+      return field.refusals;
+    }
+    this.#resources.put("endpoint", entry);
+    this.#clusters.setEndpoints(entry.name, endpoints);
+    return [];
+  }
+
+  #setRoutes(entry: DumpEntry<"route">): readonly ResourceRefusal[] {
+    const field = Field.root(entry.name, ROUTE_TYPE);
+    const table = compileRoutes(entry.resource, field);
+    if (field.refusals.length > 0) {
+      this.#resources.refuse("route", entry, field.refusals);
+      return field.refusals;
+    }
+    this.#resources.put("route", entry);
+    this.#routes.set(entry.name, table);
+    return [];
+  }
+
+  /** Tells the stream which endpoints, routes and secrets are referred to. */
+  #want(): void {
+    const { source } = this.#options;
+    const routes = new Set<string>();
+    const secrets = new Set<string>(this.#clusters.wantedSecrets());
+    for (const config of [...this.#listeners.warming(), ...this.#listeners.active().map((one) => one.config)]) {
+      for (const chain of chainsOf(config)) {
+        if (chain.terminal.kind === "http" && chain.terminal.routes.kind === "rds")
+          routes.add(chain.terminal.routes.name);
+        if (chain.tls?.certificateName !== undefined) secrets.add(chain.tls.certificateName);
+        if (chain.tls?.trustName !== undefined) secrets.add(chain.tls.trustName);
+      }
+    }
+    this.#watchSecrets(secrets);
+    if (source === undefined) return;
+    source.setWanted("endpoint", this.#clusters.wantedEndpoints());
+    source.setWanted("route", routes);
+    source.setWanted("secret", new Set([...secrets].filter((name) => !this.#secrets.isLocal(name))));
+  }
+
+  /** A secret that arrives may be what a listener waits for. */
+  #watchSecrets(names: ReadonlySet<string>): void {
+    for (const name of names) {
+      if (this.#watched.has(name)) continue;
+      this.#watched.add(name);
+      this.#secrets.onChange(name, () => this.#kick());
+    }
+  }
+
+  /** Starts whatever is warm; once at a time. */
+  #kick(): void {
+    this.#kickAgain = true;
+    if (this.#kicking || this.#closed) return;
+    this.#kicking = true;
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    while (this.#kickAgain && !this.#closed) {
+      this.#kickAgain = false;
+      await this.#listeners.startWarm((config, acceptor) => this.#isWarm(config, acceptor));
+    }
+    this.#kicking = false;
+    if (this.#isReady || !this.#listenersTold || this.#listeners.warming().length > 0) return;
+    this.#isReady = true;
+    this.#resolveReady();
+  }
+
+  #isWarm(config: ListenerConfig, acceptor: Acceptor): boolean {
+    if (!acceptor.ready) return false;
+    return chainsOf(config).every(({ terminal }) => {
+      return terminal.kind !== "http" || terminal.routes.kind === "inline" || this.#routes.has(terminal.routes.name);
+    });
+  }
+
+  #bindFailed(name: string, message: string): void {
+    const entry = this.#resources.get("listener", name);
+    if (entry !== undefined) {
+      this.#resources.refuse("listener", entry, [{ resource: name, path: "address", typeUrl: LISTENER_TYPE, message }]);
+      this.#resources.setState("listener", name, "refused");
+    }
+    const counter = this.#options.registry.scope({
+      statPrefix: "listener_manager.",
+      namePrefix: "envoy_listener_manager_",
+      labels: {},
+    });
+    counter.counter("listener_create_failure").inc();
+    if (entry?.origin === "static") this.#rejectReady(new Error(`listener ${name}: ${message}`));
+    else process.stderr.write(`listener ${name}: ${message}\n`);
+  }
+
+  #sweepLater(): void {
+    this.#options.clock.after(SWEEP_MS, () => {
+      if (this.#closed) return;
+      this.#listeners.sweep(this.#options.clock.monotonicMs());
+      this.#showGauges();
+      this.#sweepLater();
+    });
+  }
+
+  #showGauges(): void {
+    const { registry } = this.#options;
+    const manager = registry.scope({
+      statPrefix: "cluster_manager.",
+      namePrefix: "envoy_cluster_manager_",
+      labels: {},
+    });
+    manager.gauge("active_clusters").set(this.#clusters.active().length);
+    manager.gauge("warming_clusters").set(this.#clusters.warmingCount);
+    const listeners = registry.scope({
+      statPrefix: "listener_manager.",
+      namePrefix: "envoy_listener_manager_",
+      labels: {},
+    });
+    listeners.gauge("total_listeners_active").set(this.#listeners.active().length);
+    listeners.gauge("total_listeners_warming").set(this.#listeners.warming().length);
+  }
+
+  #state(): ServerState {
+    if (this.#draining || this.#failing) return "DRAINING";
+    return this.#isReady ? "LIVE" : "INITIALIZING";
+  }
+
+  #makeView(): AdminView {
+    return {
+      registry: this.#options.registry,
+      bootstrap: this.#options.bootstrap,
+      startedAtMs: this.#options.clock.wallMs(),
+      state: () => this.#state(),
+      clusters: () =>
+        this.#clusters.active().map((cluster) => {
+          return clusterView(cluster, this.#resources.get("cluster", cluster.config.name)?.origin === "dynamic");
+        }),
+      listeners: () =>
+        this.#listeners
+          .active()
+          .map((one) => ({ name: one.config.name, address: one.address, draining: one.draining })),
+      dump: (kind) => this.#resources.list(kind),
+      certificates: () => this.#certificates(),
+      logLevels: () => this.#levels,
+      setLogLevel: (logger, level) => this.#setLevel(logger, level),
+      failHealthcheck: (failing) => {
+        this.#failing = failing;
+      },
+      drainListeners: ({ inboundOnly, graceful }) => {
+        this.#listeners.drain({ inboundOnly, stopAccepting: !graceful });
+        if (graceful) this.#draining = true;
+      },
+      quit: () => process.kill(process.pid, "SIGTERM"),
+    };
+  }
+
+  #certificates(): ReturnType<AdminView["certificates"]> {
+    const names = new Set([...this.#secrets.names(), ...this.#watched]);
+    return [...names].map((secretName) => {
+      const value = this.#secrets.get(secretName);
+      return {
+        secretName,
+        caPem: value?.kind === "trust" ? value.bundlePem : undefined,
+        chainPem: value?.kind === "certificate" ? value.certificateChainPem : undefined,
+      };
+    });
+  }
+
+  #setLevel(logger: string, level: string): boolean {
+    if (!["trace", "debug", "info", "warning", "error", "critical", "off"].includes(level)) return false;
+    if (logger !== "" && !(logger in this.#levels)) return false;
+    this.#levels = Object.fromEntries(Object.keys(this.#levels).map((name) => [name, level]));
+    return true;
+  }
+}
+
+function chainsOf(config: ListenerConfig): ListenerConfig["chains"] {
+  return config.defaultChain === undefined ? config.chains : [...config.chains, config.defaultChain];
+}

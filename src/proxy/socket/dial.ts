@@ -1,0 +1,137 @@
+// Connecting to an upstream, in the clear or over TLS, with one verdict: ready or failed, and why.
+
+import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { Clock } from "../../base/clock.ts";
+import { TLS_SESSIONS_MAX } from "../limits.ts";
+import type { TlsContexts } from "./contexts.ts";
+import { type Peer, peerOf, sanMatches } from "./identity.ts";
+
+export type DialFailure = "connect" | "timeout" | "tls";
+
+export interface DialTarget {
+  readonly host: string;
+  readonly port: number;
+  /** A unix socket instead of host and port. */
+  readonly path: string | undefined;
+  readonly tls: TlsContexts | undefined;
+  /** Replaces the context's list. */
+  readonly alpnProtocols: readonly string[] | undefined;
+  readonly timeoutMs: number;
+}
+
+export interface DialListener {
+  onConnected(socket: Socket, peer: Peer | undefined): void;
+  onFailed(failure: DialFailure, message: string): void;
+}
+
+/** Sessions to resume, by destination and context; the oldest makes room. */
+export class SessionCache {
+  readonly #sessions = new Map<string, Buffer>();
+
+  get(key: string): Buffer | undefined {
+    return this.#sessions.get(key);
+  }
+
+  set(key: string, session: Buffer): void {
+    this.#sessions.delete(key);
+    if (this.#sessions.size >= TLS_SESSIONS_MAX) {
+      for (const oldest of this.#sessions.keys()) {
+        this.#sessions.delete(oldest);
+        break;
+      }
+    }
+    this.#sessions.set(key, session);
+  }
+}
+
+/** Returns the socket at once, so that the caller can give up by destroying it. */
+export function dial(
+  target: DialTarget,
+  listener: DialListener,
+  around: { readonly clock: Clock; readonly sessions: SessionCache },
+): Socket {
+  const { clock, sessions } = around;
+  const secured = target.tls === undefined ? undefined : openTls(target, target.tls, sessions);
+  if (typeof secured === "string") {
+    const dead = connectTcp({ path: "\0" });
+    dead.on("error", ignore);
+    dead.destroy();
+    queueMicrotask(() => listener.onFailed("tls", secured));
+    return dead;
+  }
+  const socket = secured ?? connectTcp(address(target));
+  socket.setNoDelay(true);
+  let settled = false;
+  const timer = clock.after(target.timeoutMs, () => {
+    if (settled) return;
+    settled = true;
+    socket.destroy();
+    listener.onFailed("timeout", "connection timeout");
+  });
+  const fail = (failure: DialFailure, message: string) => {
+    if (settled) return;
+    settled = true;
+    timer.cancel();
+    socket.destroy();
+    listener.onFailed(failure, message);
+  };
+  let connected = false;
+  socket.once("connect", () => {
+    connected = true;
+  });
+  socket.on("error", (error) => fail(connected ? "tls" : "connect", error.message));
+  socket.once("close", () => fail(connected ? "tls" : "connect", "the connection was closed"));
+  socket.once(secured === undefined ? "connect" : "secureConnect", () => {
+    if (settled) return;
+    const verdict = secured === undefined || target.tls === undefined ? undefined : verify(secured, target.tls);
+    if (typeof verdict === "string") return fail("tls", verdict);
+    settled = true;
+    timer.cancel();
+    listener.onConnected(socket, verdict);
+  });
+  return socket;
+}
+
+function ignore(): void {
+  // The caller has been told already.
+}
+
+function address(target: DialTarget): { path: string } | { host: string; port: number; allowHalfOpen: true } {
+  if (target.path !== undefined) return { path: target.path };
+  return { host: target.host, port: target.port, allowHalfOpen: true };
+}
+
+function openTls(target: DialTarget, tls: TlsContexts, sessions: SessionCache): TLSSocket | string {
+  const context = tls.get();
+  if (!context.ok) return context.error;
+  const { config } = tls;
+  const alpn = target.alpnProtocols ?? config.alpnProtocols;
+  const key = `${target.path ?? ""}${target.host}:${target.port} ${tls.version} ${alpn.join()} ${config.serverName}`;
+  const session = config.maxSessions === 0 ? undefined : sessions.get(key);
+  const socket = connectTls({
+    ...address(target),
+    secureContext: context.value,
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+    ...(config.serverName === "" ? {} : { servername: config.serverName }),
+    ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
+    ...(session === undefined ? {} : { session }),
+  });
+  if (config.maxSessions > 0) socket.on("session", (fresh) => sessions.set(key, fresh));
+  return socket;
+}
+
+/** The peer, or why it is not accepted. Without a trust bundle nothing is checked, as in Envoy. */
+function verify(socket: TLSSocket, tls: TlsContexts): Peer | undefined | string {
+  if (!tls.trusts) return undefined;
+  if (!socket.authorized) {
+    return `TLS error: CERTIFICATE_VERIFY_FAILED: ${String(socket.authorizationError)}`;
+  }
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return "TLS error: the server sent no certificate";
+  if (!sanMatches(certificate, tls.config.sans)) {
+    return `TLS error: CERTIFICATE_VERIFY_FAILED: SAN matcher: ${certificate.subjectAltName ?? "no subject alternative name"}`;
+  }
+  return peerOf(certificate);
+}

@@ -1,0 +1,128 @@
+// The server's side of TLS on a connection that is already accepted and looked at.
+
+import type { Socket } from "node:net";
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import type { TlsContexts } from "./contexts.ts";
+import { type Peer, peerOf, sanMatches } from "./identity.ts";
+
+export type HandshakeFailure = "no-certificate" | "verify-error" | "san-mismatch" | "handshake" | "not-ready";
+
+export interface SecureConnection {
+  readonly socket: TLSSocket;
+  readonly peer: Peer | undefined;
+  readonly resumed: boolean;
+}
+
+export interface HandshakeListener {
+  onSecure(connection: SecureConnection): void;
+  onFailed(reason: HandshakeFailure, message: string): void;
+}
+
+/** Terminates TLS for one filter chain. */
+export class TlsAcceptor {
+  readonly contexts: TlsContexts;
+  #withAlpn: Server | undefined;
+  #withoutAlpn: Server | undefined;
+  #version = -1;
+  readonly #waiting = new WeakMap<Socket, HandshakeListener>();
+
+  constructor(contexts: TlsContexts) {
+    this.contexts = contexts;
+  }
+
+  /** `offered` are the protocols of the ClientHello: without one in common the handshake goes on with none, as Envoy's does. */
+  accept(raw: Socket, offered: readonly string[], listener: HandshakeListener): void {
+    const context = this.contexts.get();
+    if (!context.ok) {
+      listener.onFailed("not-ready", context.error);
+      raw.destroy();
+      return;
+    }
+    if (this.#version !== this.contexts.version) {
+      this.#version = this.contexts.version;
+      this.#withAlpn = undefined;
+      this.#withoutAlpn = undefined;
+    }
+    const common = this.contexts.config.alpnProtocols.some((protocol) => offered.includes(protocol));
+    const server = common ? this.#alpnServer() : this.#plainServer();
+    this.#waiting.set(raw, listener);
+    raw.once("close", () => this.#fail(raw, "handshake", "the connection closed during the handshake"));
+    server.emit("connection", raw);
+  }
+
+  #alpnServer(): Server {
+    const { alpnProtocols } = this.contexts.config;
+    this.#withAlpn ??= this.#makeServer({
+      ALPNCallback: ({ protocols }) => alpnProtocols.find((protocol) => protocols.includes(protocol)),
+    });
+    return this.#withAlpn;
+  }
+
+  #plainServer(): Server {
+    this.#withoutAlpn ??= this.#makeServer({});
+    return this.#withoutAlpn;
+  }
+
+  #makeServer(alpn: {
+    ALPNCallback?: (offer: { servername: string; protocols: string[] }) => string | undefined;
+  }): Server {
+    const context = this.contexts.get();
+    const server = createServer({
+      ...alpn,
+      requestCert: this.contexts.trusts || this.contexts.config.requireClientCertificate,
+      rejectUnauthorized: false,
+      minVersion: this.contexts.config.minVersion,
+      maxVersion: this.contexts.config.maxVersion,
+      ...(context.ok ? { secureContext: context.value } : {}),
+      SNICallback: (_name, done) => done(null, context.ok ? context.value : undefined),
+    });
+    server.on("secureConnection", (socket) => this.#secured(socket));
+    server.on("tlsClientError", (error, socket) => {
+      const raw: unknown = Reflect.get(socket, "_parent");
+      const known = this.#rawOf(raw);
+      if (known !== undefined) this.#fail(known, "handshake", error.message);
+    });
+    return server;
+  }
+
+  #rawOf(value: unknown): Socket | undefined {
+    return isSocket(value) && this.#waiting.has(value) ? value : undefined;
+  }
+
+  #fail(raw: Socket, reason: HandshakeFailure, message: string): void {
+    const listener = this.#waiting.get(raw);
+    if (listener === undefined) return;
+    this.#waiting.delete(raw);
+    listener.onFailed(reason, message);
+  }
+
+  #secured(socket: TLSSocket): void {
+    const raw = this.#rawOf(Reflect.get(socket, "_parent"));
+    const listener = raw === undefined ? undefined : this.#waiting.get(raw);
+    if (raw === undefined || listener === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#waiting.delete(raw);
+    const certificate = socket.getPeerX509Certificate();
+    const { config, trusts } = this.contexts;
+    if (certificate === undefined) {
+      if (config.requireClientCertificate) return this.#refuse(socket, listener, "no-certificate");
+      listener.onSecure({ socket, peer: undefined, resumed: socket.isSessionReused() });
+      return;
+    }
+    if (trusts && !socket.authorized) return this.#refuse(socket, listener, "verify-error");
+    if (trusts && !sanMatches(certificate, config.sans)) return this.#refuse(socket, listener, "san-mismatch");
+    listener.onSecure({ socket, peer: trusts ? peerOf(certificate) : undefined, resumed: socket.isSessionReused() });
+  }
+
+  #refuse(socket: TLSSocket, listener: HandshakeListener, reason: HandshakeFailure): void {
+    const cause: unknown = socket.authorizationError;
+    listener.onFailed(reason, typeof cause === "string" ? cause : reason);
+    socket.destroy();
+  }
+}
+
+function isSocket(value: unknown): value is Socket {
+  return typeof value === "object" && value !== null && "remoteAddress" in value;
+}

@@ -1,0 +1,29 @@
+// What a TLS context says, free of protobuf: read by the server's and the client's side alike.
+
+import type { SecretValue } from "./secret.ts";
+
+export interface SanMatcher {
+  readonly type: "URI" | "DNS" | "IP Address" | "email" | "any";
+  readonly matches: (value: string) => boolean;
+}
+
+type Version = "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
+
+export interface TlsConfig {
+  /** The secret to present, by name; or inline. */
+  readonly certificateName: string | undefined;
+  readonly certificate: Extract<SecretValue, { kind: "certificate" }> | undefined;
+  /** Whom to trust. Neither: the peer's certificate is not checked. */
+  readonly trustName: string | undefined;
+  readonly trust: Extract<SecretValue, { kind: "trust" }> | undefined;
+  readonly sans: readonly SanMatcher[];
+  readonly alpnProtocols: readonly string[];
+  readonly minVersion: Version;
+  readonly maxVersion: Version;
+  readonly ciphers: string;
+  readonly ecdhCurve: string;
+  readonly requireClientCertificate: boolean;
+  /** SNI to send. */
+  readonly serverName: string;
+  readonly maxSessions: number;
+}

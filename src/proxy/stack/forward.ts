@@ -1,0 +1,380 @@
+// The router: chooses the cluster, prepares the request for it, makes the tries, and decides after each whether there is another.
+
+import { backoffMs } from "../../base/backoff.ts";
+import type { ResponseHead } from "../codec/head.ts";
+import type { ForwardAction, WeightedTarget } from "../compile/action.ts";
+import type { RouteEntry } from "../compile/route.ts";
+import { hashKey } from "../route/hash.ts";
+import { planRetries, type Reset, type RetryPlan, retriesReset, retriesResponse } from "../route/retry.ts";
+import { applyMutations, rewriteHost, rewritePath } from "../route/rewrite.ts";
+import type { Cluster } from "../upstream/cluster.ts";
+import { hashText } from "../upstream/hash.ts";
+import type { Host } from "../upstream/host.ts";
+import { Attempt } from "./attempt.ts";
+import type { HttpStream } from "./http-stream.ts";
+import { startMirrors } from "./mirror.ts";
+import { noCluster, noHealthyUpstream, perTryTimeout, routeTimeout, upstreamReset } from "./rescue.ts";
+
+export class Forward {
+  readonly stream: HttpStream;
+  readonly route: RouteEntry;
+  readonly action: ForwardAction;
+  attempt: Attempt | undefined;
+  cluster: Cluster | undefined;
+  clusterName = "";
+  host: Host | undefined;
+  attempts = 0;
+  setCookie: string | undefined;
+  /** The attempt has a connection: body goes straight to it. */
+  sending = false;
+  weighted: WeightedTarget | undefined;
+  timeoutMs: number;
+  readonly #plan: RetryPlan | undefined;
+  readonly #tried: Host[] = [];
+  #hash: number | undefined;
+  #perTryMs = 0;
+  #retryAllowed = true;
+  #retrying = false;
+  #timer: { cancel(): void } | undefined;
+  #tryTimer: { cancel(): void } | undefined;
+  #waitTimer: { cancel(): void } | undefined;
+  #over = false;
+
+  constructor(stream: HttpStream, route: RouteEntry, action: ForwardAction) {
+    this.stream = stream;
+    this.route = route;
+    this.action = action;
+    this.timeoutMs = action.timeoutMs;
+    this.#plan = planRetries(action.retry, stream.head);
+  }
+
+  /** The body must be kept, since it may be needed again. */
+  get mayRetry(): boolean {
+    return (this.#plan !== undefined && this.#plan.left > 0 && this.#retryAllowed) || this.action.mirrors.length > 0;
+  }
+
+  start(): void {
+    const { stream } = this;
+    const { core, stats } = stream.connection.runtime;
+    this.clusterName = this.#chooseCluster();
+    const cluster = core.cluster(this.clusterName);
+    if (cluster === undefined) {
+      stats.noCluster.value += 1;
+      stream.reply(noCluster(this.action.clusterNotFoundStatus, this.clusterName, stream.causeText()));
+      return;
+    }
+    this.cluster = cluster;
+    if (stream.head.upgrade !== undefined && !this.#upgradeAllowed(stream.head.upgrade)) {
+      const cause = `upgrade to ${stream.head.upgrade} is not enabled`;
+      stream.reply({ status: 403, body: "", flag: "", details: "upgrade_failed", headers: [], cause });
+      return;
+    }
+    this.#readTimeouts();
+    this.#prepare();
+    if (stream.requestEnded) this.onRequestEnd();
+    this.#try();
+  }
+
+  /** Timeouts count from the end of the request. */
+  onRequestEnd(): void {
+    if (this.#over) return;
+    if (this.attempt !== undefined && this.sending) this.attempt.sendEnd(this.stream.trailers);
+    startMirrors(this);
+    if (this.timeoutMs > 0)
+      this.#timer = this.stream.connection.runtime.core.clock.after(this.timeoutMs, () => this.#timedOut());
+    if (this.attempt !== undefined) this.#armTry();
+  }
+
+  sendBody(chunk: Buffer): boolean {
+    return this.attempt?.sendBody(chunk) ?? true;
+  }
+
+  giveUpRetries(): void {
+    this.#retryAllowed = false;
+    if (this.#plan !== undefined) this.cluster?.stats.counters.retry_or_shadow_abandoned.inc();
+  }
+
+  onConnected(attempt: Attempt): void {
+    if (attempt !== this.attempt) return;
+    this.sending = true;
+    const { stream } = this;
+    if (!this.mayRetry) {
+      stream.buffered = [];
+      stream.replayable = stream.requestEnded && stream.bytesReceived === 0;
+    }
+    stream.onUpstreamWritable();
+  }
+
+  /** False: another try will be made, and this response is dropped. */
+  onResponse(
+    attempt: Attempt,
+    head: ResponseHead,
+    at: { readonly ended: boolean; readonly serviceMs: number },
+  ): boolean {
+    if (attempt !== this.attempt || this.#over) return false;
+    const plan = this.#plan;
+    if (plan !== undefined && retriesResponse(plan, head) && this.#scheduleRetry(plan)) return false;
+    this.#tryTimer?.cancel();
+    if (this.#retrying && head.status < 500) this.cluster?.stats.counters.upstream_rq_retry_success.inc();
+    if (head.status !== 101) this.#timer?.cancel();
+    if (head.status !== 101 && this.timeoutMs > 0 && !at.ended) {
+      // The route's timeout covers the whole response.
+      const leftMs = this.timeoutMs - (this.stream.nowMs() - this.stream.startMs);
+      this.#timer = this.stream.connection.runtime.core.clock.after(Math.max(1, leftMs), () => this.#timedOut());
+    }
+    this.#finishHeaders(head, at.serviceMs);
+    this.stream.details = "via_upstream";
+    this.stream.respond(head, at.ended);
+    return true;
+  }
+
+  onReset(attempt: Attempt, reset: Reset, message: string): void {
+    if (attempt !== this.attempt || this.#over) return;
+    this.sending = false;
+    this.stream.transportFailure = message === "" ? undefined : message;
+    const begun = this.stream.response !== undefined;
+    const plan = this.#plan;
+    if (!begun && plan !== undefined && retriesReset(plan, reset) && this.#scheduleRetry(plan)) return;
+    if (!begun && plan === undefined && reset === "stale-connection" && this.#retrySilently()) return;
+    if (
+      reset === "overflow" ||
+      reset === "connect-failure" ||
+      reset === "connect-timeout" ||
+      reset === "stale-connection" ||
+      reset === "reset" ||
+      reset === "protocol-error"
+    ) {
+      this.stream.fail(upstreamReset(reset, message, this.#cause()));
+    }
+  }
+
+  /** Gives up what is under way. */
+  close(): void {
+    this.#cancelTimers();
+    const { attempt } = this;
+    this.attempt = undefined;
+    this.sending = false;
+    this.#endRetry();
+    attempt?.discard();
+  }
+
+  /** The exchange is over. */
+  settle(): void {
+    this.#over = true;
+    this.#cancelTimers();
+    this.#endRetry();
+  }
+
+  #cause(): string {
+    const { cluster } = this;
+    const own = this.stream.causeText();
+    if (own !== "" || cluster?.config.cause === undefined) return own;
+    return `${cluster.config.cause.resource} ${cluster.config.cause.rule}`.trim();
+  }
+
+  #chooseCluster(): string {
+    const { target } = this.action;
+    if (target.kind === "cluster") return target.name;
+    if (target.kind === "header") return this.stream.head.headers.get(target.header) ?? "";
+    let point = this.stream.random() * target.total;
+    for (const one of target.clusters) {
+      point -= one.weight;
+      if (point >= 0) continue;
+      this.weighted = one;
+      return one.name;
+    }
+    return target.clusters.at(-1)?.name ?? "";
+  }
+
+  #upgradeAllowed(upgrade: string): boolean {
+    if (upgrade === "h2c") return true;
+    return this.action.upgrades.get(upgrade) ?? this.stream.connection.runtime.config.upgrades.has(upgrade);
+  }
+
+  #readTimeouts(): void {
+    const { headers } = this.stream.head;
+    const asked = headers.get("x-envoy-upstream-rq-timeout-ms");
+    if (asked !== undefined && /^\d{1,9}$/.test(asked)) this.timeoutMs = Number(asked);
+    headers.remove("x-envoy-upstream-rq-timeout-ms");
+    this.#perTryMs = this.#plan?.config.perTryTimeoutMs ?? 0;
+    const askedTry = headers.get("x-envoy-upstream-rq-per-try-timeout-ms");
+    if (askedTry !== undefined && /^\d{1,9}$/.test(askedTry)) this.#perTryMs = Number(askedTry);
+    headers.remove("x-envoy-upstream-rq-per-try-timeout-ms");
+    if (this.#perTryMs >= this.timeoutMs && this.timeoutMs > 0) this.#perTryMs = 0;
+  }
+
+  #prepare(): void {
+    const { stream, action } = this;
+    const { head, connection } = stream;
+    const record = () => stream.record();
+    if (action.hash.length > 0) {
+      const key = hashKey(action.hash, head, {
+        sourceIp: stream.remoteIp,
+        freshId: () => Math.floor(stream.random() * 2 ** 52).toString(16),
+      });
+      if (key.text !== undefined) this.#hash = hashText(key.text);
+      this.setCookie = key.setCookie;
+    }
+    const suppress = connection.runtime.config.suppressEnvoyHeaders;
+    if (action.pathRewrite !== undefined) {
+      if (!suppress) head.headers.set("x-envoy-original-path", head.path);
+      head.path = rewritePath(head.path, action.pathRewrite);
+    }
+    if (this.weighted !== undefined) applyMutations(this.weighted.requestMutations, head.headers, head, record);
+    applyMutations(this.route.requestMutations, head.headers, head, record);
+    if (action.hostRewrite !== undefined && action.hostRewrite.kind !== "auto") {
+      const host = rewriteHost(head, action, "");
+      if (action.appendForwardedHost && host !== head.authority)
+        head.headers.append("x-forwarded-host", head.authority);
+      head.authority = host;
+    }
+    if (this.weighted?.hostRewrite !== undefined && this.weighted.hostRewrite !== "")
+      head.authority = this.weighted.hostRewrite;
+    if (head.framing === "chunked") head.headers.add("transfer-encoding", "chunked");
+    if (!suppress && this.timeoutMs > 0) {
+      const expected = this.#perTryMs > 0 ? this.#perTryMs : this.timeoutMs;
+      head.headers.set("x-envoy-expected-rq-timeout-ms", String(Math.round(expected)));
+    }
+  }
+
+  #try(): void {
+    const { stream, cluster } = this;
+    if (cluster === undefined || this.#over) return;
+    const plan = this.#plan;
+    const host = cluster.pick(
+      {
+        hash: this.#hash,
+        avoid: plan?.config.avoidPreviousHosts === true ? this.#tried : NONE,
+        attemptsMax: plan?.config.hostSelectionAttempts || 1,
+      },
+      stream.connection.info.originalDst ?? this.#explicitDestination(),
+    );
+    if (host === undefined) {
+      stream.fail(noHealthyUpstream(this.#cause(), cluster.config.unreachable));
+      return;
+    }
+    this.host = host;
+    this.attempts += 1;
+    if (plan !== undefined) this.#tried.push(host);
+    if (this.action.hostRewrite?.kind === "auto")
+      stream.head.authority = rewriteHost(stream.head, this.action, host.endpoint.hostname);
+    if (this.route.virtualHost.includeRequestAttemptCount) {
+      stream.head.headers.set("x-envoy-attempt-count", String(this.attempts));
+    }
+    this.sending = false;
+    const attempt = new Attempt(stream, host, host.pool(stream.protocols, this.action.priority));
+    this.attempt = attempt;
+    if (stream.requestEnded) this.#armTry();
+    attempt.start();
+  }
+
+  /** Where there is no redirected connection, the listener's own address is where the client went. */
+  #explicitDestination(): { host: string; port: number } {
+    const { info } = this.stream.connection;
+    return { host: info.localIp, port: info.localPort };
+  }
+
+  #armTry(): void {
+    this.#tryTimer?.cancel();
+    if (this.#perTryMs === 0) return;
+    this.#tryTimer = this.stream.connection.runtime.core.clock.after(this.#perTryMs, () => this.#tryTimedOut());
+  }
+
+  #tryTimedOut(): void {
+    const { attempt, stream } = this;
+    if (attempt === undefined || this.#over || stream.response !== undefined) return;
+    this.attempt = undefined;
+    this.sending = false;
+    this.cluster?.stats.counters.upstream_rq_per_try_timeout.inc();
+    this.host?.onLocalOrigin("timeout");
+    attempt.discard();
+    const plan = this.#plan;
+    if (plan !== undefined && retriesReset(plan, "per-try-timeout") && this.#scheduleRetry(plan)) return;
+    stream.fail(perTryTimeout(this.#cause()));
+    stream.flushDownstream();
+  }
+
+  #timedOut(): void {
+    if (this.#over) return;
+    const { stats } = this.stream.connection.runtime;
+    stats.rqTimeout.inc();
+    this.cluster?.stats.counters.upstream_rq_timeout.inc();
+    if (this.attempt !== undefined) this.host?.onLocalOrigin("timeout");
+    this.stream.fail(routeTimeout(this.#cause()));
+    this.stream.flushDownstream();
+  }
+
+  /** Whether there will be another try: bounded by count, budget, and by what of the request can be sent again. */
+  #scheduleRetry(plan: RetryPlan): boolean {
+    const { cluster, stream } = this;
+    if (cluster === undefined) return false;
+    const { counters } = cluster.stats;
+    if (plan.left <= 0) {
+      counters.upstream_rq_retry_limit_exceeded.value += 1;
+      stream.addFlag("URX");
+      return false;
+    }
+    if (!stream.replayable || !this.#retryAllowed) return false;
+    const breaker = cluster.breaker(this.action.priority);
+    if (!this.#retrying && !breaker.retryAvailable) {
+      counters.upstream_rq_retry_overflow.value += 1;
+      return false;
+    }
+    plan.left -= 1;
+    counters.upstream_rq_retry.value += 1;
+    counters.upstream_rq_retry_backoff_exponential.value += 1;
+    if (!this.#retrying) breaker.retries.take();
+    this.#retrying = true;
+    this.attempt = undefined;
+    this.sending = false;
+    this.#tryTimer?.cancel();
+    const { core } = stream.connection.runtime;
+    const { backoffBaseMs, backoffMaxMs } = plan.config;
+    const delayMs = backoffMs(this.attempts, { baseMs: backoffBaseMs, maxMs: backoffMaxMs, random: core.random });
+    this.#waitTimer = core.clock.after(delayMs, () => this.#try());
+    return true;
+  }
+
+  /**
+   * The keep-alive race: the host closed a connection that had served before, and not a byte came back. A request that is
+   * safe to repeat goes once more, on a new connection, even where no policy says so.
+   */
+  #retrySilently(): boolean {
+    const { stream } = this;
+    const safe =
+      SAFE_METHODS.has(stream.head.method) && stream.replayable && stream.requestEnded && stream.bytesReceived === 0;
+    if (!safe || this.attempts > 1) return false;
+    this.attempt = undefined;
+    this.#try();
+    return true;
+  }
+
+  #finishHeaders(head: ResponseHead, serviceMs: number): void {
+    const { stream } = this;
+    const { headers } = head;
+    if (!stream.connection.runtime.config.suppressEnvoyHeaders) {
+      headers.set("x-envoy-upstream-service-time", String(Math.max(0, Math.round(serviceMs))));
+    }
+    if (this.route.virtualHost.includeAttemptCountInResponse)
+      headers.set("x-envoy-attempt-count", String(this.attempts));
+    const record = () => stream.record();
+    if (this.weighted !== undefined) applyMutations(this.weighted.responseMutations, headers, undefined, record);
+    applyMutations(this.route.responseMutations, headers, undefined, record);
+    if (this.setCookie !== undefined) headers.add("set-cookie", this.setCookie);
+  }
+
+  #endRetry(): void {
+    if (!this.#retrying) return;
+    this.#retrying = false;
+    this.cluster?.breaker(this.action.priority).retries.give();
+  }
+
+  #cancelTimers(): void {
+    this.#timer?.cancel();
+    this.#tryTimer?.cancel();
+    this.#waitTimer?.cancel();
+  }
+}
+
+const NONE: readonly Host[] = [];
+const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);

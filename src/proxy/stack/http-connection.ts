@@ -1,0 +1,177 @@
+// One HTTP/1.1 connection of a client: reads requests one after the other, writes responses in order, closes when either side wants to.
+
+import type { Socket } from "node:net";
+import type { HeadError, RequestHead } from "../codec/head.ts";
+import type { HeaderList } from "../codec/headers.ts";
+import { Outbox } from "../codec/outbox.ts";
+import { ServerCodec, type ServerHandler } from "../codec/server.ts";
+import { reasonOf } from "../codec/write.ts";
+import { LINGER_MS } from "../limits.ts";
+import type { ConnectionInfo } from "./connection-info.ts";
+import { HttpStream } from "./http-stream.ts";
+import { badRequest } from "./rescue.ts";
+import type { HttpRuntime } from "./runtime.ts";
+
+export class HttpConnection implements ServerHandler {
+  readonly socket: Socket;
+  readonly runtime: HttpRuntime;
+  readonly info: ConnectionInfo;
+  readonly out: Outbox;
+  readonly codec: ServerCodec;
+  activeMs: number;
+  requests = 0;
+  #stream: HttpStream | undefined;
+  #closed = false;
+  #closing = false;
+  readonly #openedMs: number;
+  readonly #onClosed: (connection: HttpConnection) => void;
+
+  constructor(
+    socket: Socket,
+    runtime: HttpRuntime,
+    info: ConnectionInfo,
+    onClosed: (connection: HttpConnection) => void,
+  ) {
+    this.socket = socket;
+    this.runtime = runtime;
+    this.info = info;
+    this.#onClosed = onClosed;
+    this.out = new Outbox(socket);
+    this.codec = new ServerCodec(this, runtime.config);
+    this.#openedMs = runtime.core.clock.monotonicMs();
+    this.activeMs = this.#openedMs;
+    runtime.stats.cxTotal.value += 1;
+    runtime.stats.cxActive.value += 1;
+    socket.setNoDelay(true);
+    socket.on("data", (bytes: Buffer) => this.push(bytes));
+    socket.on("end", () => this.#onEnd());
+    socket.on("error", () => this.#onGone());
+    socket.on("close", () => this.#onGone());
+    socket.on("drain", () => {
+      this.out.blocked = false;
+      this.#stream?.onDownstreamWritable();
+    });
+  }
+
+  push(bytes: Buffer): void {
+    this.runtime.stats.rxBytes.value += bytes.length;
+    if (this.#closing) return;
+    this.codec.push(bytes);
+    this.#stream?.flushUpstream();
+    this.out.flush();
+  }
+
+  onRequest(head: RequestHead, ended: boolean): void {
+    this.requests += 1;
+    this.activeMs = this.runtime.core.clock.monotonicMs();
+    const stream = new HttpStream(this, head);
+    this.#stream = stream;
+    stream.start(ended);
+  }
+
+  onBody(chunk: Buffer): void {
+    this.#stream?.onRequestBody(chunk);
+  }
+
+  onEnd(trailers: HeaderList | undefined): void {
+    this.#stream?.onRequestEnd(trailers);
+  }
+
+  onTunnel(chunk: Buffer): void {
+    this.#stream?.onTunnelFromClient(chunk);
+  }
+
+  onPipelinedTooMuch(): void {
+    this.socket.pause();
+  }
+
+  onProtocolError(error: HeadError, inBody: boolean): void {
+    this.runtime.stats.cxProtocolError.value += 1;
+    if (inBody && this.#stream !== undefined) {
+      this.#stream.onRequestMalformed(error);
+      return;
+    }
+    const reply = badRequest(error.status, error.message);
+    const cause = this.runtime.core.showCause ? `x-weft-cause: ${error.message}\r\n` : "";
+    this.runtime.stats.response(error.status);
+    this.out.text(
+      `HTTP/1.1 ${error.status} ${reasonOf(error.status)}\r\ncontent-length: ${reply.body.length}\r\ncontent-type: text/plain\r\n${cause}date: ${new Date(this.runtime.core.clock.wallMs()).toUTCString()}\r\nserver: ${this.runtime.config.serverName}\r\nconnection: close\r\n\r\n${reply.body}`,
+    );
+    this.closeGently();
+  }
+
+  /** The stream's response is complete. `reusable`: the connection may carry another request. */
+  streamDone(reusable: boolean): void {
+    this.#stream = undefined;
+    this.activeMs = this.runtime.core.clock.monotonicMs();
+    this.out.flush();
+    if (!reusable) {
+      this.closeGently();
+      return;
+    }
+    if (this.socket.isPaused()) this.socket.resume();
+    this.codec.readNext();
+  }
+
+  /** Whether the response that is being written should announce the end of the connection. */
+  get lastRequest(): boolean {
+    const { config, draining } = this.runtime;
+    if (draining) return true;
+    if (config.maxRequestsPerConnection > 0 && this.requests >= config.maxRequestsPerConnection) return true;
+    return (
+      config.maxConnectionDurationMs > 0 &&
+      this.runtime.core.clock.monotonicMs() - this.#openedMs > config.maxConnectionDurationMs
+    );
+  }
+
+  /** Ends our side, and reads on a little, so that what the client still sends doesn't reset the answer away. */
+  closeGently(): void {
+    if (this.#closing || this.#closed) return;
+    this.#closing = true;
+    this.codec.close();
+    this.out.flush();
+    this.socket.end();
+    if (this.socket.isPaused()) this.socket.resume();
+    this.runtime.core.clock.after(LINGER_MS, () => this.socket.destroy());
+  }
+
+  abort(): void {
+    this.socket.destroy();
+    this.#onGone();
+  }
+
+  /** Looked at once a second. */
+  sweep(nowMs: number): void {
+    const { config } = this.runtime;
+    if (this.#stream !== undefined) {
+      this.#stream.sweep(nowMs);
+      return;
+    }
+    const waiting = nowMs - this.activeMs;
+    const inHead = !this.codec.idle && config.requestHeadersTimeoutMs > 0 && waiting > config.requestHeadersTimeoutMs;
+    const idle = config.idleTimeoutMs > 0 && waiting > config.idleTimeoutMs;
+    if (inHead || idle) this.closeGently();
+  }
+
+  #onEnd(): void {
+    // A client that has said all it will may still wait for its answer; without a request there is nothing to wait for.
+    if (this.#stream === undefined) this.closeGently();
+    else this.#stream.onClientHalfClosed();
+  }
+
+  #onGone(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.codec.close();
+    const { stats } = this.runtime;
+    stats.cxActive.value -= 1;
+    stats.txBytes.value += this.out.written;
+    const stream = this.#stream;
+    this.#stream = undefined;
+    if (stream !== undefined) {
+      stats.cxDestroyRemote.value += 1;
+      stream.onClientGone();
+    }
+    this.#onClosed(this);
+  }
+}

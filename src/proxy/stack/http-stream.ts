@@ -1,0 +1,441 @@
+// One request and its response: headers prepared, filters in order, a route, tries on hosts, and what the client gets in the end.
+
+import type { AccessRecord } from "../../observe/access-log.ts";
+import type { HeadError, RequestHead, ResponseHead } from "../codec/head.ts";
+import type { HeaderList } from "../codec/headers.ts";
+import { writeTrailers } from "../codec/write.ts";
+import type { FilterOverride } from "../compile/http-filter.ts";
+import type { Subject } from "../compile/rbac.ts";
+import type { RouteEntry } from "../compile/route.ts";
+import { causeText } from "../compile/value.ts";
+import type { Exchange, Verdict } from "../filters/filter.ts";
+import { findHost, findRoute } from "../route/find.ts";
+import type { Reset } from "../route/retry.ts";
+import { redirectLocation } from "../route/rewrite.ts";
+import type { Attempt } from "./attempt.ts";
+import { Forward } from "./forward.ts";
+import type { HttpConnection } from "./http-connection.ts";
+import { normalizePath } from "./path.ts";
+import { makeRecord } from "./record.ts";
+import { prepareRequest } from "./request-headers.ts";
+import { badRequest, type LocalReply, noRoute, routeTimeout } from "./rescue.ts";
+import { type Body, localHead, writeHead } from "./response.ts";
+import { StreamSubject } from "./subject.ts";
+
+export class HttpStream implements Exchange {
+  readonly connection: HttpConnection;
+  readonly head: RequestHead;
+  readonly startMs: number;
+  route: RouteEntry | undefined;
+  forward: Forward | undefined;
+  response: ResponseHead | undefined;
+  requestEnded = false;
+  trailers: HeaderList | undefined;
+  /** The body so far, for an upstream that is not there yet and for retries. */
+  buffered: Buffer[] = [];
+  bufferedBytes = 0;
+  /** Everything of the body so far is in `buffered`. */
+  replayable = true;
+  bytesReceived = 0;
+  bytesSent = 0;
+  responseMs = 0;
+  remoteIp = "";
+  flags: string[] = [];
+  details: string | undefined;
+  transportFailure: string | undefined;
+  protocols: readonly string[] | undefined;
+  readonly originalPath: string;
+  activeMs: number;
+  #subject: Subject | undefined;
+  #body: Body = "none";
+  #responseEnded = false;
+  #over = false;
+  #keepAlive = true;
+  #timer: { cancel(): void } | undefined;
+  #onDone: (() => void)[] = [];
+  #tunnel = false;
+  #wallMs: number;
+
+  constructor(connection: HttpConnection, head: RequestHead) {
+    this.connection = connection;
+    this.head = head;
+    const { clock } = connection.runtime.core;
+    this.startMs = clock.monotonicMs();
+    this.activeMs = this.startMs;
+    this.#wallMs = 0;
+    this.originalPath = head.path;
+  }
+
+  nowMs(): number {
+    return this.connection.runtime.core.clock.monotonicMs();
+  }
+
+  get priority(): "default" | "high" {
+    return this.forward?.action.priority ?? "default";
+  }
+
+  get forwardsTrailers(): boolean {
+    return this.connection.runtime.config.enableTrailers;
+  }
+
+  start(ended: boolean): void {
+    const { runtime, info } = this.connection;
+    const { head } = this;
+    runtime.stats.rqTotal.value += 1;
+    runtime.stats.rqActive.value += 1;
+    if (runtime.config.accessLogs.length > 0) this.#wallMs = runtime.core.clock.wallMs();
+    this.requestEnded = ended;
+    this.#keepAlive = head.keepAlive;
+    if (head.expectContinue && !ended) this.connection.out.text("HTTP/1.1 100 Continue\r\n\r\n");
+    this.remoteIp = prepareRequest(head, runtime.config, info);
+    const path = normalizePath(head.path, runtime.config);
+    if (path.kind === "refuse") return this.reply(badRequest(400, path.message));
+    head.path = path.path;
+    if (path.kind === "redirect") return this.#redirect(path.path);
+    this.#strip();
+    this.#findRoute();
+    this.#runFilters(0);
+  }
+
+  override(filterName: string): FilterOverride | undefined {
+    return this.route?.overrides.get(filterName);
+  }
+
+  get subject(): Subject {
+    this.#subject ??= new StreamSubject(this);
+    return this.#subject;
+  }
+
+  get routeCluster(): string {
+    const action = this.route?.action;
+    return action?.kind === "forward" && action.target.kind === "cluster" ? action.target.name : "";
+  }
+
+  random(): number {
+    return this.connection.runtime.core.random();
+  }
+
+  setApplicationProtocols(protocols: readonly string[]): void {
+    this.protocols = protocols;
+  }
+
+  addFlag(flag: string): void {
+    if (flag !== "" && !this.flags.includes(flag)) this.flags.push(flag);
+  }
+
+  onDone(run: () => void): void {
+    this.#onDone.push(run);
+  }
+
+  onRequestBody(chunk: Buffer): void {
+    this.activeMs = this.nowMs();
+    this.bytesReceived += chunk.length;
+    if (this.#over || this.#responseEnded) return;
+    const { forward } = this;
+    const sent = forward !== undefined && forward.sending;
+    if (!sent || forward.mayRetry) this.#keep(chunk, sent);
+    if (sent && !forward.sendBody(chunk)) this.connection.socket.pause();
+  }
+
+  onRequestEnd(trailers: HeaderList | undefined): void {
+    this.requestEnded = true;
+    this.trailers = trailers;
+    if (this.#over) return;
+    if (this.#responseEnded) this.#finish();
+    else this.forward?.onRequestEnd();
+  }
+
+  onRequestMalformed(error: HeadError): void {
+    this.#keepAlive = false;
+    if (this.response === undefined) this.reply(badRequest(error.status, error.message));
+    else this.connection.abort();
+  }
+
+  onClientHalfClosed(): void {
+    if (this.#tunnel) this.forward?.attempt?.endTunnel();
+    else if (!this.requestEnded) this.connection.abort();
+  }
+
+  onClientGone(): void {
+    if (this.#over) return;
+    this.addFlag("DC");
+    this.details ??= "downstream_remote_disconnect";
+    this.connection.runtime.stats.rqRxReset.value += 1;
+    this.forward?.close();
+    this.#settle();
+  }
+
+  flushUpstream(): void {
+    this.forward?.attempt?.flush();
+  }
+
+  flushDownstream(): void {
+    this.connection.out.flush();
+  }
+
+  onUpstreamWritable(): void {
+    if (!this.#over) this.connection.socket.resume();
+  }
+
+  onDownstreamWritable(): void {
+    this.forward?.attempt?.resume();
+  }
+
+  onAttemptConnected(attempt: Attempt): void {
+    this.forward?.onConnected(attempt);
+  }
+
+  /** The response's head, after retries were considered: goes to the client. */
+  respond(head: ResponseHead, ended: boolean): void {
+    this.response = head;
+    this.responseMs = this.nowMs() - this.startMs;
+    const { runtime } = this.connection;
+    for (let at = runtime.filters.length - 1; at >= 0; at -= 1) runtime.filters[at]?.onResponse(this, head);
+    const keepAlive = this.#keepAlive && !this.connection.lastRequest && (this.requestEnded || !ended);
+    const written = writeHead(this, head, { keepAlive, ended });
+    this.#keepAlive = keepAlive && written.body !== "until-close";
+    this.#body = written.body;
+    this.connection.out.text(written.text);
+    if (head.status === 101) {
+      this.#tunnel = true;
+      this.connection.out.flush();
+      this.connection.codec.startTunnel();
+    }
+    if (ended) this.onResponseEnd(undefined);
+  }
+
+  onResponseBody(chunk: Buffer): void {
+    if (this.#over) return;
+    this.activeMs = this.nowMs();
+    this.bytesSent += chunk.length;
+    const { out } = this.connection;
+    if (this.#body === "chunked") out.chunk(chunk);
+    else out.bytes(chunk);
+    if (out.blocked) this.forward?.attempt?.pause();
+  }
+
+  onResponseEnd(trailers: HeaderList | undefined): void {
+    if (this.#over) return;
+    if (this.#body === "chunked") this.connection.out.text(writeTrailers(this.forwardsTrailers ? trailers : undefined));
+    this.#responseEnded = true;
+    this.#finish();
+  }
+
+  /** A try ended without a response that could be given on, and there will be no other. */
+  fail(reply: LocalReply): void {
+    if (this.#over) return;
+    if (this.response === undefined) {
+      this.reply(reply);
+      return;
+    }
+    this.addFlag(reply.flag);
+    this.details = reply.details.replace("before_response_started", "after_response_started");
+    this.forward?.close();
+    this.#settle();
+    this.connection.out.flush();
+    this.connection.abort();
+  }
+
+  /** Answers by itself. */
+  reply(reply: LocalReply): void {
+    if (this.#over) return;
+    this.forward?.close();
+    this.connection.runtime.stats.localReplies.value += 1;
+    this.addFlag(reply.flag);
+    this.details = reply.details;
+    const head = localHead(this, reply);
+    const bodiless = this.head.method === "HEAD" || reply.body === "";
+    // What the client still sends of its body would be taken for the next request.
+    if (!this.requestEnded) this.#keepAlive = false;
+    this.response = undefined;
+    this.bytesSent = bodiless ? 0 : reply.body.length;
+    this.respond(head, false);
+    if (!bodiless) this.connection.out.text(Buffer.from(reply.body).toString("latin1"));
+    this.#body = "length";
+    this.#responseEnded = true;
+    this.#over = this.#over || false;
+    this.#finish();
+  }
+
+  onTunnelFromClient(chunk: Buffer): void {
+    this.bytesReceived += chunk.length;
+    this.activeMs = this.nowMs();
+    if (this.forward?.attempt?.sendTunnel(chunk) === false) this.connection.socket.pause();
+  }
+
+  onTunnelFromUpstream(chunk: Buffer): void {
+    this.bytesSent += chunk.length;
+    this.activeMs = this.nowMs();
+    this.connection.out.bytes(chunk);
+    this.connection.out.flush();
+    if (this.connection.out.blocked) this.forward?.attempt?.pause();
+  }
+
+  onTunnelClosed(): void {
+    this.#settle();
+    this.connection.closeGently();
+  }
+
+  onAttemptResponse(
+    attempt: Attempt,
+    head: ResponseHead,
+    at: { readonly ended: boolean; readonly serviceMs: number },
+  ): boolean {
+    return this.forward?.onResponse(attempt, head, at) ?? false;
+  }
+
+  onAttemptReset(attempt: Attempt, reset: Reset, message: string): void {
+    this.forward?.onReset(attempt, reset, message);
+  }
+
+  sweep(nowMs: number): void {
+    const { config, stats } = this.connection.runtime;
+    const idleMs = this.forward?.action.idleTimeoutMs ?? config.streamIdleTimeoutMs;
+    const stale = idleMs > 0 && nowMs - this.activeMs > idleMs;
+    const maxMs = this.forward?.action.maxStreamDurationMs || config.maxStreamDurationMs;
+    const slow = !this.requestEnded && config.requestTimeoutMs > 0 && nowMs - this.startMs > config.requestTimeoutMs;
+    if (!stale && !slow && (maxMs === 0 || nowMs - this.startMs <= maxMs)) return;
+    stats.rqIdleTimeout.value += 1;
+    const cause = this.causeText();
+    if (this.response !== undefined) this.fail({ ...routeTimeout(cause), flag: "SI", details: "stream_idle_timeout" });
+    else if (this.requestEnded)
+      this.reply({ ...routeTimeout(cause), body: "stream timeout", flag: "SI", details: "stream_idle_timeout" });
+    else
+      this.reply({
+        ...routeTimeout(cause),
+        status: 408,
+        body: "stream timeout",
+        flag: "SI",
+        details: "stream_idle_timeout",
+      });
+  }
+
+  causeText(): string {
+    return causeText(this.route?.cause);
+  }
+
+  record(): AccessRecord {
+    return makeRecord(this, this.#wallMs);
+  }
+
+  #strip(): void {
+    const { stripPort } = this.connection.runtime.config;
+    if (stripPort === "none") return;
+    const { head } = this;
+    const match = /^(.*):(\d+)$/.exec(head.authority);
+    if (match !== null && (stripPort === "any" || Number(match[2]) === this.connection.info.localPort)) {
+      head.authority = match[1] ?? head.authority;
+    }
+  }
+
+  #findRoute(): void {
+    const { head, connection } = this;
+    const table = connection.runtime.routes();
+    if (table === undefined || head.method === "CONNECT") return;
+    const host = findHost(table, head.authority);
+    if (host === undefined) return;
+    const question = head.path.indexOf("?");
+    this.route = findRoute(host, {
+      head,
+      path: question === -1 ? head.path : head.path.slice(0, question),
+      query: question === -1 ? undefined : head.path.slice(question + 1),
+      random: this.random(),
+      tls: connection.info.tls,
+    });
+  }
+
+  #runFilters(from: number): void {
+    const { filters } = this.connection.runtime;
+    for (let at = from; at < filters.length; at += 1) {
+      const verdict = filters[at]?.onRequest(this);
+      if (verdict !== undefined) return this.#obey(verdict, at + 1);
+    }
+    this.#act();
+  }
+
+  #obey(verdict: Exclude<Verdict, undefined>, next: number): void {
+    if (verdict.kind === "reply") {
+      this.reply({ ...verdict, cause: verdict.cause });
+      return;
+    }
+    this.#timer = this.connection.runtime.core.clock.after(verdict.ms, () => {
+      if (this.#over) return;
+      const after = verdict.after();
+      if (after === undefined) this.#runFilters(next);
+      else this.#obey(after, next);
+      this.flushDownstream();
+    });
+  }
+
+  #act(): void {
+    const { route } = this;
+    const action = route?.action;
+    if (route === undefined || action === undefined || action.kind === "none") {
+      this.connection.runtime.stats.noRoute.value += 1;
+      return this.reply(noRoute(this.#noRouteCause()));
+    }
+    if (route.virtualHost.requireTls && this.head.scheme !== "https") {
+      return this.#redirect(`https://${this.head.authority}${this.head.path}`);
+    }
+    if (action.kind === "redirect") return this.#redirect(redirectLocation(this.head, action), action.status);
+    if (action.kind === "direct") {
+      const headers = action.body === "" ? [] : ["content-type", "text/plain"];
+      return this.reply({
+        status: action.status,
+        body: action.body,
+        flag: "",
+        details: "direct_response",
+        headers,
+        cause: "",
+      });
+    }
+    this.forward = new Forward(this, route, action);
+    this.forward.start();
+  }
+
+  #noRouteCause(): string {
+    const table = this.connection.runtime.routes();
+    if (table === undefined) return "no route configuration has arrived";
+    const host = findHost(table, this.head.authority);
+    if (host === undefined) return `no virtual host of ${table.name} has the domain ${this.head.authority}`;
+    return `no route of virtual host ${host.name} matches ${this.head.method} ${this.head.path}`;
+  }
+
+  #redirect(location: string, status = 301): void {
+    this.reply({ status, body: "", flag: "", details: "direct_response", headers: ["location", location], cause: "" });
+  }
+
+  #keep(chunk: Buffer, sent: boolean): void {
+    if (!this.replayable) return;
+    this.buffered.push(chunk);
+    this.bufferedBytes += chunk.length;
+    const max = this.forward?.action.bufferBytesMax ?? 1024 * 1024;
+    if (this.bufferedBytes <= max) return;
+    if (sent) {
+      this.replayable = false;
+      this.buffered = [];
+      this.forward?.giveUpRetries();
+    } else this.connection.socket.pause();
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    const reusable = this.#keepAlive && this.requestEnded;
+    const { connection } = this;
+    this.#settle();
+    connection.streamDone(reusable);
+  }
+
+  #settle(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#timer?.cancel();
+    this.forward?.settle();
+    const { runtime } = this.connection;
+    runtime.stats.rqActive.value -= 1;
+    if (this.response !== undefined) runtime.stats.response(this.response.status);
+    runtime.stats.rqTime.observe(this.nowMs() - this.startMs);
+    for (const run of this.#onDone) run();
+    if (runtime.config.accessLogs.length > 0) runtime.core.logs.write(runtime.config.accessLogs, this.record());
+  }
+}

@@ -1,0 +1,38 @@
+// The access-log record of a request.
+
+import type { AccessRecord } from "../../observe/access-log.ts";
+import type { HttpStream } from "./http-stream.ts";
+
+export function makeRecord(stream: HttpStream, startWallMs: number): AccessRecord {
+  const { info } = stream.connection;
+  const { head, response, forward } = stream;
+  const original = stream.originalPath;
+  return {
+    startTimeMs: startWallMs,
+    durationMs: stream.nowMs() - stream.startMs,
+    responseDurationMs: response === undefined ? undefined : stream.responseMs,
+    requestHeaders: {
+      get: (name) => (name === "x-envoy-original-path" && original !== head.path ? original : head.get(name)),
+    },
+    responseHeaders: response,
+    protocol: head.http10 ? "HTTP/1.0" : "HTTP/1.1",
+    responseCode: response?.status ?? 0,
+    responseFlags: stream.flags.join(","),
+    responseCodeDetails: stream.details,
+    connectionTerminationDetails: undefined,
+    upstreamTransportFailureReason: stream.transportFailure,
+    bytesReceived: stream.bytesReceived,
+    bytesSent: stream.bytesSent,
+    attemptCount: forward?.attempts,
+    upstreamHost: forward?.host?.address,
+    upstreamCluster: forward?.clusterName,
+    upstreamLocalAddress: forward?.attempt?.connection?.localAddress,
+    downstreamLocalAddress: info.localAddress,
+    downstreamRemoteAddress: info.remoteAddress,
+    requestedServerName: info.serverName === "" ? undefined : info.serverName,
+    routeName: stream.route?.name,
+    downstreamPeerUriSan: info.peer?.uris.join(","),
+    downstreamLocalUriSan: info.localUri,
+    downstreamTlsVersion: info.tlsVersion,
+  };
+}

@@ -1,0 +1,113 @@
+// The one place where an error becomes a status, a text, a response flag and its details: Envoy's, and the resource behind it.
+
+import type { Reset } from "../route/retry.ts";
+
+export interface LocalReply {
+  readonly status: number;
+  readonly body: string;
+  readonly flag: string;
+  readonly details: string;
+  readonly headers: readonly string[];
+  /** For x-weft-cause. */
+  readonly cause: string;
+}
+
+const TEXT = ["content-type", "text/plain"];
+
+export function noRoute(cause: string): LocalReply {
+  return { status: 404, body: "", flag: "NR", details: "route_not_found", headers: [], cause };
+}
+
+export function noCluster(status: number, cluster: string, cause: string): LocalReply {
+  const reason = `cluster ${cluster} is not known to this proxy`;
+  return { status, body: "", flag: "NC", details: "cluster_not_found", headers: [], cause: join(cause, reason) };
+}
+
+export function noHealthyUpstream(cause: string, unreachable: string): LocalReply {
+  const reason = unreachable === "" ? "no healthy endpoint" : unreachable;
+  return {
+    status: 503,
+    body: "no healthy upstream",
+    flag: "UH",
+    details: "no_healthy_upstream",
+    headers: TEXT,
+    cause: join(cause, reason),
+  };
+}
+
+export function routeTimeout(cause: string): LocalReply {
+  return {
+    status: 504,
+    body: "upstream request timeout",
+    flag: "UT",
+    details: "response_timeout",
+    headers: TEXT,
+    cause: join(cause, "the route's timeout is over"),
+  };
+}
+
+export function perTryTimeout(cause: string): LocalReply {
+  return {
+    status: 504,
+    body: "upstream request timeout",
+    flag: "UT",
+    details: "upstream_per_try_timeout",
+    headers: TEXT,
+    cause: join(cause, "the time of a try is over"),
+  };
+}
+
+interface ResetWords {
+  readonly status: number;
+  readonly flag: string;
+  readonly reason: string;
+}
+
+const RESETS: Readonly<Record<Exclude<Reset, "route-timeout" | "per-try-timeout">, ResetWords>> = {
+  overflow: { status: 503, flag: "UO", reason: "overflow" },
+  "connect-failure": { status: 503, flag: "UF", reason: "remote connection failure" },
+  "connect-timeout": { status: 503, flag: "UF", reason: "connection timeout" },
+  "stale-connection": { status: 503, flag: "UC", reason: "connection termination" },
+  reset: { status: 503, flag: "UC", reason: "connection termination" },
+  "protocol-error": { status: 502, flag: "UPE", reason: "protocol error" },
+};
+
+export function upstreamReset(
+  reset: Exclude<Reset, "route-timeout" | "per-try-timeout">,
+  transport: string,
+  cause: string,
+): LocalReply {
+  const words = RESETS[reset];
+  const failure = transport === "" ? "" : `, transport failure reason: ${transport}`;
+  return {
+    status: words.status,
+    body: `upstream connect error or disconnect/reset before headers. reset reason: ${words.reason}${failure}`,
+    flag: words.flag,
+    details: `upstream_reset_before_response_started{${words.reason.replaceAll(" ", "_")}${transport === "" ? "" : `|${transport.replaceAll(" ", "_")}`}}`,
+    headers: reset === "overflow" ? [...TEXT, "x-envoy-overloaded", "true"] : TEXT,
+    cause: join(cause, reset === "overflow" ? "a circuit breaker is open" : `${words.reason}${failure}`),
+  };
+}
+
+export function badRequest(status: number, message: string): LocalReply {
+  return {
+    status,
+    body: status === 426 ? "" : reasonText(status),
+    flag: "DPE",
+    details: `http1.${detail(message)}`,
+    headers: TEXT,
+    cause: message,
+  };
+}
+
+function reasonText(status: number): string {
+  return status === 431 ? "Request Header Fields Too Large" : status === 501 ? "Not Implemented" : "Bad Request";
+}
+
+function detail(message: string): string {
+  return message.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_");
+}
+
+function join(cause: string, reason: string): string {
+  return cause === "" ? reason : `${cause}: ${reason}`;
+}

@@ -1,0 +1,66 @@
+// What all connections of one HTTP connection manager share: configuration, the current routes, filters with their counters, and the way upstream.
+
+import type { Clock } from "../../base/clock.ts";
+import type { Random } from "../../base/random.ts";
+import type { Registry } from "../../observe/metrics.ts";
+import type { HttpConfig } from "../compile/http.ts";
+import type { NamedFilter } from "../compile/http-filter.ts";
+import type { RouteTable } from "../compile/route.ts";
+import { corsFilter } from "../filters/cors.ts";
+import { faultFilter } from "../filters/fault.ts";
+import type { Filter } from "../filters/filter.ts";
+import { rbacFilter } from "../filters/rbac.ts";
+import { setFilterStateFilter } from "../filters/set-filter-state.ts";
+import type { Cluster } from "../upstream/cluster.ts";
+import type { AccessLogWriter } from "./access-log.ts";
+import { HttpStats } from "./stats.ts";
+
+/** What the composition root gives to everything that serves connections. */
+export interface Core {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly registry: Registry;
+  readonly logs: AccessLogWriter;
+  readonly showCause: boolean;
+  cluster(name: string): Cluster | undefined;
+  routes(name: string): RouteTable | undefined;
+}
+
+export class HttpRuntime {
+  readonly config: HttpConfig;
+  readonly core: Core;
+  readonly stats: HttpStats;
+  readonly filters: readonly Filter[];
+  readonly direction: "inbound" | "outbound" | "unspecified";
+  draining = false;
+
+  constructor(config: HttpConfig, core: Core, direction: HttpRuntime["direction"]) {
+    this.config = config;
+    this.core = core;
+    this.direction = direction;
+    this.stats = new HttpStats(core.registry, config.statPrefix);
+    this.filters = config.filters.filter((one) => !one.disabled).flatMap((one) => this.#make(one));
+  }
+
+  routes(): RouteTable | undefined {
+    const { routes } = this.config;
+    return routes.kind === "inline" ? routes.table : this.core.routes(routes.name);
+  }
+
+  /** The router ends the list and is the stream itself. */
+  #make(filter: NamedFilter): readonly Filter[] {
+    const { config, name } = filter;
+    switch (config.kind) {
+      case "rbac":
+        return [rbacFilter(name, config, this.stats.scope)];
+      case "fault":
+        return [faultFilter(name, config, this.stats.scope)];
+      case "cors":
+        return [corsFilter(name, config, this.stats.scope)];
+      case "set_filter_state":
+        return [setFilterStateFilter(config)];
+      case "router":
+        return [];
+    }
+  }
+}

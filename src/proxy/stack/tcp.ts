@@ -1,0 +1,243 @@
+// TCP from end to end: two sockets spliced, each slowed by the other, each half closed on its own.
+
+import type { Socket } from "node:net";
+import type { AccessRecord } from "../../observe/access-log.ts";
+import type { TcpConfig } from "../compile/listener.ts";
+import { type Cause, causeText } from "../compile/value.ts";
+import { dial } from "../socket/dial.ts";
+import type { Peer } from "../socket/identity.ts";
+import type { Cluster } from "../upstream/cluster.ts";
+import type { Host } from "../upstream/host.ts";
+import type { ConnectionInfo } from "./connection-info.ts";
+import type { Core } from "./runtime.ts";
+
+export interface TcpOptions {
+  readonly config: TcpConfig;
+  readonly core: Core;
+  readonly cause: Cause | undefined;
+  /** The server spoke before the client did. */
+  readonly onServerFirst: () => void;
+  readonly onClosed: (session: TcpSession) => void;
+}
+
+export class TcpSession {
+  readonly downstream: Socket;
+  readonly info: ConnectionInfo;
+  readonly #options: TcpOptions;
+  readonly #early: Buffer[] = [];
+  readonly #startMs: number;
+  readonly #wallMs: number;
+  #upstream: Socket | undefined;
+  #connected = false;
+  #attached = false;
+  #closed = false;
+  #host: Host | undefined;
+  #cluster: Cluster | undefined;
+  #attempts = 0;
+  #flag = "";
+  #received = 0;
+  #sent = 0;
+  #activeMs: number;
+  #failure: string | undefined;
+
+  constructor(downstream: Socket, info: ConnectionInfo, options: TcpOptions) {
+    this.downstream = downstream;
+    this.info = info;
+    this.#options = options;
+    const { clock } = options.core;
+    this.#startMs = clock.monotonicMs();
+    this.#wallMs = clock.wallMs();
+    this.#activeMs = this.#startMs;
+  }
+
+  /** Dials at once; the client's bytes are read when attach is called. */
+  connect(): void {
+    const { config, core } = this.#options;
+    const name = this.#chooseCluster();
+    const cluster = core.cluster(name);
+    if (cluster === undefined) return this.#give("NR", `cluster ${name} is not known to this proxy`);
+    this.#cluster = cluster;
+    const original = this.info.originalDst ?? { host: this.info.localIp, port: this.info.localPort };
+    const host = cluster.pick({ hash: undefined, avoid: [], attemptsMax: 0 }, original);
+    if (host === undefined) return this.#give("UH", cluster.config.unreachable);
+    const breaker = cluster.breaker("default");
+    if (!breaker.connections.available) {
+      cluster.stats.counters.upstream_cx_overflow.inc();
+      return this.#give("UO", "a circuit breaker is open");
+    }
+    this.#host = host;
+    this.#attempts += 1;
+    breaker.connections.take();
+    const { stats } = cluster;
+    stats.counters.upstream_cx_total.inc();
+    stats.gauges.upstream_cx_active.add(1);
+    host.stats.cx_total += 1;
+    host.stats.cx_active += 1;
+    const settle = () => {
+      breaker.connections.give();
+      stats.gauges.upstream_cx_active.add(-1);
+      host.stats.cx_active -= 1;
+    };
+    const { host: address, port, path } = host.endpoint;
+    const target = {
+      host: address,
+      port,
+      path,
+      tls: host.tls,
+      alpnProtocols: undefined,
+      timeoutMs: cluster.config.connectTimeoutMs,
+    };
+    const socket = dial(
+      target,
+      {
+        onConnected: (ready: Socket, _peer: Peer | undefined) => {
+          ready.once("close", settle);
+          host.onLocalOrigin("success");
+          this.#onConnected(ready);
+        },
+        onFailed: (_kind, message) => {
+          settle();
+          stats.counters.upstream_cx_connect_fail.inc();
+          host.stats.cx_connect_fail += 1;
+          host.onLocalOrigin("connect-failure");
+          if (this.#closed) return;
+          if (this.#attempts < config.connectAttemptsMax) this.connect();
+          else this.#give("UF", message);
+        },
+      },
+      { clock: core.clock, sessions: cluster.sessions },
+    );
+    this.#upstream = socket;
+  }
+
+  /** From here on the client's bytes go to this session. */
+  attach(first: Buffer | undefined): void {
+    if (this.#attached || this.#closed) return;
+    this.#attached = true;
+    const { downstream } = this;
+    downstream.setNoDelay(true);
+    if (first !== undefined) this.#fromClient(first);
+    downstream.on("data", (bytes: Buffer) => this.#fromClient(bytes));
+    downstream.on("end", () => this.#endUpstream());
+    downstream.on("error", () => this.close());
+    downstream.on("close", () => this.close());
+    downstream.on("drain", () => this.#upstream?.resume());
+    if (downstream.isPaused() && this.#early.length === 0) downstream.resume();
+  }
+
+  /** The client turned out to speak something else. */
+  abandon(): void {
+    if (this.#attached) return;
+    this.#closed = true;
+    this.#upstream?.destroy();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#upstream?.destroy();
+    this.downstream.destroy();
+    const { config, core } = this.#options;
+    if (config.accessLogs.length > 0) core.logs.write(config.accessLogs, this.#record());
+    this.#options.onClosed(this);
+  }
+
+  sweep(nowMs: number): void {
+    const { idleTimeoutMs, maxConnectionDurationMs } = this.#options.config;
+    const idle = idleTimeoutMs > 0 && nowMs - this.#activeMs > idleTimeoutMs;
+    if (idle || (maxConnectionDurationMs > 0 && nowMs - this.#startMs > maxConnectionDurationMs)) this.close();
+  }
+
+  #chooseCluster(): string {
+    const { config, core } = this.#options;
+    const [first] = config.clusters;
+    if (config.clusters.length === 1) return first?.name ?? "";
+    let point = core.random() * config.totalWeight;
+    for (const one of config.clusters) {
+      point -= one.weight;
+      if (point < 0) return one.name;
+    }
+    return first?.name ?? "";
+  }
+
+  #onConnected(socket: Socket): void {
+    if (this.#closed) {
+      socket.destroy();
+      return;
+    }
+    this.#connected = true;
+    this.#upstream = socket;
+    socket.on("data", (bytes: Buffer) => {
+      if (!this.#attached) {
+        this.#options.onServerFirst();
+        if (!this.#attached) return;
+      }
+      this.#activeMs = this.#options.core.clock.monotonicMs();
+      this.#sent += bytes.length;
+      if (!this.downstream.write(bytes)) socket.pause();
+    });
+    socket.on("end", () => {
+      if (!this.#attached) this.#options.onServerFirst();
+      this.downstream.end();
+    });
+    socket.on("error", () => this.close());
+    socket.on("close", () => {
+      if (this.downstream.writableLength === 0 || this.downstream.destroyed) this.close();
+      else this.downstream.end(() => this.close());
+    });
+    socket.on("drain", () => this.downstream.resume());
+    for (const chunk of this.#early) socket.write(chunk);
+    this.#early.length = 0;
+    if (this.#attached && this.downstream.readableEnded) socket.end();
+    else if (this.#attached) this.downstream.resume();
+  }
+
+  #fromClient(bytes: Buffer): void {
+    this.#activeMs = this.#options.core.clock.monotonicMs();
+    this.#received += bytes.length;
+    if (!this.#connected || this.#upstream === undefined) {
+      this.#early.push(bytes);
+      this.downstream.pause();
+      return;
+    }
+    if (!this.#upstream.write(bytes)) this.downstream.pause();
+  }
+
+  #endUpstream(): void {
+    if (this.#connected) this.#upstream?.end();
+  }
+
+  #give(flag: string, message: string): void {
+    this.#flag = flag;
+    const owner = causeText(this.#options.cause ?? this.#cluster?.config.cause);
+    this.#failure = owner === "" ? message : `${owner}: ${message}`;
+    this.close();
+  }
+
+  #record(): AccessRecord {
+    const { clock } = this.#options.core;
+    return {
+      startTimeMs: this.#wallMs,
+      durationMs: clock.monotonicMs() - this.#startMs,
+      requestHeaders: undefined,
+      responseHeaders: undefined,
+      protocol: undefined,
+      responseCode: 0,
+      responseFlags: this.#flag,
+      responseCodeDetails: undefined,
+      connectionTerminationDetails: undefined,
+      upstreamTransportFailureReason: this.#failure,
+      bytesReceived: this.#received,
+      bytesSent: this.#sent,
+      upstreamHost: this.#host?.address,
+      upstreamCluster: this.#cluster?.config.name,
+      upstreamLocalAddress: undefined,
+      downstreamLocalAddress: this.info.localAddress,
+      downstreamRemoteAddress: this.info.remoteAddress,
+      requestedServerName: this.info.serverName === "" ? undefined : this.info.serverName,
+      routeName: undefined,
+      downstreamPeerUriSan: this.info.peer?.uris.join(","),
+      downstreamTlsVersion: this.info.tlsVersion,
+    };
+  }
+}

@@ -1,0 +1,100 @@
+// One connection to a host that carries HTTP/1.1: used by one request at a time.
+
+import type { Socket } from "node:net";
+import type { ClientHandler } from "../codec/client.ts";
+import { ClientCodec } from "../codec/client.ts";
+import { Outbox } from "../codec/outbox.ts";
+import { HEAD_BYTES_MAX } from "../limits.ts";
+import type { Peer } from "../socket/identity.ts";
+import type { HostPool } from "./pool.ts";
+
+export interface UpstreamUser extends ClientHandler {
+  /** The connection went away before the response was complete. `begun`: some of the response had come. */
+  onClosed(begun: boolean): void;
+  onWritable(): void;
+  /** What came in one read has been handed over: what was made of it can be written. */
+  onReadDone(): void;
+}
+
+const OPTIONS = { headersCountMax: 200, acceptHttp10: true, headBytesMax: HEAD_BYTES_MAX };
+
+export class UpstreamConnection {
+  readonly socket: Socket;
+  readonly pool: HostPool;
+  readonly peer: Peer | undefined;
+  readonly localAddress: string;
+  readonly openedMs: number;
+  readonly codec = new ClientCodec(OPTIONS);
+  readonly out: Outbox;
+  user: UpstreamUser | undefined;
+  requests = 0;
+  idleSinceMs = 0;
+  closed = false;
+
+  constructor(socket: Socket, pool: HostPool, peer: Peer | undefined, nowMs: number) {
+    this.socket = socket;
+    this.pool = pool;
+    this.peer = peer;
+    this.out = new Outbox(socket);
+    this.openedMs = nowMs;
+    this.localAddress = `${socket.localAddress ?? ""}:${socket.localPort ?? 0}`;
+    socket.on("data", (bytes: Buffer) => this.#onData(bytes));
+    socket.on("end", () => this.#onEnd());
+    socket.on("close", () => this.#onClose("remote"));
+    socket.on("drain", () => {
+      this.out.blocked = false;
+      this.user?.onWritable();
+    });
+  }
+
+  /** True: it carried a request before, so that its peer may have closed it meanwhile. */
+  get reused(): boolean {
+    return this.requests > 1;
+  }
+
+  begin(method: string, user: UpstreamUser): void {
+    this.user = user;
+    this.requests += 1;
+    this.codec.begin(method, user);
+  }
+
+  /** The exchange is complete: back into the pool, or closed when it can't be used again. */
+  release(reusable: boolean): void {
+    this.user = undefined;
+    if (this.socket.isPaused()) this.socket.resume();
+    this.pool.release(this, reusable && !this.closed && this.codec.state === "idle");
+  }
+
+  destroy(): void {
+    this.user = undefined;
+    this.codec.abandon();
+    this.#onClose("local");
+  }
+
+  #onData(bytes: Buffer): void {
+    this.pool.host.cluster.stats.counters.upstream_cx_rx_bytes_total.value += bytes.length;
+    const { user } = this;
+    if (this.codec.push(bytes)) user?.onReadDone();
+    else this.destroy();
+  }
+
+  #onEnd(): void {
+    if (this.codec.finish()) return;
+    this.#onClose("remote");
+  }
+
+  #onClose(side: "local" | "remote"): void {
+    if (this.closed) return;
+    this.closed = true;
+    const { user } = this;
+    this.user = undefined;
+    if (!this.codec.finish() && user !== undefined && side === "remote") {
+      this.pool.onConnectionClosed(this, side, true);
+      this.socket.destroy();
+      user.onClosed(this.codec.responseBegun);
+      return;
+    }
+    this.pool.onConnectionClosed(this, side, user !== undefined);
+    this.socket.destroy();
+  }
+}

@@ -1,0 +1,234 @@
+// The connections to one host for one kind of transport: idle ones in an array, waiting requests in order, both bounded by the cluster's breakers.
+
+import type { Socket } from "node:net";
+import type { TlsContexts } from "../socket/contexts.ts";
+import { type DialFailure, dial } from "../socket/dial.ts";
+import type { Peer } from "../socket/identity.ts";
+import type { Breaker } from "./breaker.ts";
+import { UpstreamConnection } from "./connection.ts";
+import type { Host } from "./host.ts";
+
+export type PoolFailure =
+  | { readonly kind: "overflow"; readonly message: string }
+  | { readonly kind: DialFailure; readonly message: string };
+
+export interface PoolWaiter {
+  onConnection(connection: UpstreamConnection): void;
+  onPoolFailure(failure: PoolFailure): void;
+}
+
+const OVERFLOW: PoolFailure = { kind: "overflow", message: "" };
+
+export class HostPool {
+  readonly host: Host;
+  readonly #breaker: Breaker;
+  readonly #tls: TlsContexts | undefined;
+  readonly #alpn: readonly string[] | undefined;
+  #tlsVersion: number;
+  readonly #idle: UpstreamConnection[] = [];
+  readonly #waiting = new Set<PoolWaiter>();
+  readonly #connecting = new Set<Socket>();
+  #connections = 0;
+  #draining = false;
+
+  constructor(
+    host: Host,
+    breaker: Breaker,
+    transport: { readonly tls: TlsContexts | undefined; readonly alpn: readonly string[] | undefined },
+  ) {
+    this.host = host;
+    this.#breaker = breaker;
+    this.#tls = transport.tls;
+    this.#alpn = transport.alpn;
+    this.#tlsVersion = transport.tls?.version ?? 0;
+  }
+
+  /** A connection at once where one is idle; otherwise undefined, and the waiter hears of it. */
+  acquire(waiter: PoolWaiter): UpstreamConnection | undefined {
+    const { stats } = this.host.cluster;
+    if (!this.#breaker.requests.available) {
+      stats.counters.upstream_rq_pending_overflow.value += 1;
+      waiter.onPoolFailure(OVERFLOW);
+      return undefined;
+    }
+    const idle = this.#takeIdle();
+    if (idle !== undefined) return idle;
+    if (!this.#breaker.pending.available) {
+      stats.counters.upstream_rq_pending_overflow.value += 1;
+      waiter.onPoolFailure(OVERFLOW);
+      return undefined;
+    }
+    this.#breaker.pending.take();
+    this.#waiting.add(waiter);
+    stats.counters.upstream_rq_pending_total.value += 1;
+    stats.gauges.upstream_rq_pending_active.value += 1;
+    this.host.stats.rq_pending += 1;
+    this.#connectForWaiting();
+    return undefined;
+  }
+
+  cancel(waiter: PoolWaiter): void {
+    if (this.#forget(waiter)) this.host.cluster.stats.counters.upstream_rq_cancelled.value += 1;
+  }
+
+  release(connection: UpstreamConnection, reusable: boolean): void {
+    const { config } = this.host.cluster;
+    const nowMs = this.host.cluster.around.clock.monotonicMs();
+    let keep = reusable && !this.#draining && this.#tlsVersion === (this.#tls?.version ?? 0);
+    if (config.maxRequestsPerConnection > 0 && connection.requests >= config.maxRequestsPerConnection) {
+      this.host.cluster.stats.counters.upstream_cx_max_requests.value += 1;
+      keep = false;
+    }
+    if (config.maxConnectionDurationMs > 0 && nowMs - connection.openedMs > config.maxConnectionDurationMs)
+      keep = false;
+    if (!keep) {
+      connection.destroy();
+      return;
+    }
+    const next = this.#nextWaiter();
+    if (next !== undefined) {
+      next.onConnection(connection);
+      return;
+    }
+    connection.idleSinceMs = nowMs;
+    this.#idle.push(connection);
+  }
+
+  onConnectionClosed(connection: UpstreamConnection, side: "local" | "remote", active: boolean): void {
+    const at = this.#idle.indexOf(connection);
+    if (at !== -1) this.#idle.splice(at, 1);
+    const { stats } = this.host.cluster;
+    stats.counters.upstream_cx_destroy.value += 1;
+    if (side === "local") stats.counters.upstream_cx_destroy_local.value += 1;
+    else stats.counters.upstream_cx_destroy_remote.value += 1;
+    if (active) stats.counters.upstream_cx_destroy_with_active_rq.value += 1;
+    this.#gaveUp();
+    if (this.#waiting.size > 0) this.#connectForWaiting();
+  }
+
+  /** Closes what has been idle too long, and what was made with a certificate that has been replaced. */
+  sweep(nowMs: number): void {
+    const { idleTimeoutMs } = this.host.cluster.config;
+    const version = this.#tls?.version ?? 0;
+    if (version !== this.#tlsVersion) {
+      this.#tlsVersion = version;
+      for (const connection of this.#idle.slice()) connection.destroy();
+    }
+    if (idleTimeoutMs === 0) return;
+    for (const connection of this.#idle.slice()) {
+      if (nowMs - connection.idleSinceMs < idleTimeoutMs) continue;
+      this.host.cluster.stats.counters.upstream_cx_idle_timeout.value += 1;
+      connection.destroy();
+    }
+  }
+
+  /** The host is gone: idle connections close, used ones when their request ends. */
+  drain(): void {
+    this.#draining = true;
+    for (const connection of this.#idle.slice()) connection.destroy();
+  }
+
+  #takeIdle(): UpstreamConnection | undefined {
+    for (;;) {
+      const connection = this.#idle.pop();
+      if (connection === undefined || !connection.closed) return connection;
+    }
+  }
+
+  #nextWaiter(): PoolWaiter | undefined {
+    for (const waiter of this.#waiting) {
+      this.#forget(waiter);
+      return waiter;
+    }
+    return undefined;
+  }
+
+  #forget(waiter: PoolWaiter): boolean {
+    if (!this.#waiting.delete(waiter)) return false;
+    this.#breaker.pending.give();
+    this.host.cluster.stats.gauges.upstream_rq_pending_active.value -= 1;
+    this.host.stats.rq_pending -= 1;
+    return true;
+  }
+
+  #connectForWaiting(): void {
+    while (this.#connecting.size < this.#waiting.size) {
+      if (!this.#breaker.connections.available) {
+        this.host.cluster.stats.counters.upstream_cx_overflow.value += 1;
+        // A host without any connection gets one in spite of the limit, or its requests would wait for ever.
+        if (this.#connections > 0) return;
+      }
+      this.#connect();
+    }
+  }
+
+  #connect(): void {
+    const { cluster } = this.host;
+    const { around, config, stats } = cluster;
+    this.#connections += 1;
+    this.#breaker.connections.take();
+    stats.counters.upstream_cx_total.value += 1;
+    stats.counters.upstream_cx_http1_total.value += 1;
+    stats.gauges.upstream_cx_active.value += 1;
+    this.host.stats.cx_total += 1;
+    this.host.stats.cx_active += 1;
+    const startMs = around.clock.monotonicMs();
+    const { host, port, path } = this.host.endpoint;
+    const target = {
+      host,
+      port,
+      path,
+      tls: this.#tls,
+      alpnProtocols: this.#alpn,
+      timeoutMs: config.connectTimeoutMs,
+    };
+    const listener = {
+      onConnected: (socket: Socket, peer: Peer | undefined) => {
+        this.#connecting.delete(socket);
+        stats.connectMs.observe(around.clock.monotonicMs() - startMs);
+        if (this.#tls !== undefined) stats.ssl.handshake.value += 1;
+        this.#connected(new UpstreamConnection(socket, this, peer, around.clock.monotonicMs()));
+      },
+      onFailed: (kind: DialFailure, message: string) => {
+        this.#connecting.delete(socket);
+        this.#failed({ kind, message });
+      },
+    };
+    const socket: Socket = dial(target, listener, { clock: around.clock, sessions: cluster.sessions });
+    if (config.keepaliveMs > 0) socket.setKeepAlive(true, config.keepaliveMs);
+    this.#connecting.add(socket);
+  }
+
+  #connected(connection: UpstreamConnection): void {
+    this.host.onLocalOrigin("success");
+    const waiter = this.#nextWaiter();
+    if (waiter !== undefined) waiter.onConnection(connection);
+    else this.release(connection, true);
+  }
+
+  #failed(failure: PoolFailure): void {
+    const { counters, ssl } = this.host.cluster.stats;
+    counters.upstream_cx_connect_fail.value += 1;
+    if (failure.kind === "timeout") counters.upstream_cx_connect_timeout.value += 1;
+    if (failure.kind === "tls") {
+      ssl.connectionError.value += 1;
+      if (failure.message.includes("VERIFY")) ssl.failVerify.value += 1;
+    }
+    this.host.stats.cx_connect_fail += 1;
+    this.#gaveUp();
+    this.host.onLocalOrigin(failure.kind === "timeout" ? "timeout" : "connect-failure");
+    const waiting = [...this.#waiting];
+    for (const waiter of waiting) this.#forget(waiter);
+    for (const waiter of waiting) {
+      counters.upstream_rq_pending_failure_eject.value += 1;
+      waiter.onPoolFailure(failure);
+    }
+  }
+
+  #gaveUp(): void {
+    this.#connections -= 1;
+    this.#breaker.connections.give();
+    this.host.cluster.stats.gauges.upstream_cx_active.value -= 1;
+    this.host.stats.cx_active -= 1;
+  }
+}
