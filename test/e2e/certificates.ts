@@ -47,7 +47,7 @@ export async function issue(
 }
 
 async function meshRoot(cluster: Cluster): Promise<{ readonly name: string; readonly key: KeyObject }> {
-  const pki = join(cluster.dataDir, "pki");
+  const pki = join(cluster.dataDir, "pki/mesh");
   const certificate = new x509.X509Certificate(readFileSync(join(pki, "root-cert.pem"), "utf8"));
   return { name: certificate.subject, key: createPrivateKey(readFileSync(join(pki, "root-key.pem"))) };
 }
