@@ -1,0 +1,176 @@
+// The order of a push: make before break, one answer awaited per type, nothing sent twice.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { VirtualClock } from "../../../src/base/clock.ts";
+import {
+  type EncodedConfiguration,
+  type EncodedResource,
+  type ResourceType,
+  TYPE_URLS,
+} from "../../../src/serve/resource.ts";
+import { type Batch, Session } from "../../../src/serve/session.ts";
+
+function resources(type: ResourceType, texts: readonly string[]): ReadonlyMap<string, EncodedResource> {
+  return new Map(
+    texts.map((text) => {
+      const [name = "", version = "1"] = text.split("@");
+      return [name, { name, version, any: { typeUrl: TYPE_URLS[type], value: Buffer.from(text) } }];
+    }),
+  );
+}
+
+type Texts = Readonly<Record<ResourceType, readonly string[]>>;
+
+function configuration(sequence: number, texts: Texts): EncodedConfiguration {
+  return {
+    sequence,
+    resources: {
+      cluster: resources("cluster", texts.cluster),
+      endpoint: resources("endpoint", texts.endpoint),
+      listener: resources("listener", texts.listener),
+      route: resources("route", texts.route),
+    },
+  };
+}
+
+/** A proxy that acknowledges when told to. */
+class Wire {
+  readonly clock = new VirtualClock();
+  readonly log: string[] = [];
+  readonly open: { type: ResourceType; nonce: string }[] = [];
+  readonly settled: number[] = [];
+  readonly session: Session;
+  #nonce = 0;
+
+  constructor() {
+    this.session = new Session(this.clock, {
+      send: (batch: Batch) => {
+        const nonce = String(++this.#nonce);
+        this.open.push({ type: batch.type, nonce });
+        const changed = batch.changed.map(({ name, version }) => `${name}@${version}`);
+        this.log.push([batch.type, ...changed, ...batch.removed.map((name) => `-${name}`)].join(" "));
+        return nonce;
+      },
+      onSettled: (sequence) => this.settled.push(sequence),
+      onRefused: () => undefined,
+    });
+  }
+
+  subscribe(type: ResourceType, subscribe: readonly string[] = [], known: Readonly<Record<string, string>> = {}): void {
+    this.session.subscribe(type, { subscribe, unsubscribe: [], known });
+  }
+
+  ack(): void {
+    for (const { type, nonce } of this.open.splice(0)) this.session.acknowledge(type, nonce);
+  }
+
+  take(): readonly string[] {
+    return this.log.splice(0);
+  }
+}
+
+const FIRST: Texts = { cluster: ["a@1"], endpoint: ["a@1"], listener: ["l@1"], route: ["r@1"] };
+
+function settledWire(): Wire {
+  const wire = new Wire();
+  wire.session.setTarget(configuration(1, FIRST));
+  wire.subscribe("cluster");
+  wire.subscribe("listener");
+  wire.ack();
+  wire.subscribe("endpoint", ["a"]);
+  wire.ack();
+  wire.ack();
+  wire.subscribe("route", ["r"]);
+  wire.ack();
+  assert.deepEqual(wire.take(), ["cluster a@1", "endpoint a@1", "listener l@1", "route r@1"]);
+  // Every answer counts: what was settled may be reported more than once, the last is what stands.
+  assert.equal(wire.settled.at(-1), 1);
+  return wire;
+}
+
+describe("a session", () => {
+  it("sends clusters, endpoints, listeners and routes in this order", () => {
+    settledWire();
+  });
+
+  it("brings a new cluster with its endpoints before the route to it, and removes the old one last", () => {
+    const wire = settledWire();
+    wire.session.setTarget(
+      configuration(2, { cluster: ["b@1"], endpoint: ["b@1"], listener: ["l@1"], route: ["r@2"] }),
+    );
+    assert.deepEqual(wire.take(), ["cluster b@1"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), [], "the route waits for the endpoints");
+    wire.subscribe("endpoint", ["b"]);
+    assert.deepEqual(wire.take(), ["endpoint b@1"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), ["route r@2"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), ["cluster -a"]);
+    assert.equal(wire.settled.at(-1), 1);
+    wire.ack();
+    assert.equal(wire.settled.at(-1), 2);
+  });
+
+  it("does not wait for ever for a proxy that asks for no endpoints", () => {
+    const wire = settledWire();
+    wire.session.setTarget(
+      configuration(2, { ...FIRST, cluster: ["a@1", "b@1"], endpoint: ["a@1", "b@1"], route: ["r@2"] }),
+    );
+    wire.ack();
+    assert.deepEqual(wire.take(), ["cluster b@1"]);
+    wire.clock.advance(1_000);
+    assert.deepEqual(wire.take(), ["route r@2"]);
+  });
+
+  it("sends an endpoint change alone, and only the newest of several", () => {
+    const wire = settledWire();
+    wire.session.setTarget(configuration(2, { ...FIRST, endpoint: ["a@2"] }));
+    wire.session.setTarget(configuration(3, { ...FIRST, endpoint: ["a@3"] }));
+    wire.session.setTarget(configuration(4, { ...FIRST, endpoint: ["a@4"] }));
+    assert.deepEqual(wire.take(), ["endpoint a@2"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), ["endpoint a@4"]);
+  });
+
+  it("sends a reconnecting proxy only what differs", () => {
+    const wire = new Wire();
+    wire.session.setTarget(configuration(1, { ...FIRST, cluster: ["a@1", "b@2"] }));
+    wire.subscribe("cluster", [], { a: "1", b: "1", gone: "1" });
+    assert.deepEqual(wire.take(), ["cluster b@2"]);
+  });
+
+  it("does not repeat what was refused, and sends the next version", () => {
+    const wire = settledWire();
+    wire.session.setTarget(configuration(2, { ...FIRST, route: ["r@bad"] }));
+    const [open] = wire.open.splice(0);
+    assert.ok(open !== undefined && open.type === "route");
+    wire.session.refuse("route", open.nonce, "no");
+    assert.deepEqual(wire.take(), ["route r@bad"]);
+    assert.deepEqual(wire.session.refusals(), [{ type: "route", message: "no" }]);
+    assert.equal(wire.session.status("route").state, "ERROR");
+    wire.session.setTarget(configuration(3, { ...FIRST, route: ["r@good"] }));
+    assert.deepEqual(wire.take(), ["route r@good"]);
+    wire.ack();
+    assert.deepEqual(wire.session.refusals(), []);
+  });
+
+  it("sends again what a proxy asks for again, and answers a name that leads nowhere", () => {
+    const wire = settledWire();
+    wire.subscribe("endpoint", ["a"]);
+    assert.deepEqual(wire.take(), ["endpoint a@1"]);
+    wire.ack();
+    wire.subscribe("route", ["nowhere"]);
+    assert.deepEqual(wire.take(), ["route -nowhere"]);
+  });
+
+  it("ignores an answer to something older", () => {
+    const wire = settledWire();
+    wire.session.setTarget(configuration(2, { ...FIRST, route: ["r@2"] }));
+    wire.session.acknowledge("route", "stale");
+    wire.session.refuse("route", "stale", "no");
+    assert.equal(wire.session.status("route").state, "STALE");
+    assert.deepEqual(wire.session.refusals(), []);
+  });
+});
