@@ -20,6 +20,17 @@ import type { ResourceSource } from "../../../src/proxy/subscribe/source.ts";
 
 type Json = Record<string, unknown>;
 
+/** Durations as people write them (`0.25s`) to what the generated readers take. */
+function withDurations(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withDurations);
+  if (typeof value === "string" && /^\d+(\.\d+)?s$/.test(value)) {
+    const seconds = Math.floor(Number.parseFloat(value));
+    return { seconds, nanos: Math.round((Number.parseFloat(value) - seconds) * 1e9) };
+  }
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withDurations(inner)]));
+}
+
 export function any(typeUrl: string, encoded: Uint8Array): { typeUrl: string; value: Buffer } {
   return { typeUrl: `type.googleapis.com/${typeUrl}`, value: Buffer.from(encoded) };
 }
@@ -35,10 +46,13 @@ export interface HttpSetup {
 }
 
 export function httpFilter(setup: HttpSetup): { name: string; typedConfig: { typeUrl: string; value: Buffer } } {
-  const hcm = HttpConnectionManager.fromJSON({ statPrefix: "test", ...setup.hcm });
+  const hcm = HttpConnectionManager.fromJSON(withDurations({ statPrefix: "test", ...setup.hcm }));
   hcm.routeSpecifier =
     setup.rds === undefined
-      ? { $case: "routeConfig", value: RouteConfiguration.fromJSON({ name: "test", virtualHosts: setup.virtualHosts }) }
+      ? {
+          $case: "routeConfig",
+          value: RouteConfiguration.fromJSON(withDurations({ name: "test", virtualHosts: setup.virtualHosts })),
+        }
       : { $case: "rds", value: { routeConfigName: setup.rds, configSource: undefined } };
   const router = {
     name: "envoy.filters.http.router",
@@ -63,7 +77,7 @@ export function tcpFilter(cluster: string): { name: string; typedConfig: { typeU
 }
 
 export function chain(filter: ReturnType<typeof tcpFilter>, more: Json = {}): FilterChain {
-  const made = FilterChain.fromJSON(more);
+  const made = FilterChain.fromJSON(withDurations(more));
   made.filters = [
     ...made.filters,
     { name: filter.name, configType: { $case: "typedConfig", value: filter.typedConfig } },
@@ -72,11 +86,13 @@ export function chain(filter: ReturnType<typeof tcpFilter>, more: Json = {}): Fi
 }
 
 export function listener(chains: readonly FilterChain[], more: Json = {}): Listener {
-  const made = Listener.fromJSON({
-    name: "main",
-    address: { socketAddress: { address: "127.0.0.1", portValue: 0 } },
-    ...more,
-  });
+  const made = Listener.fromJSON(
+    withDurations({
+      name: "main",
+      address: { socketAddress: { address: "127.0.0.1", portValue: 0 } },
+      ...more,
+    }),
+  );
   made.filterChains = [...chains];
   return made;
 }
@@ -86,22 +102,24 @@ export function httpListener(setup: HttpSetup, more: Json = {}): Listener {
 }
 
 export function cluster(name: string, ports: readonly number[], more: Json = {}): Cluster {
-  return Cluster.fromJSON({
-    name,
-    type: "STATIC",
-    connectTimeout: "1s",
-    loadAssignment: {
-      clusterName: name,
-      endpoints: [
-        {
-          lbEndpoints: ports.map((port) => ({
-            endpoint: { address: { socketAddress: { address: "127.0.0.1", portValue: port } } },
-          })),
-        },
-      ],
-    },
-    ...more,
-  });
+  return Cluster.fromJSON(
+    withDurations({
+      name,
+      type: "STATIC",
+      connectTimeout: "1s",
+      loadAssignment: {
+        clusterName: name,
+        endpoints: [
+          {
+            lbEndpoints: ports.map((port) => ({
+              endpoint: { address: { socketAddress: { address: "127.0.0.1", portValue: port } } },
+            })),
+          },
+        ],
+      },
+      ...more,
+    }),
+  );
 }
 
 export function routeAll(clusterName: string, route: Json = {}, host: Json = {}): Json {
