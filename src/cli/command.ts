@@ -14,6 +14,8 @@ export interface CommandEntry {
   readonly name: string;
   readonly aliases: readonly string[];
   readonly summary: string;
+  /** Not for people: left out of the help. */
+  readonly hidden?: true;
   readonly load: () => Promise<CommandModule>;
 }
 

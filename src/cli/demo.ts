@@ -48,5 +48,6 @@ async function demo(options: DemoOptions): Promise<void> {
     },
   });
   if (!done.ok) throw asFailure(done.error);
-  process.exitCode = done.value;
+  // Everything that was started has ended; what a library still holds open must not keep the process.
+  process.exit(done.value);
 }

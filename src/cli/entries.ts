@@ -75,4 +75,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "print the version",
     load: () => import("./version.ts"),
   },
+  {
+    name: "inside",
+    aliases: [],
+    summary: "run a cluster inside the namespaces that were made for it",
+    hidden: true,
+    load: () => import("./inside.ts"),
+  },
 ];

@@ -17,6 +17,8 @@ export async function run(argv: readonly string[]): Promise<void> {
     await program.parseAsync([...argv], { from: "user" });
   } catch (error) {
     process.exitCode = report(error);
+    // After a failure halfway, something may still be open that would keep the process.
+    process.exit();
   }
 }
 
@@ -39,7 +41,10 @@ async function buildProgram(argv: readonly string[]): Promise<Command> {
 }
 
 async function addCommand(program: Command, entry: CommandEntry, wanted: string | undefined): Promise<void> {
-  const command = program.command(entry.name).summary(entry.summary).description(sentence(entry.summary));
+  const command = program
+    .command(entry.name, { hidden: entry.hidden === true })
+    .summary(entry.summary)
+    .description(sentence(entry.summary));
   for (const alias of entry.aliases) command.alias(alias);
   command.exitOverride().showHelpAfterError(`Try "weft ${entry.name} --help".`);
   if (wanted !== entry.name && !(wanted !== undefined && entry.aliases.includes(wanted))) return;

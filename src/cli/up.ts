@@ -67,7 +67,8 @@ async function up(options: UpOptions): Promise<void> {
     task: { kind: "up", files },
   });
   if (!done.ok) throw asFailure(done.error);
-  process.exitCode = done.value;
+  // Everything that was started has ended; what a library still holds open must not keep the process.
+  process.exit(done.value);
 }
 
 async function upDetached(dir: DataDir, main: string, options: UpOptions): Promise<void> {

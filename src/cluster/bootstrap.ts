@@ -9,22 +9,20 @@ import type { KubeObject } from "../api/object.ts";
 import { err, ok, type Result } from "../base/result.ts";
 
 export const SYSTEM_NAMESPACE = "istio-system";
-const NAMESPACES = ["default", "kube-system", SYSTEM_NAMESPACE];
 const CONTROL_PLANE = "istiod";
 const LABELS = { app: CONTROL_PLANE, istio: "pilot", "istio.io/rev": "default" };
 
 export interface ControlPorts {
   readonly plain: number;
   readonly tls: number;
+  readonly debug: number;
 }
 
-export async function ensureNamespaces(client: KubeClient): Promise<Result<void, ApiError>> {
-  for (const name of NAMESPACES) {
-    const namespace: Namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name } };
-    const made = await client.create(namespaceKind, namespace);
-    if (!made.ok && made.error.reason !== "AlreadyExists") return made;
-  }
-  return ok(undefined);
+/** Kubernetes' own are made by the API server. */
+export async function ensureNamespace(client: KubeClient): Promise<Result<void, ApiError>> {
+  const namespace: Namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: SYSTEM_NAMESPACE } };
+  const made = await client.create(namespaceKind, namespace);
+  return made.ok || made.error.reason === "AlreadyExists" ? ok(undefined) : made;
 }
 
 /** A Service without a selector, and the endpoints that its controller would have found. */
@@ -41,6 +39,7 @@ export async function ensureControlService(
       ports: [
         { name: "grpc-xds", port: 15_010, targetPort: ports.plain, protocol: "TCP" },
         { name: "https-dns", port: 15_012, targetPort: ports.tls, protocol: "TCP" },
+        { name: "http-monitoring", port: 15_014, targetPort: ports.debug, protocol: "TCP" },
       ],
     },
   };
@@ -52,13 +51,14 @@ export async function ensureControlService(
       namespace: SYSTEM_NAMESPACE,
       labels: {
         "kubernetes.io/service-name": CONTROL_PLANE,
-        "endpointslice.kubernetes.io/managed-by": "weft.dev/cluster",
+        "endpointslice.kubernetes.io/managed-by": "weft-cluster",
       },
     },
     addressType: "IPv4",
     ports: [
       { name: "grpc-xds", port: ports.plain, protocol: "TCP" },
       { name: "https-dns", port: ports.tls, protocol: "TCP" },
+      { name: "http-monitoring", port: ports.debug, protocol: "TCP" },
     ],
     endpoints: [{ addresses: [nodeIP], conditions: { ready: true } }],
   };

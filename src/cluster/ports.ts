@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { isRecord, parseJson } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
+import type { ControlPorts } from "./bootstrap.ts";
 import type { DataDir } from "./data-dir.ts";
 import type { ClusterError } from "./failure.ts";
 
@@ -17,7 +18,7 @@ export interface OpenPort {
 
 /** `fixed` is what the flag says: then only that one will do. */
 export async function openApiPort(dir: DataDir, fixed: number | undefined): Promise<Result<OpenPort, ClusterError>> {
-  const wanted = fixed ?? recordedPort(dir);
+  const wanted = fixed ?? recorded(dir)["api"];
   const first = await listen(wanted ?? 0);
   if (first.ok) return keep(dir, first.value);
   if (fixed !== undefined) {
@@ -31,19 +32,52 @@ export async function openApiPort(dir: DataDir, fixed: number | undefined): Prom
   return err({ message: `no port on ${HOST} can be opened: ${second.error}`, next: "Allow listening on loopback." });
 }
 
+/** Where the control plane listens in the explicit mode. Pods know these addresses, so they are kept as long as can be. */
+export async function chooseControlPorts(dir: DataDir): Promise<Result<ControlPorts, ClusterError>> {
+  const chosen: number[] = [];
+  const held: Server[] = [];
+  for (const name of ["plain", "tls", "debug"] as const) {
+    const kept = await listen(recorded(dir)[name] ?? 0);
+    const open = kept.ok ? kept : await listen(0);
+    if (!open.ok) {
+      return err({ message: `no port on ${HOST} can be opened: ${open.error}`, next: "Allow listening on loopback." });
+    }
+    held.push(open.value.server);
+    chosen.push(open.value.port);
+    record(dir, { [name]: open.value.port });
+  }
+  for (const server of held) await new Promise((resolve) => server.close(resolve));
+  const [plain = 0, tls = 0, debug = 0] = chosen;
+  return ok({ plain, tls, debug });
+}
+
 function keep(dir: DataDir, open: OpenPort): Result<OpenPort, ClusterError> {
-  writeFileSync(dir.ports, `${JSON.stringify({ api: open.port })}\n`);
+  record(dir, { api: open.port });
   return ok(open);
 }
 
-function recordedPort(dir: DataDir): number | undefined {
+function record(dir: DataDir, ports: Ports): void {
+  writeFileSync(dir.ports, `${JSON.stringify({ ...recorded(dir), ...ports })}\n`);
+}
+
+type Ports = Readonly<Record<string, number>>;
+
+function recorded(dir: DataDir): Ports {
+  let text: string;
   try {
-    const parsed = parseJson(readFileSync(dir.ports, "utf8"));
-    const port = parsed.ok && isRecord(parsed.value) ? parsed.value["api"] : undefined;
-    return typeof port === "number" && Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
+    text = readFileSync(dir.ports, "utf8");
   } catch {
-    return undefined;
+    return {};
   }
+  const parsed = parseJson(text);
+  if (!parsed.ok || !isRecord(parsed.value)) return {};
+  return Object.fromEntries(
+    Object.entries(parsed.value).filter((entry): entry is [string, number] => isPort(entry[1])),
+  );
+}
+
+function isPort(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value < 65_536;
 }
 
 function listen(port: number): Promise<Result<OpenPort, string>> {

@@ -9,6 +9,7 @@ export interface RunningCluster {
   readonly dir: DataDir;
   readonly mode: "transparent" | "explicit";
   readonly modeReason: string;
+  readonly nodeIP: string;
   /** `https://127.0.0.1:6443`. */
   readonly api: string;
   readonly client: KubeClient;

@@ -9,7 +9,7 @@ import { launchInNamespaces } from "./launch/launch.ts";
 import { cleanLeftovers } from "./leftovers.ts";
 import { takeLock } from "./lock.ts";
 import { chooseMode, type Intercept } from "./mode.ts";
-import { type OpenPort, openApiPort } from "./ports.ts";
+import { chooseControlPorts, type OpenPort, openApiPort } from "./ports.ts";
 import { onStopSignals } from "./signals.ts";
 import { clearState } from "./state.ts";
 import { type InsideConfig, type Task, writeConfig } from "./task.ts";
@@ -26,6 +26,8 @@ export interface StartRequest {
 export const INSIDE_COMMAND = "inside";
 export const INSIDE_VARIABLE = "WEFT_INSIDE";
 export const API_SOCKET = "api";
+/** Inside a network of its own, nobody else has them. */
+const ISTIO_PORTS = { plain: 15_010, tls: 15_012, debug: 15_014 };
 
 /** Runs the task and everything below it until it ends; the exit code is the task's. */
 export async function startCluster(request: StartRequest): Promise<Result<number, ClusterError>> {
@@ -40,10 +42,13 @@ export async function startCluster(request: StartRequest): Promise<Result<number
     if (!mode.ok) return mode;
     const port = await openApiPort(dir.value, request.apiPort);
     if (!port.ok) return port;
+    const control = mode.value.mode === "explicit" ? await chooseControlPorts(dir.value) : ok(ISTIO_PORTS);
+    if (!control.ok) return control;
     const config: InsideConfig = {
       dataDir: dir.value.root,
       ...mode.value,
       apiPort: port.value.port,
+      control: control.value,
       holderPid: process.pid,
       main: request.main,
       task: request.task,

@@ -1,7 +1,14 @@
 // What is to be done inside a cluster, in a form that can be handed to another process.
 
+import type { Server } from "node:net";
 import { isRecord, parseJson } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
+import type { ControlPorts } from "./bootstrap.ts";
+
+/** The API's socket: opened before the namespaces were made and inherited, or held by this process. */
+export type ApiSocket =
+  | { readonly kind: "server"; readonly server: Server }
+  | { readonly kind: "fd"; readonly fd: number };
 
 export type Task =
   | { readonly kind: "up"; readonly files: readonly string[] }
@@ -21,6 +28,7 @@ export interface InsideConfig {
   readonly mode: "transparent" | "explicit";
   readonly modeReason: string;
   readonly apiPort: number;
+  readonly control: ControlPorts;
   /** The process that holds the lock and that signals go to: on the machine, not inside. */
   readonly holderPid: number;
   /** The program's entry, for starting it again. */

@@ -1,0 +1,62 @@
+// The certificate authority and the control plane as parts of the cluster: one address serves both.
+
+import { join } from "node:path";
+import type { KubeClient } from "../api/client.ts";
+import { systemClock } from "../base/clock.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import { openAuthority } from "../ca/authority.ts";
+import { makeControlTls } from "../ca/control-tls.ts";
+import { addCertificateService } from "../ca/service.ts";
+import { type ControlPlane, startControlPlane } from "../control/control.ts";
+import { Registry } from "../observe/metrics.ts";
+import type { ControlPorts } from "./bootstrap.ts";
+import type { DataDir } from "./data-dir.ts";
+import type { ClusterError } from "./failure.ts";
+import type { Parts } from "./parts.ts";
+
+const TRUST_DOMAIN = "cluster.local";
+
+export interface ControlPartOptions {
+  readonly client: KubeClient;
+  readonly dir: DataDir;
+  readonly nodeIP: string;
+  readonly ports: ControlPorts;
+  readonly warn: (message: string) => void;
+}
+
+export async function openControl(
+  options: ControlPartOptions,
+  parts: Parts,
+): Promise<Result<ControlPlane, ClusterError>> {
+  const { client, dir, nodeIP, ports, warn } = options;
+  const clock = systemClock;
+  const opened = await openAuthority({ directory: join(dir.pki, "mesh"), trustDomain: TRUST_DOMAIN, clock });
+  if (!opened.ok) {
+    return err({ message: opened.error, next: "Correct that and start again, or name another --data-dir." });
+  }
+  const authority = opened.value;
+  const tls = await makeControlTls({ authority, clock, onProblem: warn });
+  parts.add(() => tls.close());
+  const registry = new Registry();
+  const control = await startControlPlane({
+    client,
+    clock,
+    registry,
+    ca: {
+      register: (server) => addCertificateService(server, { authority, client, clock, registry }),
+      credentials: tls.credentials,
+      rootPem: () => authority.rootPem,
+    },
+    log: (level, message) => {
+      if (level === "warn") warn(message);
+    },
+    mesh: { trustDomain: TRUST_DOMAIN },
+    listen: {
+      secure: { address: nodeIP, port: ports.tls },
+      plain: { address: nodeIP, port: ports.plain },
+      debug: { address: nodeIP, port: ports.debug },
+    },
+  });
+  parts.add(() => control.close());
+  return ok(control);
+}
