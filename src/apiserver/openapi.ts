@@ -5,7 +5,7 @@ import type { Registry } from "../api/registry.ts";
 
 /** An OpenAPI v2 document without definitions in Protobuf: field 1, `swagger`, "2.0". */
 export const OPENAPI_V2_PROTOBUF = Buffer.from([0x0a, 0x03, 0x32, 0x2e, 0x30]);
-export const OPENAPI_V2_CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+export const OPENAPI_V2_CONTENT_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 export const OPENAPI_V2_JSON = { swagger: "2.0", info: { title: "weft", version: "v1" }, paths: {}, definitions: {} };
 
 /** `/openapi/v3`: where the document of each group and version is. */
