@@ -1,0 +1,64 @@
+// Generated messages as plain data that a person can review: extensions decoded, defaults left out.
+
+import { isRecord } from "../../../src/base/json.ts";
+import { Cors, CorsPolicy } from "../../../src/proto/gen/envoy/extensions/filters/http/cors/v3/cors.ts";
+import { HTTPFault } from "../../../src/proto/gen/envoy/extensions/filters/http/fault/v3/fault.ts";
+import { RBAC as HttpRbac } from "../../../src/proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
+import { Router } from "../../../src/proto/gen/envoy/extensions/filters/http/router/v3/router.ts";
+import { Config as SetFilterState } from "../../../src/proto/gen/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.ts";
+import { HttpInspector } from "../../../src/proto/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector.ts";
+import { OriginalDst } from "../../../src/proto/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst.ts";
+import { TlsInspector } from "../../../src/proto/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts";
+import { HttpConnectionManager } from "../../../src/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
+import { RBAC as TcpRbac } from "../../../src/proto/gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
+import { TcpProxy } from "../../../src/proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
+import { PreviousHostsPredicate } from "../../../src/proto/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.ts";
+import { RawBuffer } from "../../../src/proto/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts";
+import {
+  DownstreamTlsContext,
+  UpstreamTlsContext,
+} from "../../../src/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
+import { HttpProtocolOptions } from "../../../src/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
+
+interface Codec<T> {
+  decode(bytes: Uint8Array): T;
+  toJSON(message: T): unknown;
+}
+
+function reader<T>(codec: Codec<T>): (bytes: Uint8Array) => unknown {
+  return (bytes) => codec.toJSON(codec.decode(bytes));
+}
+
+const READERS: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
+  "envoy.extensions.filters.http.cors.v3.Cors": reader(Cors),
+  "envoy.extensions.filters.http.cors.v3.CorsPolicy": reader(CorsPolicy),
+  "envoy.extensions.filters.http.fault.v3.HTTPFault": reader(HTTPFault),
+  "envoy.extensions.filters.http.rbac.v3.RBAC": reader(HttpRbac),
+  "envoy.extensions.filters.http.router.v3.Router": reader(Router),
+  "envoy.extensions.filters.http.set_filter_state.v3.Config": reader(SetFilterState),
+  "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector": reader(HttpInspector),
+  "envoy.extensions.filters.listener.original_dst.v3.OriginalDst": reader(OriginalDst),
+  "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector": reader(TlsInspector),
+  "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager": reader(HttpConnectionManager),
+  "envoy.extensions.filters.network.rbac.v3.RBAC": reader(TcpRbac),
+  "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy": reader(TcpProxy),
+  "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate": reader(PreviousHostsPredicate),
+  "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer": reader(RawBuffer),
+  "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext": reader(DownstreamTlsContext),
+  "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext": reader(UpstreamTlsContext),
+  "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": reader(HttpProtocolOptions),
+};
+
+export function readable(json: unknown): unknown {
+  if (Array.isArray(json)) return json.map(readable);
+  if (!isRecord(json)) return json;
+  const typeUrl = json["typeUrl"];
+  if (typeof typeUrl === "string" && (json["value"] === undefined || typeof json["value"] === "string")) {
+    const name = typeUrl.replace(/^.*\//, "");
+    const read = READERS[name];
+    const body = read?.(Buffer.from(String(json["value"] ?? ""), "base64")) ?? { value: json["value"] };
+    const inner = readable(body);
+    return { "@type": name, ...(isRecord(inner) ? inner : {}) };
+  }
+  return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, readable(value)]));
+}
