@@ -98,11 +98,6 @@ export function inheritedSocket(name: string, env: NodeJS.ProcessEnv = process.e
   return Number.isInteger(fd) && fd >= FIRST_INHERITED_FD ? fd : undefined;
 }
 
-/** True inside the namespaces. */
-export function isInsideNamespaces(env: NodeJS.ProcessEnv = process.env): boolean {
-  return env[INHERITED_VARIABLE] !== undefined;
-}
-
 function launched(child: ChildProcess, pid: number): LaunchedNode {
   return {
     pid,

@@ -22,7 +22,7 @@ export class AddressPool {
   #next = 1;
 
   constructor(podCidr: string) {
-    this.#base = parseCidr(podCidr).base;
+    this.#base = parseIP(podCidr.replace(/\/\d+$/, ""));
   }
 
   take(): Result<PodAddresses, string> {
@@ -54,18 +54,6 @@ export class AddressPool {
 }
 
 const LINK_BASE = parseIP("169.254.0.0");
-
-export function parseCidr(cidr: string): { base: number; bits: number } {
-  const [address = "", bits = "32"] = cidr.split("/");
-  return { base: parseIP(address), bits: Number(bits) };
-}
-
-export function inCidr(ip: string, cidr: string): boolean {
-  const { base, bits } = parseCidr(cidr);
-  const size = 2 ** (32 - bits);
-  const value = parseIP(ip);
-  return value >= base && value < base + size;
-}
 
 function parseIP(ip: string): number {
   return ip.split(".").reduce((value, part) => value * 256 + Number(part), 0);

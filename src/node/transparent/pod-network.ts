@@ -17,10 +17,9 @@ export interface PodNetwork {
   readonly intercepted: boolean;
 }
 
-/** The proxy connects to its application from this address, as Istio's inbound clusters do (or from none: both work). */
-export const INBOUND_SOURCE_IP = "127.0.0.6";
-/** A proxy that calls its own pod binds this source address and is led to its own inbound side. */
-export const SELF_CALL_SOURCE_IP = "127.0.0.7";
+// The proxy may connect to its application from 127.0.0.6, as Istio's inbound clusters do, or from any address.
+/** A proxy whose outbound side calls its own pod binds this source address and is led to its own inbound side. */
+const SELF_CALL_SOURCE_IP = "127.0.0.7";
 
 /** Where the application runs. */
 export function innerNamespace(network: PodNetwork): string {

@@ -45,6 +45,12 @@ async function hold(): Promise<void> {
   const pod = await makePod("held", true);
   await ready(pod.start(request_("app", ["node", "-e", APP]), none));
   writeFileSync(join(directory, "holding"), String(process.pid));
+  process.on("SIGTERM", () => {
+    void provider.close().then(() => {
+      writeFileSync(join(directory, "graceful"), "");
+      process.exit(3);
+    });
+  });
   await delay(60_000);
 }
 

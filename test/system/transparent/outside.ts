@@ -2,6 +2,7 @@
 
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { launchInNamespaces } from "../../../src/cluster/launch/launch.ts";
@@ -16,6 +17,9 @@ await listening;
 const env = Object.fromEntries(
   Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
 );
+const address = api.address();
+const port = typeof address === "object" && address !== null ? address.port : 0;
+writeFileSync(join(process.argv[2] ?? "", "port"), String(port));
 const node = launchInNamespaces({
   argv: [process.execPath, join(here, "inside.ts"), ...process.argv.slice(2)],
   env,

@@ -141,14 +141,24 @@ for (const user of users) {
       assert.deepEqual(groups(directory), []);
     });
 
+    it("answers on a socket that was opened outside, and ends gracefully when asked to", async () => {
+      const outer = start(user, directory, "hold");
+      const ended = new Promise((resolve) => outer.on("exit", resolve));
+      await appears(join(directory, "holding"));
+      const answer = await fetch(`http://127.0.0.1:${read(join(directory, "port"))}/`);
+      assert.equal(await answer.text(), "inherited");
+      process.kill(outermost(directory) ?? 0, "SIGTERM");
+      assert.equal(await ended, 3);
+      assert.ok(existsSync(join(directory, "graceful")));
+      assert.deepEqual(processesOf(directory).map(commandOf), []);
+      rmSync(join(directory, "holding"));
+    });
+
     it("leaves nothing behind when the outermost process is killed", async () => {
       const outer = start(user, directory, "hold");
-      for (let waited = 0; waited < 100 && !existsSync(join(directory, "holding")); waited++) await delay(100);
+      await appears(join(directory, "holding"));
       assert.ok(processesOf(directory).length >= 4, "the node, its first process and the pod's run");
-      const self = processesOf(directory).find(
-        (pid) => commandOf(pid).includes("outside.ts") && !commandOf(pid).includes("runuser"),
-      );
-      process.kill(self ?? outer.pid ?? 0, "SIGKILL");
+      process.kill(outermost(directory) ?? outer.pid ?? 0, "SIGKILL");
       for (let waited = 0; waited < 50 && processesOf(directory).length > 0; waited++) await delay(50);
       assert.deepEqual(processesOf(directory).map(commandOf), []);
       assert.ok(!readFileSync("/proc/self/mountinfo", "utf8").includes(directory));
@@ -172,6 +182,15 @@ function processesOf(directory: string): number[] {
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) => `${read(`/proc/${pid}/environ`)}${read(`/proc/${pid}/cmdline`)}`.includes(directory))
     .map(Number);
+}
+
+async function appears(file: string): Promise<void> {
+  for (let waited = 0; waited < 100 && !existsSync(file); waited++) await delay(100);
+}
+
+/** What stands for `weft up` on the machine, past the tool that changes the user. */
+function outermost(directory: string): number | undefined {
+  return processesOf(directory).find((pid) => /^\S*node \S*outside\.ts/.test(commandOf(pid)));
 }
 
 function commandOf(pid: number): string {
