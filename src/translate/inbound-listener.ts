@@ -46,6 +46,12 @@ export function inboundListener(workload: Workload, mesh: MeshConfig): Listener 
     // What no Service names is let through to where it was going, under the same policies.
     ...(explicit ? [] : portChains({ workload, mesh, port: undefined, protocol: "sniffed" })),
   ];
+  // A listener needs a chain: one that leads nowhere where nothing is served.
+  if (listener.filterChains.length === 0) {
+    const nowhere = FilterChain.fromPartial({ name: "virtualInbound-blackhole" });
+    nowhere.filters = [tcpProxy(BLACK_HOLE)];
+    listener.filterChains = [nowhere];
+  }
   return listener;
 }
 
@@ -82,41 +88,50 @@ function unnamedPortModes(context: PortContext): readonly FilterChain[] {
 }
 
 function chainsOf(context: PortContext, mode: PortMode, cluster = clusterFor(context)): readonly FilterChain[] {
-  const make = (suffix: string, parts: ChainParts): FilterChain =>
-    buildChain(context, mode, { ...parts, suffix, cluster });
-  const { protocol } = context;
-  const chains: FilterChain[] = [];
-  if (mode.mode !== "DISABLE") {
-    if (protocol === "http")
-      chains.push(
-        make("mtls-http", { tls: [...ALPN_MESH_HTTP, ALPN_MESH, "http/1.1"], http: true, alpn: offered(mode) }),
-      );
-    else {
-      if (protocol !== "tcp") chains.push(make("mtls-http", { tls: ALPN_MESH_HTTP, http: true, alpn: ALPN_MESH_HTTP }));
-      chains.push(make("mtls-tcp", { tls: [ALPN_MESH], http: false, alpn: offered(mode) }));
-    }
-  }
-  // In explicit mode a plaintext connection says nothing of the port that it is for.
-  if (mode.mode === "STRICT" || context.workload.proxy.mode === "NONE") return chains;
-  // TLS that isn't the mesh's is the application's own.
-  if (mode.mode === "PERMISSIVE") chains.push(make("tls", { transport: "tls", http: false }));
-  if (protocol !== "tcp") {
-    const alpn = protocol === "http" ? [] : PLAIN_HTTP;
-    chains.push(
-      make("http", { transport: mode.mode === "DISABLE" && protocol === "http" ? "" : "raw_buffer", http: true, alpn }),
-    );
-  }
-  if (protocol !== "http")
-    chains.push(make("tcp", { transport: mode.mode === "DISABLE" ? "" : "raw_buffer", http: false }));
-  return chains;
+  const parts = [...(mode.mode === "DISABLE" ? [] : meshChains(context.protocol, mode)), ...openChains(context, mode)];
+  return parts.map((each) => buildChain(context, mode, { ...each, cluster }));
 }
 
-/** STRICT takes any TLS as the mesh's; PERMISSIVE only what offers the mesh's protocols. */
-function offered(mode: PortMode): readonly string[] {
-  return mode.mode === "STRICT" ? [] : [...ALPN_MESH_HTTP, ALPN_MESH];
+/** For the mesh's TLS. STRICT takes any TLS as such; PERMISSIVE only what offers the mesh's protocols. */
+function meshChains(protocol: Protocol, { mode }: PortMode): readonly ChainParts[] {
+  const strict = mode === "STRICT";
+  const all = [...ALPN_MESH_HTTP, ALPN_MESH];
+  switch (protocol) {
+    case "http":
+      return [{ suffix: "mtls-http", tls: [...all, "http/1.1"], http: true, alpn: strict ? [] : all }];
+    case "tcp":
+    case "udp":
+      return [{ suffix: "mtls-tcp", tls: [ALPN_MESH], http: false, alpn: strict ? [] : all }];
+    case "sniffed":
+      return [
+        { suffix: "mtls-http", tls: ALPN_MESH_HTTP, http: true, alpn: ALPN_MESH_HTTP },
+        { suffix: "mtls-tcp", tls: [ALPN_MESH], http: false, alpn: strict ? [] : [ALPN_MESH] },
+      ];
+  }
+}
+
+/** For everything else, where the mode admits it. */
+function openChains({ workload, protocol }: PortContext, { mode }: PortMode): readonly ChainParts[] {
+  // In explicit mode a plaintext connection says nothing of the port that it is for.
+  if (mode === "STRICT" || workload.proxy.mode === "NONE") return [];
+  const plain = mode === "DISABLE" ? "" : "raw_buffer";
+  // TLS that isn't the mesh's is the application's own.
+  const own: readonly ChainParts[] = mode === "PERMISSIVE" ? [{ suffix: "tls", transport: "tls", http: false }] : [];
+  const http: ChainParts = { suffix: "http", transport: plain, http: true };
+  const tcp: ChainParts = { suffix: "tcp", transport: plain, http: false };
+  switch (protocol) {
+    case "http":
+      return [...own, http];
+    case "tcp":
+    case "udp":
+      return [...own, tcp];
+    case "sniffed":
+      return [...own, { ...http, transport: "raw_buffer", alpn: PLAIN_HTTP }, tcp];
+  }
 }
 
 interface ChainParts {
+  readonly suffix: string;
   /** Terminates the mesh's TLS, answering with one of these protocols. */
   readonly tls?: readonly string[];
   readonly transport?: string;
@@ -125,7 +140,6 @@ interface ChainParts {
 }
 
 interface NamedParts extends ChainParts {
-  readonly suffix: string;
   readonly cluster: string;
 }
 

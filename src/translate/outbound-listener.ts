@@ -6,7 +6,6 @@ import { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
 import { type Filter, FilterChain } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { connectionManager, outboundHttpFilters } from "./http-filters.ts";
 import { BLACK_HOLE, OUTBOUND_PORT, outboundName, PASSTHROUGH } from "./names.ts";
-import type { ProxyNode } from "./proxy.ts";
 import { EXPLICIT_ROUTES, httpPorts, sniffedRouteName } from "./route.ts";
 import { httpInspector, originalDst, tcpProxy, tlsInspector } from "./tcp.ts";
 import type { ClientView } from "./view.ts";
@@ -16,8 +15,9 @@ import { adsSource, durationOf, socketAddress } from "./wire.ts";
 const SNIFF_TIMEOUT_MS = 1_000;
 const ANY_ADDRESS = "0.0.0.0";
 
-export function outboundListeners(view: ClientView, proxy: ProxyNode): readonly Listener[] {
-  if (view.mode === "NONE") return [explicitListener(proxy)];
+/** `address` is where the explicit mode listens: the pod's own. */
+export function outboundListeners(view: ClientView, address: string): readonly Listener[] {
+  if (view.mode === "NONE") return [explicitListener(address)];
   const listeners = [virtualOutbound(view), ...httpPorts(view).map(portListener)];
   const taken = new Set<string>();
   for (const service of view.services) {
@@ -86,10 +86,10 @@ function addressListener({ name, address, service, port }: AddressPort): Listene
   return listener;
 }
 
-function explicitListener(proxy: ProxyNode): Listener {
+function explicitListener(address: string): Listener {
   const listener = Listener.fromPartial({
     name: EXPLICIT_ROUTES,
-    address: socketAddress(proxy.address, OUTBOUND_PORT),
+    address: socketAddress(address, OUTBOUND_PORT),
     trafficDirection: TrafficDirection.OUTBOUND,
   });
   const filters = outboundHttpFilters();

@@ -21,10 +21,12 @@ export interface ProxyConfiguration {
   readonly routes: readonly RouteConfiguration[];
 }
 
-export interface OutboundConfiguration {
+interface OutboundConfiguration {
   readonly clusters: readonly Cluster[];
   readonly endpoints: readonly ClusterLoadAssignment[];
   readonly routes: readonly RouteConfiguration[];
+  /** Undefined in explicit mode, where they bind the pod's own address. */
+  readonly listeners: readonly Listener[] | undefined;
 }
 
 /** One for each snapshot: remembers what is shared between proxies. */
@@ -44,7 +46,10 @@ export class Translator {
     return {
       clusters: [...shared.clusters, ...inboundClusters(workload)],
       endpoints: shared.endpoints,
-      listeners: [...outboundListeners(view, proxy), inboundListener(workload, this.#snapshot.mesh)],
+      listeners: [
+        ...(shared.listeners ?? outboundListeners(view, proxy.address)),
+        inboundListener(workload, this.#snapshot.mesh),
+      ],
       routes: shared.routes,
     };
   }
@@ -67,5 +72,6 @@ function outbound(view: ClientView): OutboundConfiguration {
     clusters: [...clusters, ...dead, ...egressClusters()],
     endpoints: targets.map((target) => loadAssignment(target, view)),
     routes: built.map(({ config }) => config),
+    listeners: view.mode === "NONE" ? undefined : outboundListeners(view, ""),
   };
 }
