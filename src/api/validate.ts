@@ -98,7 +98,7 @@ export interface SchemaNode {
   readonly "x-kubernetes-patch-merge-key"?: string;
 }
 
-export function toNode(schema: TSchema): SchemaNode {
+function toNode(schema: TSchema): SchemaNode {
   return schema as SchemaNode;
 }
 

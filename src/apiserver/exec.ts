@@ -6,6 +6,7 @@ import type { WebSocket } from "ws";
 import { assert } from "../base/assert.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { EXEC_ARGUMENTS_MAX, EXEC_SESSIONS_MAX, STREAM_BUFFER_BYTES_MAX } from "./limits.ts";
+import { LINE_TERMINAL_NOTE, LineInput, withCarriageReturns } from "./line-terminal.ts";
 import type { ExecRequest, ExecSession, PodRuntime } from "./pod-runtime.ts";
 import { findContainer } from "./pod-streams.ts";
 import type { Resources } from "./resources.ts";
@@ -74,9 +75,6 @@ function execRequest(query: URLSearchParams): Result<ExecRequest, ApiFailure> {
   if (command.length === 0) return err(badRequest("you must specify at least one command for the container"));
   if (command.length > EXEC_ARGUMENTS_MAX)
     return err(badRequest(`a command has at most ${EXEC_ARGUMENTS_MAX} arguments`));
-  if (isTrue(query.get("tty"))) {
-    return err(badRequest("a terminal is not available in the local cluster yet: leave out -t"));
-  }
   return ok({ command, stdin: isTrue(query.get("stdin")) });
 }
 
@@ -114,12 +112,7 @@ async function serve(
   }
   const isClosed = new Promise<"closed">((resolve) => socket.on("close", () => resolve("closed")));
   socket.on("error", () => socket.terminate());
-  receive(socket, session);
-  const ends: Promise<void>[] = [];
-  if (isTrue(query.get("stdout"))) ends.push(pump(session.stdout, socket, CHANNEL.stdout));
-  else session.stdout.resume();
-  if (isTrue(query.get("stderr"))) ends.push(pump(session.stderr, socket, CHANNEL.stderr));
-  else session.stderr.resume();
+  const ends = connect(socket, session, query);
   const outcome = await Promise.race([session.exited, isClosed]);
   if (outcome === "closed") {
     session.kill();
@@ -131,13 +124,46 @@ async function serve(
   socket.close(1000);
 }
 
-function receive(socket: WebSocket, session: ExecSession): void {
+/** Joins the command's streams to the channels; resolves each when its stream has ended. */
+function connect(socket: WebSocket, session: ExecSession, query: URLSearchParams): Promise<void>[] {
+  if (isTrue(query.get("tty"))) return connectLines(socket, session, isTrue(query.get("stdin")));
+  receive(socket, session, (bytes) => session.stdin.write(bytes));
+  const same = (chunk: Buffer): Buffer => chunk;
+  const ends: Promise<void>[] = [];
+  for (const name of ["stdout", "stderr"] as const) {
+    const source = session[name];
+    if (isTrue(query.get(name))) ends.push(pump(source, socket, { channel: CHANNEL[name], convert: same }));
+    else source.resume();
+  }
+  return ends;
+}
+
+/** With a terminal there is one output, and keys instead of bytes. */
+function connectLines(socket: WebSocket, session: ExecSession, isInteractive: boolean): Promise<void>[] {
+  const show = (text: string): void => socket.send(frame(CHANNEL.stdout, Buffer.from(text, "latin1")));
+  if (isInteractive) show(LINE_TERMINAL_NOTE);
+  const input = new LineInput({
+    echo: show,
+    line: (bytes) => session.stdin.write(bytes),
+    end: () => session.stdin.end(),
+    interrupt: () => session.kill(),
+  });
+  receive(socket, session, (bytes) => {
+    input.keys(bytes);
+    return true;
+  });
+  const target = { channel: CHANNEL.stdout, convert: withCarriageReturns };
+  return [pump(session.stdout, socket, target), pump(session.stderr, socket, target)];
+}
+
+/** `take` returns false when the command does not keep up. */
+function receive(socket: WebSocket, session: ExecSession, take: (bytes: Buffer) => boolean): void {
   session.stdin.on("error", () => session.stdin.destroy());
   socket.on("message", (data) => {
     const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)]);
     const [channel, argument] = bytes;
     if (channel === CHANNEL.stdin && !session.stdin.writableEnded) {
-      if (!session.stdin.write(bytes.subarray(1))) {
+      if (!take(bytes.subarray(1))) {
         socket.pause();
         session.stdin.once("drain", () => socket.resume());
         session.stdin.once("close", () => socket.resume());
@@ -146,9 +172,13 @@ function receive(socket: WebSocket, session: ExecSession): void {
   });
 }
 
-function pump(source: Readable, socket: WebSocket, channel: number): Promise<void> {
+function pump(
+  source: Readable,
+  socket: WebSocket,
+  target: { readonly channel: number; readonly convert: (chunk: Buffer) => Buffer },
+): Promise<void> {
   source.on("data", (chunk: Buffer) => {
-    socket.send(frame(channel, chunk), () => {
+    socket.send(frame(target.channel, target.convert(chunk)), () => {
       if (source.isPaused() && socket.bufferedAmount < STREAM_BUFFER_BYTES_MAX) source.resume();
     });
     if (socket.bufferedAmount > STREAM_BUFFER_BYTES_MAX) source.pause();

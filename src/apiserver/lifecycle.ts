@@ -16,7 +16,7 @@ export function timestamp(wallMs: number): string {
   return new Date(wallMs).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-export function generateName(prefix: string): string {
+function generateName(prefix: string): string {
   const letters = [...randomBytes(SUFFIX_CHARS)].map((byte) => SUFFIX_LETTERS[byte % SUFFIX_LETTERS.length]);
   return prefix.slice(0, GENERATED_PREFIX_CHARS_MAX) + letters.join("");
 }

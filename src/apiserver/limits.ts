@@ -21,7 +21,6 @@ export const REQUEST_TIMEOUT_MS = 60_000;
 export const CONNECTIONS_MAX = 2_000;
 export const TOKEN_SECONDS_MIN = 600;
 export const TOKEN_SECONDS_MAX = 24 * 3600;
-export const TOKENS_CACHED_MAX = 1_000;
 export const EXEC_SESSIONS_MAX = 100;
 /** Bytes a slow exec or log reader may leave unread before the process behind it has to wait. */
 export const STREAM_BUFFER_BYTES_MAX = 1024 * 1024;

@@ -5,7 +5,7 @@ import type { Issue } from "../api/issue.ts";
 import type { Kind } from "../api/kind.ts";
 import { isRecord } from "../base/json.ts";
 
-export interface StatusCause {
+interface StatusCause {
   readonly reason: string;
   readonly message: string;
   readonly field?: string;

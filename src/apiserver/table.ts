@@ -14,7 +14,7 @@ export interface TableOptions {
   readonly present: (object: KubeObject) => unknown;
 }
 
-export function tableColumns(kind: Kind): readonly Column<KubeObject>[] {
+function tableColumns(kind: Kind): readonly Column<KubeObject>[] {
   if (kind.origin === "builtin") return kind.columns;
   const named = kind.columns.some((column) => column.name === "Name") ? kind.columns : [nameColumn, ...kind.columns];
   return kind.columns.length === 0 ? [nameColumn, ageColumn] : named;

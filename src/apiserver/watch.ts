@@ -8,7 +8,7 @@ import { type Predicate, parseSelectors } from "./selector.ts";
 import type { ApiFailure } from "./status.ts";
 import type { StoreEvent } from "./store.ts";
 
-export interface SelectedEvent {
+interface SelectedEvent {
   readonly type: "added" | "modified" | "deleted";
   readonly object: KubeObject;
 }

@@ -51,7 +51,6 @@ const containerPort = struct(
   { containerPort: int32 },
   { name: text, hostPort: int32, hostIP: text, protocol: oneOf("TCP", "UDP", "SCTP") },
 );
-export type ContainerPort = Static<typeof containerPort>;
 
 const execAction = struct({}, { command: texts });
 const httpGetAction = struct(
@@ -89,7 +88,6 @@ export const resources = struct(
   {},
   { limits: quantities, requests: quantities, claims: list(struct({ name: text }, { request: text })) },
 );
-export type ResourceRequirements = Static<typeof resources>;
 
 export const seLinuxOptions = struct({}, { level: text, role: text, type: text, user: text });
 export const seccompProfile = struct(
@@ -118,7 +116,6 @@ const securityContext = struct(
     windowsOptions,
   },
 );
-export type SecurityContext = Static<typeof securityContext>;
 
 const containerFields = {
   image: text,

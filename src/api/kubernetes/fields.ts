@@ -68,7 +68,7 @@ export const texts = list(text);
 export const textMap = dict(text);
 export const quantities = dict(quantity);
 
-export const ownerReference = struct(
+const ownerReference = struct(
   { apiVersion: text, kind: text, name: text, uid: text },
   { controller: flag, blockOwnerDeletion: flag },
 );
@@ -94,7 +94,6 @@ export const objectMeta = struct(
     managedFields: list(anything),
   },
 );
-export type TemplateMeta = Static<typeof objectMeta>;
 
 const selectorRequirement = struct({ key: text, operator: text }, { values: texts });
 export const labelSelector = struct({}, { matchLabels: textMap, matchExpressions: list(selectorRequirement) });
@@ -112,7 +111,6 @@ export const objectReference = struct(
     fieldPath: text,
   },
 );
-export type ObjectReference = Static<typeof objectReference>;
 
 export const localReference = struct({}, { name: text });
 

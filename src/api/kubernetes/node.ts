@@ -68,7 +68,7 @@ const nodeStatus = struct(
     declaredFeatures: texts,
   },
 );
-export type NodeStatus = Static<typeof nodeStatus>;
+type NodeStatus = Static<typeof nodeStatus>;
 
 export interface Node extends KubeObject {
   readonly spec?: Static<typeof nodeSpec>;

@@ -26,7 +26,7 @@ const replicaSetStatus = struct(
     conditions: mergeList(workloadCondition, "type"),
   },
 );
-export type ReplicaSetSpec = Static<typeof replicaSetSpec>;
+type ReplicaSetSpec = Static<typeof replicaSetSpec>;
 export type ReplicaSetStatus = Static<typeof replicaSetStatus>;
 
 export interface ReplicaSet extends KubeObject {

@@ -59,7 +59,7 @@ const serviceSpec = struct(
     trafficDistribution: text,
   },
 );
-export type ServiceSpec = Static<typeof serviceSpec>;
+type ServiceSpec = Static<typeof serviceSpec>;
 
 const ingress = struct(
   {},
@@ -78,7 +78,7 @@ const serviceStatus = struct(
   {},
   { loadBalancer: struct({}, { ingress: list(ingress) }), conditions: mergeList(condition, "type") },
 );
-export type ServiceStatus = Static<typeof serviceStatus>;
+type ServiceStatus = Static<typeof serviceStatus>;
 
 export interface Service extends KubeObject {
   readonly spec: ServiceSpec;

@@ -146,7 +146,6 @@ export const volumeMount = struct(
     subPathExpr: text,
   },
 );
-export type VolumeMount = Static<typeof volumeMount>;
 
 export const envFieldRef = fieldRef;
 export const envResourceFieldRef = resourceFieldRef;

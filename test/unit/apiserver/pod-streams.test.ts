@@ -52,7 +52,17 @@ test("exec carries output, input and the exit code, in both protocols", async (c
   assert.equal(piped.status.status, "Success");
 });
 
-test("exec is refused for a container, a pod or a terminal that is not there, and without a credential", async (context) => {
+test("with -t, keys become lines and line feeds get their carriage return", async (context) => {
+  const server = await startTestServer(context);
+  await server.call("POST", "/api/v1/namespaces/default/pods", pod("a"));
+  const query = "command=cat&stdin=true&stdout=true&tty=true";
+  const keys = "hex\x7fllo\r\x04";
+  const { output, status } = await exec(server, query, { protocol: "v4.channel.k8s.io", stdin: keys });
+  assert.equal(status.status, "Success");
+  assert.match(output[1] ?? "", /^weft: no terminal here yet.*\r\nhex\x08 \x08llo\r\nhello\r\n$/);
+});
+
+test("exec is refused for a container or a pod that is not there, and without a credential", async (context) => {
   const server = await startTestServer(context);
   await server.call("POST", "/api/v1/namespaces/default/pods", pod("a"));
   const protocol = "v5.channel.k8s.io";
