@@ -16,13 +16,15 @@ interface Pending {
 export class DnsUpstream {
   readonly #socket: Socket;
   readonly #servers: readonly string[];
+  readonly #port: number;
   readonly #pending = new Map<number, Pending>();
   /** After a silence questions fail at once for a while: a laptop without network stays quick. */
   #silentUntilMs = 0;
 
-  constructor(socket: Socket, servers: readonly string[]) {
+  constructor(socket: Socket, servers: readonly string[], port = 53) {
     this.#socket = socket;
     this.#servers = servers;
+    this.#port = port;
     socket.on("message", (bytes, from) => this.#receive(bytes, from.address));
     socket.on("error", () => undefined);
     socket.unref();
@@ -50,7 +52,7 @@ export class DnsUpstream {
       this.#pending.set(id, { clientId: query.readUInt16BE(0), question: questionBytes(query), settle, timer });
       const sent = Buffer.from(query);
       sent.writeUInt16BE(id, 0);
-      this.#socket.send(sent, 53, server, (error) => {
+      this.#socket.send(sent, this.#port, server, (error) => {
         if (error !== null) settle(undefined);
       });
     });

@@ -36,7 +36,10 @@ export function mountScript(files: ContainerFiles): string {
     `S=${scratch}`,
   ];
   if (replaced.has("/")) lines.push(...rootLines(files.scratch));
-  for (const directory of [...replaced].filter((path) => path !== "/").sort()) lines.push(...copyLines(directory));
+  const kept = [files.scratch, ...files.mounts.map((mount) => mount.source)];
+  for (const directory of [...replaced].filter((path) => path !== "/").sort()) {
+    lines.push(...copyLines(directory, kept));
+  }
   lines.push("mount -t proc proc /proc 2>/dev/null || :", ...etcLines(files), ...runLines());
   for (const { mount, target } of sortByDepth(targets)) lines.push(...bindLines(mount, target));
   lines.push(
@@ -72,6 +75,15 @@ function replacedDirectory(target: string, source: string): string | undefined {
   return directory;
 }
 
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    // Not readable for this user: it stays empty in the copy.
+    return [];
+  }
+}
+
 function kindOf(path: string): "directory" | "file" | "missing" {
   try {
     return statSync(path).isDirectory() ? "directory" : "file";
@@ -83,7 +95,7 @@ function kindOf(path: string): "directory" | "file" | "missing" {
 /** A new root of the old one's entries. The entry that holds the new root comes first, while that is still empty. */
 function rootLines(scratch: string): string[] {
   const holder = scratch.split("/")[1] ?? "";
-  const names = readdirSync("/").sort((a, b) => Number(b === holder) - Number(a === holder));
+  const names = namesIn("/").sort((a, b) => Number(b === holder) - Number(a === holder));
   return [
     "mkdir $S/root && mount -t tmpfs -o mode=755 tmpfs $S/root",
     ...names.flatMap((name) => entryLines("/", name, "$S/root")),
@@ -96,15 +108,19 @@ function rootLines(scratch: string): string[] {
   ];
 }
 
-/** Few entries are bound one by one, which keeps the mounts below them; many come by an overlay where one works. */
-function copyLines(directory: string): string[] {
+/**
+ * Few entries are bound one by one, which keeps the mounts below them and lets writes through; many come by an
+ * overlay where one works, unless something below has to stay what it is.
+ */
+function copyLines(directory: string, kept: readonly string[]): string[] {
   const place = `$S/replaced${quote(directory.replaceAll("/", "-"))}`;
-  const names = readdirSync(directory);
+  const names = namesIn(directory);
   const bind = [
     ...names.flatMap((name) => entryLines(directory, name, place)),
     `mount --rbind ${place} ${quote(directory)}`,
   ];
-  if (names.length <= BOUND_ENTRIES_MAX) return [`mkdir ${place}`, ...bind];
+  if (names.length <= BOUND_ENTRIES_MAX || kept.some((path) => isUnder(path, directory)))
+    return [`mkdir ${place}`, ...bind];
   const layers = `lowerdir=${quote(directory)},upperdir=${place},workdir=${place}-work`;
   return [
     `mkdir ${place} ${place}-work`,
@@ -118,7 +134,9 @@ function entryLines(directory: string, name: string, place: string): string[] {
   const path = join(directory, name);
   const from = quote(path);
   const to = `${place}/${quote(name)}`;
-  const status = lstatSync(path);
+  // An entry may go while the directory is read.
+  const status = lstatSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return [];
   if (status.isSymbolicLink()) return [`ln -s ${quote(readlinkSync(path))} ${to}`];
   const make = status.isDirectory() ? `mkdir ${to}` : `: > ${to}`;
   // What can't be bound (another filesystem's stale entry, say) stays empty rather than keep the container away.

@@ -9,7 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { CLASS_IN, decodeMessage, encodeMessage, recordType } from "../../../src/node/dns/message.ts";
 import { nameTable, resolveName } from "../../../src/node/dns/names.ts";
 import { DnsServer } from "../../../src/node/dns/server.ts";
-import { parseNameservers } from "../../../src/node/dns/upstream.ts";
+import { DnsUpstream, parseNameservers } from "../../../src/node/dns/upstream.ts";
 import type { ServiceRoute } from "../../../src/node/sandbox.ts";
 
 const many = Array.from({ length: 50 }, (_, index) => `10.244.1.${index}`);
@@ -69,6 +69,35 @@ describe("the mesh's DNS server", () => {
     await new Promise((resolve) => udp.send(Buffer.from("not a question at all"), server.port, "127.0.0.1", resolve));
     udp.close();
     assert.deepEqual(await resolver.resolve4("api.production.svc.cluster.local"), ["10.96.0.7"]);
+  });
+});
+
+describe("names that are not the mesh's", () => {
+  it("are asked upstream, and fail when upstream is silent", async () => {
+    const outside = createSocket("udp4");
+    outside.bind(0, "127.0.0.1");
+    await once(outside, "listening");
+    outside.once("message", (bytes, from) => {
+      const query = decodeMessage(bytes);
+      assert.ok(query.ok);
+      const data = Buffer.from([192, 0, 2, 1]);
+      const record = { name: "example.com", type: recordType.A, class: CLASS_IN, ttlSeconds: 60, data };
+      outside.send(encodeMessage({ ...query.value, response: true, answers: [record] }), from.port, from.address);
+    });
+    const socket = createSocket("udp4");
+    socket.bind(0, "127.0.0.1");
+    await once(socket, "listening");
+    const upstream = new DnsUpstream(socket, ["127.0.0.1"], outside.address().port);
+    const server = await DnsServer.listen({ address: "127.0.0.1", port: 0, upstream });
+    const resolver = new Resolver({ timeout: 4000, tries: 1 });
+    resolver.setServers([`127.0.0.1:${server.port}`]);
+    assert.deepEqual(await resolver.resolve4("example.com"), ["192.0.2.1"]);
+    await assert.rejects(resolver.resolve4("example.org"), { code: "ESERVFAIL" });
+    const askedMs = performance.now();
+    await assert.rejects(resolver.resolve4("example.net"), { code: "ESERVFAIL" });
+    assert.ok(performance.now() - askedMs < 500, "after a silence the next question fails at once");
+    server.close();
+    outside.close();
   });
 });
 
