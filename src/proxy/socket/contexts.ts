@@ -1,7 +1,7 @@
 // Secure contexts made of named secrets: rebuilt when a secret changes, kept otherwise. Connections that stand are not touched.
 
 import { X509Certificate } from "node:crypto";
-import { createSecureContext, type SecureContext } from "node:tls";
+import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
 import { err, ok, type Result } from "../../base/result.ts";
 import { peerOf } from "./identity.ts";
 import type { SecretSource, SecretValue } from "./secret.ts";
@@ -14,6 +14,7 @@ export class TlsContexts {
   readonly #secrets: SecretSource | undefined;
   readonly #stops: (() => void)[] = [];
   #context: SecureContext | undefined;
+  #options: SecureContextOptions = {};
   #failure = "";
 
   constructor(config: TlsConfig, secrets: SecretSource | undefined) {
@@ -47,6 +48,11 @@ export class TlsContexts {
     return made.ok ? made : err(this.#failure);
   }
 
+  /** What the context was made of, for a server that makes its own. */
+  options(): SecureContextOptions {
+    return this.#options;
+  }
+
   /** The certificate's PEM text that is presented now. */
   presentedPem(): string | undefined {
     const found = this.#find(this.config.certificateName, this.config.certificate);
@@ -76,22 +82,31 @@ export class TlsContexts {
     }
     if (config.trustName !== undefined && trust?.kind !== "trust")
       return err(`secret ${config.trustName} has not arrived`);
+    const options = secureOptions(config, certificate, trust);
     try {
-      return ok(
-        createSecureContext({
-          ...(certificate?.kind === "certificate"
-            ? { cert: certificate.certificateChainPem, key: certificate.privateKeyPem }
-            : {}),
-          ...(trust?.kind === "trust" ? { ca: trust.bundlePem } : {}),
-          ...(trust?.kind === "trust" && trust.crlPem !== undefined ? { crl: trust.crlPem } : {}),
-          ...(config.ciphers === "" ? {} : { ciphers: config.ciphers }),
-          ...(config.ecdhCurve === "" ? {} : { ecdhCurve: config.ecdhCurve }),
-          minVersion: config.minVersion,
-          maxVersion: config.maxVersion,
-        }),
-      );
+      const context = createSecureContext(options);
+      this.#options = options;
+      return ok(context);
     } catch (error) {
       return err(error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+function secureOptions(
+  config: TlsConfig,
+  certificate: SecretValue | undefined,
+  trust: SecretValue | undefined,
+): SecureContextOptions {
+  return {
+    ...(certificate?.kind === "certificate"
+      ? { cert: certificate.certificateChainPem, key: certificate.privateKeyPem }
+      : {}),
+    ...(trust?.kind === "trust" ? { ca: trust.bundlePem } : {}),
+    ...(trust?.kind === "trust" && trust.crlPem !== undefined ? { crl: trust.crlPem } : {}),
+    ...(config.ciphers === "" ? {} : { ciphers: config.ciphers }),
+    ...(config.ecdhCurve === "" ? {} : { ecdhCurve: config.ecdhCurve }),
+    minVersion: config.minVersion,
+    maxVersion: config.maxVersion,
+  };
 }

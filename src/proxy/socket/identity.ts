@@ -17,7 +17,8 @@ export function peerOf(certificate: X509Certificate): Peer {
   return {
     uris: names.filter((name) => name.type === "URI").map((name) => name.value),
     dnsNames: names.filter((name) => name.type === "DNS").map((name) => name.value),
-    subject: certificate.subject.split("\n").reverse().join(","),
+    // Undefined for an empty subject, whatever the type says: a workload's certificate has its name elsewhere.
+    subject: (certificate.subject ?? "").split("\n").reverse().join(","),
     fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
     certificate,
   };

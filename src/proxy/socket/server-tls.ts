@@ -66,15 +66,11 @@ export class TlsAcceptor {
   #makeServer(alpn: {
     ALPNCallback?: (offer: { servername: string; protocols: string[] }) => string | undefined;
   }): Server {
-    const context = this.contexts.get();
     const server = createServer({
+      ...this.contexts.options(),
       ...alpn,
       requestCert: this.contexts.trusts || this.contexts.config.requireClientCertificate,
       rejectUnauthorized: false,
-      minVersion: this.contexts.config.minVersion,
-      maxVersion: this.contexts.config.maxVersion,
-      ...(context.ok ? { secureContext: context.value } : {}),
-      SNICallback: (_name, done) => done(null, context.ok ? context.value : undefined),
     });
     server.on("secureConnection", (socket) => this.#secured(socket));
     server.on("tlsClientError", (error, socket) => {
