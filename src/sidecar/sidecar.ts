@@ -46,7 +46,8 @@ export async function startSidecar(
   // The certificate comes first: with it the configuration stream is the workload's own.
   await parts.keeper.start();
   const proxy = await startProxy({
-    bootstrap: parts.bootstrap,
+    // The stream to the control plane is this process's own, not a cluster that requests could go to.
+    bootstrap: { ...parts.bootstrap, staticResources: undefined },
     source: watched.value.source,
     localSecrets: parts.secrets,
     clock: process.clock,
