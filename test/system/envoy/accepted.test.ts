@@ -1,0 +1,99 @@
+// Real Envoy accepts what is generated: each golden mesh as a static bootstrap through `envoy --mode validate`.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { before, describe, it } from "node:test";
+import { systemClock } from "../../../src/base/clock.ts";
+import { openAuthority } from "../../../src/ca/authority.ts";
+import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
+import { Cluster } from "../../../src/proto/gen/envoy/config/cluster/v3/cluster.ts";
+import { Listener } from "../../../src/proto/gen/envoy/config/listener/v3/listener.ts";
+import { connectionManager, outboundHttpFilters } from "../../../src/translate/http-filters.ts";
+import { type ProxyConfiguration, Translator } from "../../../src/translate/translate.ts";
+import { API_WORKLOADS, apiProxy, postManifests, proxyOf, snapshotOf } from "../../unit/translate/mesh.ts";
+
+const envoy = process.env["WEFT_ENVOY"] ?? "envoy";
+const found = spawnSync(envoy, ["--version"], { encoding: "utf8" });
+const skip = found.status === 0 ? false : `${envoy} is not installed (WEFT_ENVOY names it)`;
+
+const golden = path.join(import.meta.dirname, "../../golden/translate");
+
+function meshes(): ReadonlyMap<string, string> {
+  const post = postManifests();
+  const all = new Map<string, string>(post === undefined ? [] : [["the post", `${API_WORKLOADS}\n---\n${post}`]]);
+  for (const feature of fs.readdirSync(golden)) {
+    const input = fs.readFileSync(path.join(golden, feature, "in.yaml"), "utf8");
+    const workloads = input.startsWith("workloads: false") ? "" : `${API_WORKLOADS}\n---\n`;
+    all.set(feature, workloads + input.slice(input.indexOf("\n---") + 4));
+  }
+  return all;
+}
+
+describe("Envoy", { skip }, () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "weft-envoy-"));
+  const trust = path.join(directory, "root-cert.pem");
+  before(async () => {
+    // Files that a rule names have to be there: this one is a real root.
+    assert.ok((await openAuthority({ directory, trustDomain: "cluster.local", clock: systemClock })).ok);
+  });
+  for (const [name, manifests] of meshes()) {
+    it(`accepts ${name}`, () => {
+      const translator = new Translator(snapshotOf(manifests.replaceAll("/etc/ca.pem", trust)));
+      for (const proxy of [proxyOf(), apiProxy]) {
+        for (const mode of ["REDIRECT", "NONE"] as const) {
+          const configuration = translator.translate({ ...proxy, mode, engine: "envoy" });
+          const file = path.join(directory, "bootstrap.pb");
+          fs.writeFileSync(file, Bootstrap.encode(bootstrap(configuration)).finish());
+          const checked = spawnSync(envoy, ["--mode", "validate", "-c", file, "-l", "error"], { encoding: "utf8" });
+          assert.equal(checked.status, 0, `${proxy.pod} ${mode}: ${checked.stderr.slice(0, 2_000)}`);
+        }
+      }
+    });
+  }
+});
+
+/** Routes, which would come by discovery, are held by a listener each, so that they are looked at too. */
+function bootstrap(configuration: ProxyConfiguration): Bootstrap {
+  const out = Bootstrap.fromPartial({
+    node: { id: "test", cluster: "test" },
+    staticResources: {},
+    dynamicResources: {
+      adsConfig: {
+        apiType: 2,
+        transportApiVersion: 2,
+        grpcServices: [{ targetSpecifier: { $case: "envoyGrpc", value: { clusterName: "xds-grpc" } } }],
+      },
+    },
+  });
+  const http2 = (name: string) =>
+    Cluster.fromPartial({
+      name,
+      http2ProtocolOptions: {},
+      connectTimeout: { seconds: 1 },
+      loadAssignment: { clusterName: name },
+    });
+  const holders = configuration.routes.map((config, i) => {
+    const listener = Listener.fromPartial({
+      name: `routes-${i}`,
+      address: {
+        address: {
+          $case: "socketAddress",
+          value: { address: "127.0.0.1", portSpecifier: { $case: "portValue", value: 20_000 + i } },
+        },
+      },
+      filterChains: [{}],
+    });
+    const chain = listener.filterChains[0];
+    assert.ok(chain);
+    const manager = { statPrefix: `routes-${i}`, direction: "outbound", filters: outboundHttpFilters() } as const;
+    chain.filters = [connectionManager({ ...manager, route: { $case: "routeConfig", value: config } })];
+    return listener;
+  });
+  assert.ok(out.staticResources);
+  out.staticResources.clusters = [http2("xds-grpc"), http2("sds-grpc"), ...configuration.clusters];
+  out.staticResources.listeners = [...configuration.listeners, ...holders];
+  return out;
+}
