@@ -6,7 +6,7 @@ import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmdirSync,
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ResourceLimits } from "../sandbox.ts";
-import { CGROUP_REMOVE_INTERVAL_MS, CGROUP_REMOVE_TRIES } from "./limits.ts";
+import { CGROUP_REMOVE_INTERVAL_MS, CGROUP_REMOVE_TRIES, CGROUPS_SEARCHED_MAX } from "./limits.ts";
 
 export interface ContainerCgroup {
   /** A process that writes 0 here puts itself under the limits. */
@@ -32,7 +32,9 @@ const CPU_QUOTA_MIN_US = 1_000;
 
 /** Leftovers of an earlier run on the same data directory are removed first. */
 export async function openCgroups(dataDirectory: string): Promise<CgroupTree> {
-  const parents = findParents(cgroupName(dataDirectory));
+  const name = cgroupName(dataDirectory);
+  await removeLeftovers(name);
+  const parents = findParents(name);
   if (parents === undefined) {
     return {
       note: "resource limits are recorded, not enforced: no writable memory or cpu control group (run as root to have them enforced)",
@@ -42,7 +44,6 @@ export async function openCgroups(dataDirectory: string): Promise<CgroupTree> {
   }
   const directories =
     parents.version === 2 ? [parents.both] : [parents.memory, parents.cpu].filter((d) => d !== undefined);
-  for (const directory of directories) await removeChildren(directory);
   return {
     note: noteOf(parents),
     create: (child, limits) => createCgroup(parents, child, limits),
@@ -174,16 +175,39 @@ function quotaUs(cpuMillis: number): number {
   return Math.max(CPU_QUOTA_MIN_US, Math.round((cpuMillis * CPU_PERIOD_US) / 1000));
 }
 
+// The earlier run may have been started from another session, and its groups then lie below that session's.
+async function removeLeftovers(name: string): Promise<void> {
+  const mounts = readText("/proc/self/mountinfo").split("\n").map(parseMount);
+  const limiting = mounts.filter(
+    ({ type, options }) => type === "cgroup2" || (type === "cgroup" && /^(memory|cpu)$/m.test(options.join("\n"))),
+  );
+  const queue = limiting.map(({ directory }) => directory);
+  for (let visited = 0; visited < CGROUPS_SEARCHED_MAX; visited++) {
+    const directory = queue.shift();
+    if (directory === undefined) return;
+    for (const child of childrenOf(directory)) {
+      const path = join(directory, child);
+      if (child !== name) queue.push(path);
+      else {
+        await removeChildren(path);
+        await removeDirectory(path);
+      }
+    }
+  }
+}
+
 async function removeChildren(directory: string): Promise<void> {
-  let names: string[] = [];
+  for (const name of childrenOf(directory)) await removeDirectory(join(directory, name));
+}
+
+function childrenOf(directory: string): string[] {
   try {
-    names = readdirSync(directory, { withFileTypes: true })
+    return readdirSync(directory, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map((entry) => entry.name);
   } catch {
-    return;
+    return [];
   }
-  for (const name of names) await removeDirectory(join(directory, name));
 }
 
 async function removeDirectory(directory: string): Promise<void> {

@@ -22,3 +22,5 @@ export const CGROUP_REMOVE_TRIES = 20;
 export const CGROUP_REMOVE_INTERVAL_MS = 25;
 /** Entries of a directory that are bound one by one into its replacement, each a process of some milliseconds. */
 export const BOUND_ENTRIES_MAX = 32;
+/** Control groups of the machine that are looked through for an earlier run's. */
+export const CGROUPS_SEARCHED_MAX = 2_000;

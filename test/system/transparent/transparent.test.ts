@@ -198,10 +198,9 @@ function commandOf(pid: number): string {
 }
 
 function groups(directory: string): string[] {
-  return ["/sys/fs/cgroup/memory", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup"]
-    .filter((parent) => existsSync(parent))
-    .flatMap((parent) => execFileSync("ls", [parent], { encoding: "utf8" }).split("\n"))
-    .filter((name) => name === cgroupName(directory));
+  if (!existsSync("/sys/fs/cgroup")) return [];
+  const found = execFileSync("find", ["/sys/fs/cgroup", "-name", cgroupName(directory)], { encoding: "utf8" });
+  return found.split("\n").filter((line) => line !== "");
 }
 
 function read(path: string): string {
