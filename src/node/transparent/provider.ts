@@ -3,7 +3,7 @@
 
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { assert } from "../../base/assert.ts";
 import { nameTable } from "../dns/names.ts";
 import { DnsServer } from "../dns/server.ts";
@@ -182,7 +182,7 @@ echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6 2>/dev/null || :
 
 async function openUpstream(fd: number | undefined): Promise<DnsUpstream | undefined> {
   if (fd === undefined) return undefined;
-  const servers = parseNameservers(readFileSync("/etc/resolv.conf", "utf8"));
+  const servers = existsSync("/etc/resolv.conf") ? parseNameservers(readFileSync("/etc/resolv.conf", "utf8")) : [];
   if (servers.length === 0) return undefined;
   const socket = createSocket("udp4");
   // An inherited descriptor is listening at once: the event must be awaited before it is bound.
