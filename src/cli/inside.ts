@@ -5,7 +5,7 @@ import { runInside } from "../cluster/inside.ts";
 import { inheritedSocket } from "../cluster/launch/launch.ts";
 import { prepareNodeNamespace } from "../cluster/launch/prepare.ts";
 import { onStopSignals } from "../cluster/signals.ts";
-import { API_SOCKET, INSIDE_VARIABLE } from "../cluster/start.ts";
+import { API_SOCKET, DNS_SOCKET, INSIDE_VARIABLE } from "../cluster/start.ts";
 import { readConfig } from "../cluster/task.ts";
 import { CommandFailure, examples } from "./command.ts";
 import { asFailure } from "./data-dir.ts";
@@ -28,7 +28,11 @@ async function inside(): Promise<void> {
     () => stopping.abort(),
     () => process.exit(1),
   );
-  const done = await runInside(config.value, { kind: "fd", fd }, stopping.signal);
+  const done = await runInside(
+    config.value,
+    { kind: "fd", fd, upstreamFd: inheritedSocket(DNS_SOCKET) },
+    stopping.signal,
+  );
   if (!done.ok) throw asFailure(done.error);
   // Nothing of the cluster is left; what a library still holds open must not keep the process.
   process.exit(done.value);

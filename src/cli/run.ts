@@ -24,6 +24,8 @@ export async function run(argv: readonly string[]): Promise<void> {
 
 async function buildProgram(argv: readonly string[]): Promise<Command> {
   const program = new Command("weft");
+  // `weft proxy` hands its options on.
+  program.enablePositionalOptions();
   program
     .description("A service mesh that starts in seconds on a laptop.")
     .version(packageVersion(), "-V, --version", "print the version")

@@ -37,7 +37,7 @@ export async function ensureControlService(
     metadata: { name: CONTROL_PLANE, namespace: SYSTEM_NAMESPACE, labels: LABELS },
     spec: {
       ports: [
-        { name: "grpc-xds", port: 15_010, targetPort: ports.plain, protocol: "TCP" },
+        { name: "grpc-xds", port: 15_010, targetPort: ports.plain, protocol: "TCP", appProtocol: "tcp" },
         { name: "https-dns", port: 15_012, targetPort: ports.tls, protocol: "TCP" },
         { name: "http-monitoring", port: 15_014, targetPort: ports.debug, protocol: "TCP" },
       ],
@@ -56,7 +56,7 @@ export async function ensureControlService(
     },
     addressType: "IPv4",
     ports: [
-      { name: "grpc-xds", port: ports.plain, protocol: "TCP" },
+      { name: "grpc-xds", port: ports.plain, protocol: "TCP", appProtocol: "tcp" },
       { name: "https-dns", port: ports.tls, protocol: "TCP" },
       { name: "http-monitoring", port: ports.debug, protocol: "TCP" },
     ],

@@ -62,7 +62,7 @@ async function start(
   const namespace = await ensureNamespace(client);
   if (!namespace.ok) return err(startFailure(namespace.error.message));
 
-  const provider = await openProvider(config, dir);
+  const provider = await openProvider(config, dir, socket);
   const control = await openControl({ client, dir, nodeIP, ports: config.control, warn }, parts);
   if (!control.ok) return control;
   const service = await ensureControlService(client, nodeIP, config.control);
@@ -116,14 +116,14 @@ function injectOptions(config: InsideConfig, nodeIP: string): InjectOptions {
   };
 }
 
-function openProvider(config: InsideConfig, dir: DataDir): Promise<SandboxProvider> {
+function openProvider(config: InsideConfig, dir: DataDir, socket: ApiSocket): Promise<SandboxProvider> {
   const runDirectory = join(dir.run, config.mode);
   if (config.mode === "explicit") return openExplicitProvider({ runDirectory });
   return startTransparentProvider({
     ...transparentDefaults,
     dataDirectory: dir.root,
     runDirectory,
-    upstreamSocketFd: undefined,
+    upstreamSocketFd: socket.kind === "fd" ? socket.upstreamFd : undefined,
     warn,
   });
 }

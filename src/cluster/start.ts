@@ -1,6 +1,7 @@
 // Starting a cluster on this machine: the directory, the lock, the port and the mode; then its parts, in this process
 // or inside namespaces of their own.
 
+import { createSocket, type Socket } from "node:dgram";
 import { err, ok, type Result } from "../base/result.ts";
 import { type DataDir, openDataDir } from "./data-dir.ts";
 import type { ClusterError } from "./failure.ts";
@@ -26,6 +27,7 @@ export interface StartRequest {
 export const INSIDE_COMMAND = "inside";
 export const INSIDE_VARIABLE = "WEFT_INSIDE";
 export const API_SOCKET = "api";
+export const DNS_SOCKET = "dns";
 /** Inside a network of its own, nobody else has them. */
 const ISTIO_PORTS = { plain: 15_010, tls: 15_012, debug: 15_014 };
 
@@ -71,10 +73,11 @@ async function run(dir: DataDir, config: InsideConfig, port: OpenPort): Promise<
     signals.stop();
     return done;
   }
+  const names = await openUpstream();
   const launched = launchInNamespaces({
     argv: [process.execPath, config.main, INSIDE_COMMAND],
     env: { ...definedEnvironment(), [INSIDE_VARIABLE]: writeConfig(config) },
-    sockets: { [API_SOCKET]: port.server },
+    sockets: { [API_SOCKET]: port.server, ...(names === undefined ? {} : { [DNS_SOCKET]: names }) },
   });
   if (!launched.ok) {
     return err({
@@ -91,6 +94,15 @@ async function run(dir: DataDir, config: InsideConfig, port: OpenPort): Promise<
   if (exit.kind === "exited") return ok(exit.code);
   await cleanLeftovers(dir);
   return err({ message: `the cluster was ended by ${exit.signal}`, next: `What it said is above, or in ${dir.log}.` });
+}
+
+/** Names that are not the mesh's are asked for in the machine's network; without it, pods know the mesh's alone. */
+function openUpstream(): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = createSocket("udp4");
+    socket.once("error", () => resolve(undefined));
+    socket.bind(0, () => resolve(socket));
+  });
 }
 
 function definedEnvironment(): Readonly<Record<string, string>> {

@@ -8,7 +8,7 @@ import type { ControlPorts } from "./bootstrap.ts";
 /** The API's socket: opened before the namespaces were made and inherited, or held by this process. */
 export type ApiSocket =
   | { readonly kind: "server"; readonly server: Server }
-  | { readonly kind: "fd"; readonly fd: number };
+  | { readonly kind: "fd"; readonly fd: number; readonly upstreamFd: number | undefined };
 
 export type Task =
   | { readonly kind: "up"; readonly files: readonly string[] }
