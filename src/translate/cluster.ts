@@ -10,6 +10,7 @@ import {
   Cluster_TransportSocketMatch,
 } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { circuitBreakers, httpProtocolOptions, keepalive } from "./circuit-breaker.ts";
+import { setRing } from "./consistent-hash.ts";
 import { BLACK_HOLE, explicitServerName, outboundName, outboundServerName, PASSTHROUGH } from "./names.ts";
 import { outlierDetection } from "./outlier.ts";
 import { externalSocket, meshClientSocket, plainSocket } from "./tls.ts";
@@ -51,6 +52,7 @@ export function outboundCluster(target: ClusterTarget, view: ClientView): Cluste
     // Without healthy endpoints a call fails; it isn't sent to unhealthy ones.
     commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 } },
   });
+  if (policy.loadBalancer?.consistentHash !== undefined) setRing(cluster, policy.loadBalancer.consistentHash);
   cluster.circuitBreakers = circuitBreakers(pool);
   cluster.outlierDetection = outlierDetection(policy.outlierDetection);
   cluster.upstreamConnectionOptions = keepalive(pool);

@@ -3,7 +3,7 @@
 import type { Destination, HeaderOperations, HttpMatch, HttpRoute } from "../api/istio/virtual-service.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { formatRef } from "../model/finding.ts";
-import { type HostRoutes, resolveDestination } from "../model/routing.ts";
+import { type HostRoutes, type ResolvedDestination, resolveDestination } from "../model/routing.ts";
 import {
   type HeaderValueOption,
   HeaderValueOption_HeaderAppendAction,
@@ -15,6 +15,7 @@ import {
   RouteAction,
   WeightedCluster,
 } from "../proto/gen/envoy/config/route/v3/route_components.ts";
+import { setHashPolicy } from "./consistent-hash.ts";
 import { corsConfig } from "./cors.ts";
 import { faultConfig } from "./fault.ts";
 import { routeMatch } from "./matcher.ts";
@@ -174,6 +175,7 @@ function routeAction(context: RuleContext): RouteAction {
   const authority = rule.rewrite?.authority ?? hostHeader(rule.headers?.request);
   if (authority !== undefined) action.hostRewriteSpecifier = { $case: "hostRewriteLiteral", value: authority };
   action.requestMirrorPolicies = mirrors(context);
+  if (only !== undefined) setHashPolicy(action, targetOf(only.destination, context), context.view);
   return action;
 }
 
@@ -190,15 +192,19 @@ function weighted(destinations: NonNullable<HttpRoute["route"]>, context: RuleCo
   });
 }
 
-function clusterOf(destination: Destination, context: RuleContext): string {
-  const { rules, port, view, index, deadEnds } = context;
+function targetOf(destination: Destination, { rules, port, view }: RuleContext): ResolvedDestination {
   const client = { resourceNamespace: rules.namespace, clientNamespace: view.namespace, port };
   const world = {
     services: view.snapshot.services,
     destinations: view.snapshot.destinations,
     mesh: view.snapshot.mesh,
   };
-  const target = resolveDestination(destination, client, world);
+  return resolveDestination(destination, client, world);
+}
+
+function clusterOf(destination: Destination, context: RuleContext): string {
+  const { rules, index, deadEnds } = context;
+  const target = targetOf(destination, context);
   const cluster = outboundName(target.port, target.subset, target.host);
   if (target.problem !== undefined) {
     const resource = `${formatRef(rules.resource)} spec.http[${index}]`;

@@ -4,6 +4,7 @@ import { findRoutes, type HostRoutes } from "../model/routing.ts";
 import type { Service, ServicePort } from "../model/service.ts";
 import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import { type Route, VirtualHost } from "../proto/gen/envoy/config/route/v3/route_components.ts";
+import { setHashPolicy } from "./consistent-hash.ts";
 import { type DeadEnd, defaultRoute, hostRoutes } from "./http-route.ts";
 import { BLACK_HOLE, callNames, outboundName, PASSTHROUGH } from "./names.ts";
 import type { ClientView } from "./view.ts";
@@ -95,7 +96,13 @@ class HostBuilder {
   addService(service: Service, port: ServicePort, domains: readonly string[]): void {
     const rules = findRoutes(this.#view.routes, service.host);
     const cluster = outboundName(port.number, undefined, service.host);
-    this.#add(`${service.host}:${port.number}`, domains, this.#routes(rules, port.number, cluster));
+    const routes = this.#routes(rules, port.number, cluster);
+    const [plain] = routes;
+    if (rules === undefined && plain?.action?.$case === "route") {
+      const target = { host: service.host, port: port.number, subset: undefined };
+      setHashPolicy(plain.action.value, target, this.#view);
+    }
+    this.#add(`${service.host}:${port.number}`, domains, routes);
   }
 
   /** Hosts that VirtualServices route although no service has them. */

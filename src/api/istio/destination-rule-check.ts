@@ -20,7 +20,6 @@ const POLICY_INEFFECTIVE: readonly Ineffective[] = [
   { field: "loadBalancer.zoneAwareLbSetting", effect: NOT_YET },
   { field: "loadBalancer.warmup", effect: NOT_YET },
   { field: "loadBalancer.warmupDurationSecs", effect: NOT_YET },
-  { field: "loadBalancer.consistentHash", effect: "requests are balanced by least request for now" },
   { field: "connectionPool.http.h2UpgradePolicy", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.useClientProtocol", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.maxConcurrentStreams", effect: "HTTP/2 is carried as TCP for now" },

@@ -50,7 +50,7 @@ metadata: {name: web, namespace: production}
 spec:
   host: web
   trafficPolicy:
-    loadBalancer: {simple: ROUND_ROBIN}
+    loadBalancer: {consistentHash: {httpCookie: {name: user, ttl: 10s}, maglev: {tableSize: 251}}}
     connectionPool: {tcp: {connectTimeout: 1s, tcpKeepalive: {time: 10s, interval: 5s, probes: 3}}, http: {idleTimeout: 30s, maxRequestsPerConnection: 5, maxRetries: 3}}
     outlierDetection: {consecutive5xxErrors: 3, minHealthPercent: 10}
 ---

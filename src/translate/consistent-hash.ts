@@ -1,0 +1,66 @@
+// Consistent hashing: what a request is hashed by (on the route), and the ring that it falls on (on the cluster).
+
+import type { LoadBalancerSettings } from "../api/istio/destination-rule.ts";
+import { effectivePolicy } from "../model/destination.ts";
+import { type Cluster, Cluster_LbPolicy } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
+import { type RouteAction, RouteAction_HashPolicy } from "../proto/gen/envoy/config/route/v3/route_components.ts";
+import { type ClientView, ruleFor } from "./view.ts";
+import { durationFromText } from "./wire.ts";
+
+type ConsistentHash = NonNullable<LoadBalancerSettings["consistentHash"]>;
+
+const RING_SIZE_MIN = 1_024;
+
+export function setRing(cluster: Cluster, hash: ConsistentHash): void {
+  if (hash.maglev !== undefined) {
+    cluster.lbPolicy = Cluster_LbPolicy.MAGLEV;
+    const { tableSize } = hash.maglev;
+    if (tableSize !== undefined) cluster.lbConfig = { $case: "maglevLbConfig", value: { tableSize } };
+    return;
+  }
+  cluster.lbPolicy = Cluster_LbPolicy.RING_HASH;
+  const minimumRingSize = hash.ringHash?.minimumRingSize ?? hash.minimumRingSize ?? RING_SIZE_MIN;
+  cluster.lbConfig = {
+    $case: "ringHashLbConfig",
+    value: { minimumRingSize, maximumRingSize: undefined, hashFunction: 0 },
+  };
+}
+
+export interface HashTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly subset: string | undefined;
+}
+
+/** Adds what the destination's rule hashes by. A retry then may meet the same host again: the hash says which it is. */
+export function setHashPolicy(action: RouteAction, target: HashTarget, view: ClientView): void {
+  const service = view.snapshot.services.get(target.host);
+  if (service === undefined) return;
+  const policy = effectivePolicy(ruleFor(view, service), target.subset, target.port);
+  const hash = policy.loadBalancer?.consistentHash;
+  if (hash === undefined) return;
+  action.hashPolicy = hashPolicies(hash);
+  if (action.retryPolicy === undefined) return;
+  action.retryPolicy.retryHostPredicate = [];
+  action.retryPolicy.hostSelectionRetryMaxAttempts = 0;
+}
+
+function hashPolicies(hash: ConsistentHash): RouteAction_HashPolicy[] {
+  const specifier = specifierOf(hash);
+  return specifier === undefined ? [] : [RouteAction_HashPolicy.fromPartial({ policySpecifier: specifier })];
+}
+
+function specifierOf(hash: ConsistentHash): NonNullable<RouteAction_HashPolicy["policySpecifier"]> | undefined {
+  if (hash.httpHeaderName !== undefined) {
+    return { $case: "header", value: { headerName: hash.httpHeaderName, regexRewrite: undefined } };
+  }
+  if (hash.httpQueryParameterName !== undefined) {
+    return { $case: "queryParameter", value: { name: hash.httpQueryParameterName } };
+  }
+  if (hash.useSourceIp === true) return { $case: "connectionProperties", value: { sourceIp: true } };
+  const cookie = hash.httpCookie;
+  if (cookie === undefined) return undefined;
+  const ttl = cookie.ttl === undefined ? undefined : durationFromText(cookie.ttl);
+  const attributes = (cookie.attributes ?? []).map(({ name, value }) => ({ name, value: value ?? "" }));
+  return { $case: "cookie", value: { name: cookie.name, path: cookie.path ?? "", ttl, attributes } };
+}
