@@ -37,6 +37,6 @@ export function byAge(left: KubeObject, right: KubeObject): number {
   );
 }
 
-export function compareText(left: string, right: string): number {
+function compareText(left: string, right: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }

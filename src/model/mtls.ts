@@ -5,7 +5,7 @@ import { matchesLabels } from "./endpoint.ts";
 import { byAge, type Finding, formatRef, type ResourceRef, refOf } from "./finding.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 
-export type EffectiveMode = "DISABLE" | "PERMISSIVE" | "STRICT";
+type EffectiveMode = "DISABLE" | "PERMISSIVE" | "STRICT";
 
 export interface PortMode {
   readonly mode: EffectiveMode;

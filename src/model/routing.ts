@@ -15,9 +15,6 @@ export interface HostRoutes {
   readonly http: readonly HttpRoute[];
 }
 
-/** For the proxies of one namespace: host (or wildcard) to its routes. */
-export type RoutingIndex = (namespace: string) => ReadonlyMap<string, HostRoutes>;
-
 export interface Routing {
   readonly all: readonly HostRoutes[];
   readonly findings: readonly Finding[];
@@ -90,7 +87,7 @@ function isKnownHost(host: string, services: ReadonlyMap<string, Service>): bool
   return [...services.keys()].some((each) => hostMatches(host, each));
 }
 
-export interface DestinationProblem {
+interface DestinationProblem {
   /** `subset v3 of api.production.svc.cluster.local is not defined by any DestinationRule`. */
   readonly reason: string;
   readonly field: "host" | "subset" | "port";

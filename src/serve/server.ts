@@ -5,15 +5,11 @@ import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { WorkloadIdentity } from "../identity/spiffe.ts";
 import type { Node } from "../proto/gen/envoy/config/core/v3/base.ts";
-import type {
-  DeltaDiscoveryRequest,
-  DeltaDiscoveryResponse,
-  DiscoveryRequest,
-  DiscoveryResponse,
-} from "../proto/gen/envoy/service/discovery/v3/discovery.ts";
 import {
-  DeltaDiscoveryResponse as DeltaResponse,
-  DiscoveryResponse as StateResponse,
+  type DeltaDiscoveryRequest,
+  DeltaDiscoveryResponse,
+  type DiscoveryRequest,
+  DiscoveryResponse,
 } from "../proto/gen/envoy/service/discovery/v3/discovery.ts";
 import { type ProxyNode, readNode } from "../translate/proxy.ts";
 import { deltaMethod, stateMethod } from "./ads.ts";
@@ -22,7 +18,7 @@ import { type EncodedConfiguration, type ResourceType, TYPE_URLS, TYPES, typeOf 
 import { type Batch, Session, type TypeStatus } from "./session.ts";
 
 /** What is known of a stream's other end before its first message. */
-export interface StreamPeer {
+interface StreamPeer {
   readonly metadata: grpc.Metadata;
   /** DER of the client's certificate, where it gave one that the server's TLS accepted. */
   readonly certificate: Buffer | undefined;
@@ -32,7 +28,7 @@ export interface StreamPeer {
 /** Undefined identity: nobody was asked for one (the plain port). */
 export type Authenticate = (peer: StreamPeer) => Promise<Result<WorkloadIdentity | undefined, string>>;
 
-export interface DiscoveryEvents {
+interface DiscoveryEvents {
   readonly onConnect?: (proxy: ProxyNode) => void;
   readonly onDisconnect?: (proxy: ProxyNode) => void;
   readonly onPush?: (type: ResourceType, bytes: number) => void;
@@ -253,7 +249,7 @@ const deltaVariant: Variant<DeltaDiscoveryRequest, DeltaDiscoveryResponse> = {
     }
   },
   response: (batch, nonce, version) =>
-    DeltaResponse.fromPartial({
+    DeltaDiscoveryResponse.fromPartial({
       systemVersionInfo: version,
       typeUrl: TYPE_URLS[batch.type],
       nonce,
@@ -274,7 +270,7 @@ const stateVariant: Variant<DiscoveryRequest, DiscoveryResponse> = {
     session.setNames(type, request.resourceNames);
   },
   response: (batch, nonce, version) =>
-    StateResponse.fromPartial({
+    DiscoveryResponse.fromPartial({
       versionInfo: version,
       typeUrl: TYPE_URLS[batch.type],
       nonce,

@@ -56,7 +56,7 @@ function headerMatchers(match: HttpMatch): HeaderMatcher[] {
   return matchers;
 }
 
-export function headerMatcher(name: string, match: StringMatch): HeaderMatcher {
+function headerMatcher(name: string, match: StringMatch): HeaderMatcher {
   const value = stringMatcher(match);
   return HeaderMatcher.fromPartial({
     name,

@@ -34,12 +34,12 @@ export function httpPorts(view: ClientView): readonly number[] {
   return [...new Set(numbers)].sort((a, b) => a - b);
 }
 
-export interface PortOf {
+interface PortOf {
   readonly service: Service;
   readonly port: ServicePort;
 }
 
-export function sniffedPorts(view: ClientView): readonly PortOf[] {
+function sniffedPorts(view: ClientView): readonly PortOf[] {
   return view.services.flatMap((service) =>
     service.ports.filter((port) => port.protocol === "sniffed").map((port) => ({ service, port })),
   );

@@ -8,7 +8,7 @@ import type { Protocol } from "../model/service.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { ProxyNode } from "./proxy.ts";
 
-export interface WorkloadPort {
+interface WorkloadPort {
   readonly number: number;
   readonly protocol: Protocol;
 }

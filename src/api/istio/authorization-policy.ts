@@ -65,8 +65,8 @@ const schema = Type.Object({
 
 export type AuthorizationPolicy = KubeObject & Static<typeof schema>;
 export type AuthorizationRule = Static<typeof rule>;
-export type AuthorizationSource = Static<typeof source>;
-export type AuthorizationOperation = Static<typeof operation>;
+type AuthorizationSource = Static<typeof source>;
+type AuthorizationOperation = Static<typeof operation>;
 export type AuthorizationCondition = Static<typeof when>;
 
 const NO_JWT = "nothing verifies tokens yet, so it matches no request";

@@ -176,7 +176,6 @@ const schema = Type.Object({
 
 export type DestinationRule = KubeObject & Static<typeof schema>;
 export type TrafficPolicy = Static<typeof trafficPolicy>;
-export type PortSettings = Static<typeof portSettings>;
 export type ConnectionPool = Static<typeof connectionPool>;
 export type OutlierDetectionSettings = Static<typeof outlierDetection>;
 export type LoadBalancerSettings = Static<typeof loadBalancer>;

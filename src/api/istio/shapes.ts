@@ -24,7 +24,6 @@ export function oneOf<const V extends readonly string[]>(values: V) {
 export const labelMap = mapOf(Type.String());
 
 export const workloadSelector = Type.Object({ matchLabels: Type.Optional(labelMap) });
-export type WorkloadSelector = Static<typeof workloadSelector>;
 
 export const targetRef = Type.Object({
   group: Type.Optional(Type.String()),
