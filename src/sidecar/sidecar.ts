@@ -45,7 +45,7 @@ export async function startSidecar(
   if (!status.ok) return err([status.error]);
   // The certificate comes first: with it the configuration stream is the workload's own.
   await parts.keeper.start();
-  const proxy = await startProxy({
+  const proxy = startProxy({
     // The stream to the control plane is this process's own, not a cluster that requests could go to.
     bootstrap: { ...parts.bootstrap, staticResources: undefined },
     source: watched.value.source,
@@ -55,6 +55,9 @@ export async function startSidecar(
     registry: parts.registry,
   });
   progress.proxy = proxy;
+  proxy.ready.catch((error: unknown) =>
+    log.error(`listeners: ${error instanceof Error ? error.message : String(error)}`),
+  );
   const context = {
     view: processView(proxy.view, { logs: process.logs, secrets: parts.secrets, quit: () => quit("quitquitquit") }),
     wallMs: process.clock.wallMs,
@@ -69,7 +72,7 @@ export async function startSidecar(
       watched.value.source.stop();
       admin.value.close();
       status.value.close();
-      await proxy.close();
+      proxy.close();
     },
   });
 }

@@ -28,7 +28,7 @@ export async function startStatic(
   const secrets = new LocalSecrets();
   const source = openSource(bootstrap.value, secrets, process);
   if (!source.ok) return err([`${file}: ${source.error}`]);
-  const proxy = await startProxy({
+  const proxy = startProxy({
     bootstrap: bootstrap.value,
     source: source.value,
     localSecrets: secrets,
@@ -36,6 +36,14 @@ export async function startStatic(
     random: process.random,
     registry: new Registry(),
   });
+  const failure = await proxy.ready.then(
+    () => undefined,
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+  if (failure !== undefined) {
+    proxy.close();
+    return err([`${file}: ${failure}`]);
+  }
   const view = processView(proxy.view, { logs: process.logs, secrets, quit: () => quit("quitquitquit") });
   const address = bootstrap.value.admin?.address?.address;
   let closeAdmin = () => undefined;
@@ -51,9 +59,9 @@ export async function startStatic(
   return ok({
     stop: async () => {
       await Promise.race([proxy.drain(), new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
-      source.value.stop();
+      source.value?.stop();
       closeAdmin();
-      await proxy.close();
+      proxy.close();
     },
   });
 }
@@ -76,17 +84,15 @@ function parse(text: string): Result<unknown, string> {
   return only === undefined || more.length > 0 ? err("expected exactly one YAML document") : ok(only.value);
 }
 
-function openSource(bootstrap: Bootstrap, secrets: LocalSecrets, process: Process): Result<ResourceSource, string> {
+function openSource(
+  bootstrap: Bootstrap,
+  secrets: LocalSecrets,
+  process: Process,
+): Result<ResourceSource | undefined, string> {
   const { clock, random, logs } = process;
   const target = readAdsTarget(bootstrap, { secrets, token: () => undefined, clock, random });
   if (!target.ok) return target;
-  if (target.value === undefined) return ok(NOTHING);
+  // All there is stands in the file.
+  if (target.value === undefined) return ok(undefined);
   return ok(watchSource(makeAdsSource(target.value), target.value.target, logs.logger("xds")).source);
 }
-
-/** All there is stands in the file. */
-const NOTHING: ResourceSource = {
-  start: () => undefined,
-  setWanted: () => undefined,
-  stop: () => undefined,
-};
