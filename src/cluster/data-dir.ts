@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -50,8 +51,11 @@ export function dataDirAt(path: string): DataDir {
   };
 }
 
+/** What the directory is for: a demo begins afresh every time, and never on a user's own cluster. */
+export type Purpose = "cluster" | "demo";
+
 /** Makes the directory, for its owner alone, or refuses one that holds something else. */
-export function openDataDir(path: string): Result<DataDir, ClusterError> {
+export function openDataDir(path: string, purpose: Purpose = "cluster"): Result<DataDir, ClusterError> {
   const dir = dataDirAt(path);
   const marker = join(dir.root, MARKER);
   try {
@@ -62,7 +66,7 @@ export function openDataDir(path: string): Result<DataDir, ClusterError> {
       if (found.length > 0) {
         return err(notUsable(dir.root, `it holds other things (${found.slice(0, 3).join(", ")})`));
       }
-      writeFileSync(marker, `${JSON.stringify({ layout: LAYOUT })}\n`);
+      writeFileSync(marker, `${JSON.stringify({ layout: LAYOUT, purpose })}\n`);
     }
     accessSync(dir.root, constants.R_OK | constants.W_OK | constants.X_OK);
     for (const folder of [dir.pki, dir.logs, dir.run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -70,10 +74,20 @@ export function openDataDir(path: string): Result<DataDir, ClusterError> {
     if (!layout.ok || !isRecord(layout.value) || layout.value["layout"] !== LAYOUT) {
       return err(notUsable(dir.root, `${MARKER} in it is of another version of weft`));
     }
+    if (purpose === "demo" && layout.value["purpose"] !== "demo") {
+      return err(notUsable(dir.root, "it holds a cluster of your own, and the demo begins afresh"));
+    }
     return ok(dir);
   } catch (error) {
     return err(notUsable(dir.root, error instanceof Error ? error.message : String(error)));
   }
+}
+
+/** With the lock held: objects, logs and images go; the authority and the ports stay. */
+export function beginAfresh(dir: DataDir): void {
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(`${dir.database}${suffix}`, { force: true });
+  rmSync(dir.logs, { recursive: true, force: true });
+  rmSync(dir.images, { force: true });
 }
 
 export function isDataDir(path: string): boolean {

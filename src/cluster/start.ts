@@ -3,7 +3,7 @@
 
 import { createSocket, type Socket } from "node:dgram";
 import { err, ok, type Result } from "../base/result.ts";
-import { type DataDir, openDataDir } from "./data-dir.ts";
+import { beginAfresh, type DataDir, openDataDir } from "./data-dir.ts";
 import type { ClusterError } from "./failure.ts";
 import { runInside } from "./inside.ts";
 import { launchInNamespaces } from "./launch/launch.ts";
@@ -33,13 +33,15 @@ const ISTIO_PORTS = { plain: 15_010, tls: 15_012, debug: 15_014 };
 
 /** Runs the task and everything below it until it ends; the exit code is the task's. */
 export async function startCluster(request: StartRequest): Promise<Result<number, ClusterError>> {
-  const dir = openDataDir(request.dataDir);
+  const isDemo = request.task.kind === "demo";
+  const dir = openDataDir(request.dataDir, isDemo ? "demo" : "cluster");
   if (!dir.ok) return dir;
   const lock = takeLock(dir.value);
   if (!lock.ok) return lock;
   try {
     if (lock.value.takenOver) await cleanLeftovers(dir.value);
     clearState(dir.value);
+    if (isDemo) beginAfresh(dir.value);
     const mode = await chooseMode(request.intercept);
     if (!mode.ok) return mode;
     const port = await openApiPort(dir.value, request.apiPort);

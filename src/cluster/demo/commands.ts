@@ -8,6 +8,7 @@ export interface CommandPlaces {
   readonly kubeconfig: string;
   readonly dataDir: string;
   readonly examples: string;
+  readonly mode: "transparent" | "explicit";
   /** How weft is called here: `weft`, or `npx --no weft` in a checkout. */
   readonly weft: string;
 }
@@ -33,11 +34,21 @@ export function tryNext(places: CommandPlaces, env: NodeJS.ProcessEnv): readonly
     "# customers may ask the API themselves: a no becomes a yes",
     `kubectl apply -f ${quote(join(places.examples, "next", "open-api.yaml"))}`,
     "# one API pod fails for 20 s: retried, then ejected",
-    `kubectl exec -n ${NAMESPACE} deploy/frontend -c frontend -- ${quote(process.execPath)} ${quote(join(places.examples, "call.js"))} POST http://api:8080/api/fail?seconds=20`,
+    `kubectl exec -n ${NAMESPACE} deploy/api-v1 -c api -- sh -c '${FAIL}'`,
     "# the sidecar's own view",
-    `kubectl exec -n ${NAMESPACE} deploy/frontend -c istio-proxy -- cat /etc/istio/pod/labels`,
+    `kubectl exec -n ${NAMESPACE} deploy/frontend -c istio-proxy -- ${ADMIN[places.mode]}`,
   ];
 }
+
+/** In the explicit mode pods share one loopback, so the admin interface is at the pod's own address. */
+const ADMIN = {
+  transparent: "curl -s localhost:15000/clusters",
+  explicit: "sh -c 'curl -s $INSTANCE_IP:15000/clusters'",
+} as const;
+
+/** Past the sidecar, in either mode: a service may always talk to itself. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: for the shell
+const FAIL = "http_proxy= node call.js POST http://${HOST:-localhost}:8080/api/fail?seconds=20";
 
 function isInstalled(tool: string, env: NodeJS.ProcessEnv): boolean {
   return (env["PATH"] ?? "").split(delimiter).some((folder) => folder !== "" && existsSync(join(folder, tool)));

@@ -14,7 +14,7 @@ export interface PodFigure {
 
 export interface CertificateFigure {
   readonly spiffe: string;
-  readonly notBeforeMs: number;
+  readonly issuedMs: number;
   readonly notAfterMs: number;
 }
 

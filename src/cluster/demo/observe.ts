@@ -8,6 +8,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Watch } from "../../api/client.ts";
 import { type Pod, podKind } from "../../api/kubernetes/pod.ts";
+import { BACK_DATE_MS } from "../../ca/limits.ts";
 import type { RunningCluster } from "../running.ts";
 import { Figures, type PodFigure } from "./figures.ts";
 import {
@@ -185,12 +186,12 @@ export function isReady(pod: PodFigure): boolean {
   return pod.containers > 0 && pod.ready === pod.containers && pod.phase === "Running";
 }
 
-function readLeaf(pem: string): { spiffe: string; notBeforeMs: number; notAfterMs: number } | undefined {
+function readLeaf(pem: string): { spiffe: string; issuedMs: number; notAfterMs: number } | undefined {
   if (!pem.includes("BEGIN CERTIFICATE")) return undefined;
   const leaf = new X509Certificate(pem);
   const spiffe = /URI:([^,\s]+)/.exec(leaf.subjectAltName ?? "")?.[1];
   if (spiffe === undefined) return undefined;
-  return { spiffe, notBeforeMs: leaf.validFromDate.getTime(), notAfterMs: leaf.validToDate.getTime() };
+  return { spiffe, issuedMs: leaf.validFromDate.getTime() + BACK_DATE_MS, notAfterMs: leaf.validToDate.getTime() };
 }
 
 function clusterOf(sample: Sample): string {

@@ -59,7 +59,10 @@ export async function showShop(cluster: RunningCluster, options: DemoOptions): P
   const observer = new Observer(cluster);
   observer.start();
   const screen = process.stdout.isTTY ? new Screen(process.stdout) : undefined;
-  const commands = tryNext({ ...options, kubeconfig: cluster.dir.kubeconfig, dataDir: cluster.dir.root }, process.env);
+  const commands = tryNext(
+    { ...options, mode: cluster.mode, kubeconfig: cluster.dir.kubeconfig, dataDir: cluster.dir.root },
+    process.env,
+  );
   const weights = watchWeight(cluster);
   const frame = (): ViewFrame => ({
     mode: cluster.mode,

@@ -22,7 +22,8 @@ export class Screen {
   /** The size is asked for anew: in a process group of its own, no signal tells of a change. */
   draw(lines: readonly string[]): void {
     const [, rows] = this.#stream.getWindowSize();
-    const fitting = lines.slice(0, Math.max(1, rows - 1));
+    const dense = lines.length < rows ? lines : lines.filter((line) => line !== "");
+    const fitting = dense.slice(0, Math.max(1, rows - 1));
     const head = this.#open ? HOME : `${ENTER}${HOME}`;
     this.#open = true;
     this.#stream.write(`${head}${fitting.map((line) => `${line}${END_OF_LINE}\n`).join("")}${END_OF_SCREEN}`);

@@ -20,7 +20,7 @@ function goodFigures(): Figures {
     figures.pods.set(name, { name, app, ip: "127.0.0.2", ready: 2, containers: 2, phase: "Running", restarts: 0 });
     figures.certificates.set(name, {
       spiffe: `spiffe://cluster.local/ns/shop/sa/${app}`,
-      notBeforeMs: 0,
+      issuedMs: 0,
       notAfterMs: 86_400_000,
     });
   }
