@@ -34,31 +34,47 @@ export function readFields(text: string, start: number, out: string[], limits: F
   let at = start;
   let count = 0;
   while (at < end) {
-    const nameStart = at;
-    let seen = 0;
-    let code = text.charCodeAt(at);
-    while (((CLASS[code] ?? 0) & TOKEN) !== 0) {
-      seen |= CLASS[code] ?? 0;
-      at += 1;
-      code = text.charCodeAt(at);
+    const nameEnd = skipClass(text, at, TOKEN);
+    const code = text.charCodeAt(nameEnd);
+    if (code !== COLON) return nameProblem(code, nameEnd === at);
+    if (nameEnd === at) return "a header line has no name";
+    const valueStart = skipBlanks(text, nameEnd + 1);
+    const lineEnd = skipClass(text, valueStart, VALUE);
+    if (text.charCodeAt(lineEnd) !== CR || text.charCodeAt(lineEnd + 1) !== LF) {
+      return valueProblem(text.charCodeAt(lineEnd));
     }
-    if (code !== COLON) return nameProblem(code, at === nameStart);
-    if (at === nameStart) return "a header line has no name";
-    const name = (seen & UPPER) === 0 ? text.slice(nameStart, at) : text.slice(nameStart, at).toLowerCase();
-    at += 1;
-    code = text.charCodeAt(at);
-    while (code === SPACE || code === TAB) code = text.charCodeAt(++at);
-    const valueStart = at;
-    while (((CLASS[code] ?? 0) & VALUE) !== 0) code = text.charCodeAt(++at);
-    if (code !== CR || text.charCodeAt(at + 1) !== LF) return valueProblem(code);
-    let valueEnd = at;
-    while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd -= 1;
     count += 1;
     if (count > limits.headersCountMax) return TOO_MANY;
-    out.push(name, text.slice(valueStart, valueEnd));
-    at += 2;
+    out.push(lowerCase(text.slice(at, nameEnd)), text.slice(valueStart, trimEnd(text, valueStart, lineEnd)));
+    at = lineEnd + 2;
   }
   return "";
+}
+
+function skipClass(text: string, start: number, wanted: number): number {
+  let at = start;
+  while (((CLASS[text.charCodeAt(at)] ?? 0) & wanted) !== 0) at += 1;
+  return at;
+}
+
+function skipBlanks(text: string, start: number): number {
+  let at = start;
+  while (isBlank(text.charCodeAt(at))) at += 1;
+  return at;
+}
+
+function trimEnd(text: string, start: number, end: number): number {
+  let at = end;
+  while (at > start && isBlank(text.charCodeAt(at - 1))) at -= 1;
+  return at;
+}
+
+/** Most names come in lower case already, and then nothing is copied. */
+function lowerCase(name: string): string {
+  for (let at = 0; at < name.length; at += 1) {
+    if (((CLASS[name.charCodeAt(at)] ?? 0) & UPPER) !== 0) return name.toLowerCase();
+  }
+  return name;
 }
 
 /** The one problem that is answered with 431 rather than 400. */

@@ -154,41 +154,21 @@ function parseRequestLine(line: string): RequestLine | HeadError {
   return { method, path, authority, scheme: scheme.toLowerCase(), http10, absoluteForm: true };
 }
 
+/** What the header lines say of framing and connection. */
+interface Framed {
+  lengths: number;
+  encoding: string | undefined;
+  hosts: number;
+  connection: string;
+  upgrade: string | undefined;
+  problem: string;
+}
+
 /** Decides where the body ends and whether the connection goes on; undefined when all is well. */
 function frameRequest(head: RequestHead): HeadError | undefined {
-  const { raw } = head.headers;
-  let lengths = 0;
-  let encoding: string | undefined;
-  let hosts = 0;
-  let connection = "";
-  let upgrade: string | undefined;
-  for (let at = 0; at < raw.length; at += 2) {
-    const value = raw[at + 1] ?? "";
-    switch (raw[at]) {
-      case "host":
-        hosts += 1;
-        if (!isAuthority(value)) return refuse(400, "the Host header is not valid");
-        if (!head.absoluteForm && head.method !== "CONNECT") head.authority = value;
-        break;
-      case "content-length":
-        lengths += 1;
-        head.contentLength = parseLength(value);
-        break;
-      case "transfer-encoding":
-        encoding = encoding === undefined ? value.toLowerCase() : `${encoding},${value.toLowerCase()}`;
-        break;
-      case "connection":
-        connection = connection === "" ? value : `${connection},${value}`;
-        break;
-      case "upgrade":
-        upgrade = value.toLowerCase();
-        break;
-      case "expect":
-        if (value.toLowerCase() !== "100-continue") return refuse(400, "an expectation other than 100-continue");
-        head.expectContinue = !head.http10;
-        break;
-    }
-  }
+  const framed = readRequestFields(head);
+  if (framed.problem !== "") return refuse(400, framed.problem);
+  const { lengths, encoding, hosts, connection } = framed;
   if (hosts > 1) return refuse(400, "more than one Host header");
   if (hosts === 0 && !head.http10) return refuse(400, "no Host header");
   if (lengths > 1) return refuse(400, "more than one Content-Length");
@@ -198,8 +178,46 @@ function frameRequest(head: RequestHead): HeadError | undefined {
   if (encoding !== undefined) head.framing = "chunked";
   else if (lengths === 1 && head.contentLength > 0) head.framing = "length";
   head.keepAlive = keepsAlive(connection, head.http10);
-  if (upgrade !== undefined && connection !== "" && listHas(connection, "upgrade")) head.upgrade = upgrade;
+  if (framed.upgrade !== undefined && connection !== "" && listHas(connection, "upgrade"))
+    head.upgrade = framed.upgrade;
   return undefined;
+}
+
+function readRequestFields(head: RequestHead): Framed {
+  const framed: Framed = { lengths: 0, encoding: undefined, hosts: 0, connection: "", upgrade: undefined, problem: "" };
+  const { raw } = head.headers;
+  for (let at = 0; at < raw.length; at += 2) {
+    const value = raw[at + 1] ?? "";
+    switch (raw[at]) {
+      case "host":
+        framed.hosts += 1;
+        if (!isAuthority(value)) framed.problem = "the Host header is not valid";
+        if (!head.absoluteForm && head.method !== "CONNECT") head.authority = value;
+        break;
+      case "content-length":
+        framed.lengths += 1;
+        head.contentLength = parseLength(value);
+        break;
+      case "transfer-encoding":
+        framed.encoding = joined(framed.encoding, value.toLowerCase());
+        break;
+      case "connection":
+        framed.connection = framed.connection === "" ? value : `${framed.connection},${value}`;
+        break;
+      case "upgrade":
+        framed.upgrade = value.toLowerCase();
+        break;
+      case "expect":
+        if (value.toLowerCase() !== "100-continue") framed.problem = "an expectation other than 100-continue";
+        head.expectContinue = !head.http10;
+        break;
+    }
+  }
+  return framed;
+}
+
+function joined(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before},${value}`;
 }
 
 function frameResponse(head: ResponseHead, method: string): HeadError | undefined {

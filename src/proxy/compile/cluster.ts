@@ -10,6 +10,7 @@ import {
 import { type Metadata, RoutingPriority } from "../../proto/gen/envoy/config/core/v3/base.ts";
 import { HealthStatus } from "../../proto/gen/envoy/config/core/v3/health_check.ts";
 import type { ClusterLoadAssignment } from "../../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
+import type { LbEndpoint, LocalityLbEndpoints } from "../../proto/gen/envoy/config/endpoint/v3/endpoint_components.ts";
 import { HttpProtocolOptions } from "../../proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
 import type { TlsConfig } from "../socket/tls-config.ts";
 import { type Field, fields } from "./field.ts";
@@ -184,8 +185,25 @@ function compileProtocol(cluster: Cluster, at: Field): Cluster["commonHttpProtoc
   return cluster.commonHttpProtocolOptions;
 }
 
+function compileHashing(cluster: Cluster): LbConfig {
+  const own = cluster.lbConfig;
+  if (cluster.lbPolicy === Cluster_LbPolicy.MAGLEV) {
+    return { kind: "maglev", tableSize: (own?.$case === "maglevLbConfig" ? own.value.tableSize : undefined) ?? 65_537 };
+  }
+  const config = own?.$case === "ringHashLbConfig" ? own.value : undefined;
+  return {
+    kind: "ring-hash",
+    sizeMin: config?.minimumRingSize ?? 1024,
+    sizeMax: config?.maximumRingSize ?? 8 * 1024 * 1024,
+  };
+}
+
 function compileLb(cluster: Cluster, discovery: ClusterConfig["discovery"], at: Field): LbConfig {
   const own = cluster.lbConfig;
+  const slow = own?.$case === "roundRobinLbConfig" || own?.$case === "leastRequestLbConfig";
+  if (slow && own.value.slowStartConfig !== undefined) {
+    at.at(own.$case).at("slowStartConfig").refuse("slow start is not built in yet");
+  }
   if (discovery === "original-dst") {
     const config = own?.$case === "originalDstLbConfig" ? own.value : undefined;
     const header = config?.useHttpHeader === true ? config.httpHeaderName || "x-envoy-original-dst-host" : undefined;
@@ -193,15 +211,9 @@ function compileLb(cluster: Cluster, discovery: ClusterConfig["discovery"], at: 
   }
   switch (cluster.lbPolicy) {
     case Cluster_LbPolicy.ROUND_ROBIN:
-      if (own?.$case === "roundRobinLbConfig" && own.value.slowStartConfig !== undefined) {
-        at.at("roundRobinLbConfig").at("slowStartConfig").refuse("slow start is not built in yet");
-      }
       return { kind: "round-robin" };
     case Cluster_LbPolicy.LEAST_REQUEST: {
       const config = own?.$case === "leastRequestLbConfig" ? own.value : undefined;
-      if (config?.slowStartConfig !== undefined) {
-        at.at("leastRequestLbConfig").at("slowStartConfig").refuse("slow start is not built in yet");
-      }
       return {
         kind: "least-request",
         choices: config?.choiceCount ?? 2,
@@ -210,18 +222,9 @@ function compileLb(cluster: Cluster, discovery: ClusterConfig["discovery"], at: 
     }
     case Cluster_LbPolicy.RANDOM:
       return { kind: "random" };
-    case Cluster_LbPolicy.RING_HASH: {
-      const config = own?.$case === "ringHashLbConfig" ? own.value : undefined;
-      return {
-        kind: "ring-hash",
-        sizeMin: config?.minimumRingSize ?? 1024,
-        sizeMax: config?.maximumRingSize ?? 8 * 1024 * 1024,
-      };
-    }
-    case Cluster_LbPolicy.MAGLEV: {
-      const config = own?.$case === "maglevLbConfig" ? own.value : undefined;
-      return { kind: "maglev", tableSize: config?.tableSize ?? 65_537 };
-    }
+    case Cluster_LbPolicy.RING_HASH:
+    case Cluster_LbPolicy.MAGLEV:
+      return compileHashing(cluster);
     default:
       at.at("lbPolicy").refuse("this load balancing policy is not built in");
       return { kind: "random" };
@@ -254,29 +257,36 @@ export function compileEndpoints(assignment: ClusterLoadAssignment, at: Field): 
     field.only(group, fields("locality metadata lbEndpoints loadBalancingWeight priority proximity"));
     for (const [index, one] of group.lbEndpoints.entries()) {
       const place = field.at("lbEndpoints").at(index);
-      if (one.hostIdentifier?.$case !== "endpoint") {
-        place.refuse("an endpoint is needed");
-        continue;
-      }
-      const endpoint = one.hostIdentifier.value;
-      const target = socketTarget(endpoint.address, place.at("endpoint").at("address"));
-      if (target === undefined) continue;
-      endpoints.push({
-        address: targetText(target),
-        host: target.kind === "tcp" ? target.host : "",
-        port: target.kind === "tcp" ? target.port : 0,
-        path: target.kind === "pipe" ? target.path : undefined,
-        hostname: endpoint.hostname,
-        weight: one.loadBalancingWeight ?? 1,
-        health: healthOf(one.healthStatus),
-        priority: group.priority,
-        locality: group.locality ?? { region: "", zone: "", subZone: "" },
-        localityWeight: group.loadBalancingWeight ?? 0,
-        metadata: one.metadata,
-      });
+      const made = compileEndpoint(one, group, place);
+      if (made !== undefined) endpoints.push(made);
     }
   }
   return endpoints;
+}
+
+function compileEndpoint(one: LbEndpoint, group: LocalityLbEndpoints, at: Field): EndpointConfig | undefined {
+  if (one.hostIdentifier?.$case !== "endpoint") {
+    at.refuse("an endpoint is needed");
+    return undefined;
+  }
+  const endpoint = one.hostIdentifier.value;
+  const target = socketTarget(endpoint.address, at.at("endpoint").at("address"));
+  if (target === undefined) return undefined;
+  const place =
+    target.kind === "tcp"
+      ? { host: target.host, port: target.port, path: undefined }
+      : { host: "", port: 0, path: target.path };
+  return {
+    ...place,
+    address: targetText(target),
+    hostname: endpoint.hostname,
+    weight: one.loadBalancingWeight ?? 1,
+    health: healthOf(one.healthStatus),
+    priority: group.priority,
+    locality: group.locality ?? { region: "", zone: "", subZone: "" },
+    localityWeight: group.loadBalancingWeight ?? 0,
+    metadata: one.metadata,
+  };
 }
 
 function healthOf(status: HealthStatus): EndpointConfig["health"] {

@@ -93,7 +93,6 @@ export function compileHttp(hcm: HttpConnectionManager, at: Field): HttpConfig {
   if (http1 !== undefined) at.at("httpProtocolOptions").only(http1, HTTP1);
   const filters = compileFilters(hcm.httpFilters, at.at("httpFilters"));
   const router = filters.at(-1)?.config;
-  const details = hcm.setCurrentClientCertDetails;
   return {
     kind: "http",
     statPrefix: hcm.statPrefix,
@@ -102,6 +101,46 @@ export function compileHttp(hcm: HttpConnectionManager, at: Field): HttpConfig {
     suppressEnvoyHeaders: router?.kind === "router" && router.suppressEnvoyHeaders,
     serverName: hcm.serverName === "" ? "envoy" : hcm.serverName,
     serverHeader: serverHeader(hcm),
+    ...limitsOf(hcm),
+    accessLogs: compileAccessLogs(hcm.accessLog, at.at("accessLog")),
+    useRemoteAddress: hcm.useRemoteAddress ?? false,
+    trustedHops: hcm.xffNumTrustedHops,
+    skipXffAppend: hcm.skipXffAppend,
+    via: hcm.via,
+    generateRequestId: hcm.generateRequestId ?? true,
+    preserveExternalRequestId: hcm.preserveExternalRequestId,
+    requestIdInResponse: hcm.alwaysSetRequestIdInResponse,
+    clientCert: clientCert(hcm),
+    certDetails: certDetails(hcm),
+    normalizePath: hcm.normalizePath ?? true,
+    mergeSlashes: hcm.mergeSlashes,
+    escapedSlashes: escapedSlashes(hcm),
+    stripPort: hcm.stripPortMode?.value === true ? "any" : hcm.stripMatchingHostPort ? "matching" : "none",
+    upgrades: new Set(
+      hcm.upgradeConfigs.filter((one) => one.enabled ?? true).map((one) => one.upgradeType.toLowerCase()),
+    ),
+  };
+}
+
+type Limits = Pick<
+  HttpConfig,
+  | "headBytesMax"
+  | "headersCountMax"
+  | "acceptHttp10"
+  | "enableTrailers"
+  | "idleTimeoutMs"
+  | "streamIdleTimeoutMs"
+  | "requestTimeoutMs"
+  | "requestHeadersTimeoutMs"
+  | "maxStreamDurationMs"
+  | "maxConnectionDurationMs"
+  | "maxRequestsPerConnection"
+>;
+
+function limitsOf(hcm: HttpConnectionManager): Limits {
+  const common = hcm.commonHttpProtocolOptions;
+  const http1 = hcm.httpProtocolOptions;
+  return {
     headBytesMax: hcm.maxRequestHeadersKb === undefined ? HEAD_BYTES_MAX : hcm.maxRequestHeadersKb * 1024,
     headersCountMax: common?.maxHeadersCount ?? HEADERS_COUNT_MAX,
     acceptHttp10: http1?.acceptHttp10 ?? false,
@@ -113,29 +152,17 @@ export function compileHttp(hcm: HttpConnectionManager, at: Field): HttpConfig {
     maxStreamDurationMs: durationMs(common?.maxStreamDuration) ?? 0,
     maxConnectionDurationMs: durationMs(common?.maxConnectionDuration) ?? 0,
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
-    accessLogs: compileAccessLogs(hcm.accessLog, at.at("accessLog")),
-    useRemoteAddress: hcm.useRemoteAddress ?? false,
-    trustedHops: hcm.xffNumTrustedHops,
-    skipXffAppend: hcm.skipXffAppend,
-    via: hcm.via,
-    generateRequestId: hcm.generateRequestId ?? true,
-    preserveExternalRequestId: hcm.preserveExternalRequestId,
-    requestIdInResponse: hcm.alwaysSetRequestIdInResponse,
-    clientCert: clientCert(hcm),
-    certDetails: {
-      subject: details?.subject ?? false,
-      cert: details?.cert ?? false,
-      chain: details?.chain ?? false,
-      dns: details?.dns ?? false,
-      uri: details?.uri ?? false,
-    },
-    normalizePath: hcm.normalizePath ?? true,
-    mergeSlashes: hcm.mergeSlashes,
-    escapedSlashes: escapedSlashes(hcm),
-    stripPort: hcm.stripPortMode?.value === true ? "any" : hcm.stripMatchingHostPort ? "matching" : "none",
-    upgrades: new Set(
-      hcm.upgradeConfigs.filter((one) => one.enabled ?? true).map((one) => one.upgradeType.toLowerCase()),
-    ),
+  };
+}
+
+function certDetails(hcm: HttpConnectionManager): HttpConfig["certDetails"] {
+  const details = hcm.setCurrentClientCertDetails;
+  return {
+    subject: details?.subject ?? false,
+    cert: details?.cert ?? false,
+    chain: details?.chain ?? false,
+    dns: details?.dns ?? false,
+    uri: details?.uri ?? false,
   };
 }
 

@@ -63,15 +63,19 @@ export function compileOutlier(outlier: OutlierDetection, minRequestVolume: numb
     failurePercentageThreshold: outlier.failurePercentageThreshold ?? 85,
     failurePercentageMinimumHosts: outlier.failurePercentageMinimumHosts ?? 5,
     failurePercentageRequestVolume: outlier.failurePercentageRequestVolume ?? 50,
-    enforcing: {
-      consecutive_5xx: outlier.enforcingConsecutive5xx ?? 100,
-      consecutive_gateway_failure: outlier.enforcingConsecutiveGatewayFailure ?? 0,
-      consecutive_local_origin_failure: outlier.enforcingConsecutiveLocalOriginFailure ?? 100,
-      success_rate: outlier.enforcingSuccessRate ?? 100,
-      local_origin_success_rate: outlier.enforcingLocalOriginSuccessRate ?? 100,
-      failure_percentage: outlier.enforcingFailurePercentage ?? 0,
-      local_origin_failure_percentage: outlier.enforcingFailurePercentageLocalOrigin ?? 0,
-    },
+    enforcing: enforcing(outlier),
     minRequestVolume,
+  };
+}
+
+function enforcing(outlier: OutlierDetection): OutlierConfig["enforcing"] {
+  return {
+    consecutive_5xx: outlier.enforcingConsecutive5xx ?? 100,
+    consecutive_gateway_failure: outlier.enforcingConsecutiveGatewayFailure ?? 0,
+    consecutive_local_origin_failure: outlier.enforcingConsecutiveLocalOriginFailure ?? 100,
+    success_rate: outlier.enforcingSuccessRate ?? 100,
+    local_origin_success_rate: outlier.enforcingLocalOriginSuccessRate ?? 100,
+    failure_percentage: outlier.enforcingFailurePercentage ?? 0,
+    local_origin_failure_percentage: outlier.enforcingFailurePercentageLocalOrigin ?? 0,
   };
 }

@@ -90,11 +90,7 @@ export function compileRoutes(config: RouteConfiguration, at: Field): RouteTable
     const field = at.at("virtualHosts").at(index);
     const entry = compileHost(host, config, field.as(HOST_TYPE));
     for (const route of entry.routes) for (const name of clustersOf(route.action)) clusters.add(name);
-    for (const [domainIndex, written] of host.domains.entries()) {
-      const domain = written.toLowerCase();
-      if (seen.has(domain))
-        field.at("domains").at(domainIndex).refuse(`${written} is a domain of another virtual host`);
-      seen.add(domain);
+    for (const domain of domainsOf(host, seen, field.at("domains"))) {
       if (domain === "*") any = entry;
       else if (domain.startsWith("*")) suffixes.push({ text: domain.slice(1), host: entry });
       else if (domain.endsWith("*")) prefixes.push({ text: domain.slice(0, -1), host: entry });
@@ -105,6 +101,16 @@ export function compileRoutes(config: RouteConfiguration, at: Field): RouteTable
   suffixes.sort(longestFirst);
   prefixes.sort(longestFirst);
   return { name: config.name, ignorePort: config.ignorePortInHostMatching, exact, suffixes, prefixes, any, clusters };
+}
+
+/** In lower case; each belongs to one virtual host only. */
+function domainsOf(host: VirtualHost, seen: Set<string>, at: Field): readonly string[] {
+  return host.domains.map((written, index) => {
+    const domain = written.toLowerCase();
+    if (seen.has(domain)) at.at(index).refuse(`${written} is a domain of another virtual host`);
+    seen.add(domain);
+    return domain;
+  });
 }
 
 function clustersOf(action: Action): readonly string[] {

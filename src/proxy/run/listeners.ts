@@ -1,8 +1,9 @@
 // The listeners that are served: each warmed before it takes over, the replaced one drained.
 
 import type { Socket } from "node:net";
+import { ok, type Result } from "../../base/result.ts";
 import type { ListenerConfig } from "../compile/listener.ts";
-import { plainIp, targetText } from "../compile/value.ts";
+import { plainIp, type SocketTarget, targetText } from "../compile/value.ts";
 import { DRAIN_MS } from "../limits.ts";
 import { originalDestination } from "../socket/original-dst.ts";
 import type { SecretSource } from "../socket/secret.ts";
@@ -119,30 +120,15 @@ export class Listeners {
 
   async #activate(config: ListenerConfig, acceptor: Acceptor): Promise<void> {
     const sockets: ListeningSocket[] = [];
-    if (config.bindToPort) {
-      for (const target of config.addresses) {
-        const known =
-          target.kind === "tcp" && target.port === 0
-            ? this.#socketOf(config.name)
-            : this.#sockets.get(targetText(target));
-        if (known !== undefined) {
-          sockets.push(known);
-          continue;
-        }
-        const socket = new ListeningSocket(target);
-        const bound = await socket.listen(config);
-        if (!bound.ok) {
-          acceptor.close();
-          this.#events.onBindFailed(config.name, bound.error);
-          return;
-        }
-        if (this.#stopped) return socket.close();
-        this.#sockets.set(
-          target.kind === "tcp" && target.port === 0 ? `${socket.key} ${config.name}` : socket.key,
-          socket,
-        );
-        sockets.push(socket);
+    for (const target of config.bindToPort ? config.addresses : []) {
+      const bound = await this.#bind(config, target);
+      if (this.#stopped) return;
+      if (!bound.ok) {
+        acceptor.close();
+        this.#events.onBindFailed(config.name, bound.error);
+        return;
       }
+      sockets.push(bound.value);
     }
     const before = this.#running.get(config.name);
     for (const socket of sockets) socket.onSocket = (accepted) => this.#dispatch(acceptor, accepted);
@@ -154,20 +140,37 @@ export class Listeners {
     this.#events.onActive(config.name);
   }
 
+  /** The socket that already serves the address, or a new one. */
+  async #bind(config: ListenerConfig, target: SocketTarget): Promise<Result<ListeningSocket, string>> {
+    const any = target.kind === "tcp" && target.port === 0;
+    const known = any ? this.#socketOf(config.name) : this.#sockets.get(targetText(target));
+    if (known !== undefined) return ok(known);
+    const socket = new ListeningSocket(target);
+    const bound = await socket.listen(config);
+    if (!bound.ok) return bound;
+    if (this.#stopped) socket.close();
+    else this.#sockets.set(any ? `${socket.key} ${config.name}` : socket.key, socket);
+    return ok(socket);
+  }
+
   #socketOf(name: string): ListeningSocket | undefined {
     return this.#running.get(name)?.sockets[0];
   }
 
   /** A listener that follows the original destination hands the connection to the listener of that address, if there is one. */
   #dispatch(acceptor: Acceptor, socket: Socket): void {
-    if (!acceptor.config.useOriginalDst) return acceptor.accept(socket, undefined);
+    if (!acceptor.config.useOriginalDst) {
+      acceptor.accept(socket, undefined);
+      return;
+    }
     const destination = originalDestination(socket);
     const own = socket.localPort ?? 0;
     if (
       destination === undefined ||
       (destination.port === own && destination.host === plainIp(socket.localAddress ?? ""))
     ) {
-      return acceptor.accept(socket, undefined);
+      acceptor.accept(socket, undefined);
+      return;
     }
     const next = this.#byAddress(destination.host, destination.port, acceptor);
     (next ?? acceptor).accept(socket, destination);

@@ -41,7 +41,7 @@ export class SecretStore implements SecretSource {
   }
 
   set(secret: Secret): void {
-    const value = valueOf(secret);
+    const value = secretValue(secret);
     if (value === undefined) return;
     this.#values.set(secret.name, value);
     for (const run of [...(this.#listeners.get(secret.name) ?? [])]) run();
@@ -50,7 +50,7 @@ export class SecretStore implements SecretSource {
 
 const LOCAL_NAMES = new Set(["default", "ROOTCA"]);
 
-function valueOf(secret: Secret): SecretValue | undefined {
+function secretValue(secret: Secret): SecretValue | undefined {
   const { type } = secret;
   if (type?.$case === "tlsCertificate") {
     const chain = textOf(type.value.certificateChain);

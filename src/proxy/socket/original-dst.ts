@@ -9,7 +9,7 @@ export interface Destination {
   readonly port: number;
 }
 
-type GetSockOpt = (fd: number, level: number, option: number, value: Buffer, length: Uint32Array) => number;
+type GetSockOpt = (...args: [fd: number, level: number, option: number, value: Buffer, length: Uint32Array]) => number;
 
 const SOL_IP = 0;
 const SOL_IPV6 = 41;

@@ -103,12 +103,21 @@ export class TlsAcceptor {
     const certificate = socket.getPeerX509Certificate();
     const { config, trusts } = this.contexts;
     if (certificate === undefined) {
-      if (config.requireClientCertificate) return this.#refuse(socket, listener, "no-certificate");
+      if (config.requireClientCertificate) {
+        this.#refuse(socket, listener, "no-certificate");
+        return;
+      }
       listener.onSecure({ socket, peer: undefined, resumed: socket.isSessionReused() });
       return;
     }
-    if (trusts && !socket.authorized) return this.#refuse(socket, listener, "verify-error");
-    if (trusts && !sanMatches(certificate, config.sans)) return this.#refuse(socket, listener, "san-mismatch");
+    if (trusts && !socket.authorized) {
+      this.#refuse(socket, listener, "verify-error");
+      return;
+    }
+    if (trusts && !sanMatches(certificate, config.sans)) {
+      this.#refuse(socket, listener, "san-mismatch");
+      return;
+    }
     listener.onSecure({ socket, peer: trusts ? peerOf(certificate) : undefined, resumed: socket.isSessionReused() });
   }
 

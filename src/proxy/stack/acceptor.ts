@@ -111,7 +111,10 @@ export class Acceptor {
     const original = destination ?? (this.config.readOriginalDst ? originalDestination(socket) : undefined);
     if (!this.#inspects) {
       const chain = this.#match(socket, original, NOTHING);
-      if (chain === undefined) return this.#noChain(socket);
+      if (chain === undefined) {
+        this.#noChain(socket);
+        return;
+      }
       this.#serve(chain, { socket, original, sniffed: NOTHING, first: undefined });
       return;
     }

@@ -89,9 +89,15 @@ export class HttpStream implements Exchange {
     if (head.expectContinue && !ended) this.connection.out.text("HTTP/1.1 100 Continue\r\n\r\n");
     this.remoteIp = prepareRequest(head, runtime.config, info);
     const path = normalizePath(head.path, runtime.config);
-    if (path.kind === "refuse") return this.reply(badRequest(400, path.message));
+    if (path.kind === "refuse") {
+      this.reply(badRequest(400, path.message));
+      return;
+    }
     head.path = path.path;
-    if (path.kind === "redirect") return this.#redirect(path.path);
+    if (path.kind === "redirect") {
+      this.#redirect(path.path);
+      return;
+    }
     this.#strip();
     this.#findRoute();
     this.#runFilters(0);
@@ -132,9 +138,9 @@ export class HttpStream implements Exchange {
     this.bytesReceived += chunk.length;
     if (this.#over || this.#responseEnded) return;
     const { forward } = this;
-    const sent = forward !== undefined && forward.sending;
-    if (!sent || forward.mayRetry) this.#keep(chunk, sent);
-    if (sent && !forward.sendBody(chunk)) this.connection.socket.pause();
+    const sent = forward?.sending === true;
+    if (!sent || forward?.mayRetry === true) this.#keep(chunk, sent);
+    if (sent && forward?.sendBody(chunk) === false) this.connection.socket.pause();
   }
 
   onRequestEnd(trailers: HeaderList | undefined): void {
@@ -348,7 +354,10 @@ export class HttpStream implements Exchange {
     const { filters } = this.connection.runtime;
     for (let at = from; at < filters.length; at += 1) {
       const verdict = filters[at]?.onRequest(this);
-      if (verdict !== undefined) return this.#obey(verdict, at + 1);
+      if (verdict !== undefined) {
+        this.#obey(verdict, at + 1);
+        return;
+      }
     }
     this.#act();
   }
@@ -372,15 +381,20 @@ export class HttpStream implements Exchange {
     const action = route?.action;
     if (route === undefined || action === undefined || action.kind === "none") {
       this.connection.runtime.stats.noRoute.value += 1;
-      return this.reply(noRoute(this.#noRouteCause()));
+      this.reply(noRoute(this.#noRouteCause()));
+      return;
     }
     if (route.virtualHost.requireTls && this.head.scheme !== "https") {
-      return this.#redirect(`https://${this.head.authority}${this.head.path}`);
+      this.#redirect(`https://${this.head.authority}${this.head.path}`);
+      return;
     }
-    if (action.kind === "redirect") return this.#redirect(redirectLocation(this.head, action), action.status);
+    if (action.kind === "redirect") {
+      this.#redirect(redirectLocation(this.head, action), action.status);
+      return;
+    }
     if (action.kind === "direct") {
       const headers = action.body === "" ? [] : ["content-type", "text/plain"];
-      return this.reply({
+      this.reply({
         status: action.status,
         body: action.body,
         flag: "",
@@ -388,6 +402,7 @@ export class HttpStream implements Exchange {
         headers,
         cause: "",
       });
+      return;
     }
     this.forward = new Forward(this, route, action);
     this.forward.start();

@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { BlockList } from "node:net";
 import type { RequestHead } from "../codec/head.ts";
+import type { HeaderList } from "../codec/headers.ts";
 import type { HttpConfig } from "../compile/http.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 
@@ -46,32 +47,37 @@ export function prepareRequest(head: RequestHead, config: HttpConfig, info: Conn
   const internal = config.useRemoteAddress
     ? isPrivate(remoteIp)
     : xff !== undefined && !xff.includes(",") && isPrivate(remoteIp);
-  if (!internal && hasEnvoyHeader(headers.raw)) {
-    for (const name of INTERNAL) headers.remove(name);
-    if (config.useRemoteAddress) for (const name of EDGE) headers.remove(name);
-    headers.remove("x-envoy-internal");
-  } else if (internal) headers.set("x-envoy-internal", "true");
+  cleanEnvoyHeaders(headers, config, internal);
   if (config.useRemoteAddress && !config.skipXffAppend) {
-    if (xff === undefined) headers.add("x-forwarded-for", info.remoteIp);
-    else {
-      headers.remove("x-forwarded-for");
-      headers.add("x-forwarded-for", `${xff},${info.remoteIp}`);
-    }
+    headers.remove("x-forwarded-for");
+    headers.add("x-forwarded-for", xff === undefined ? info.remoteIp : `${xff},${info.remoteIp}`);
   }
-  const proto = info.tls ? "https" : "http";
   const told = headers.get("x-forwarded-proto");
-  if (told === undefined || (config.useRemoteAddress && config.trustedHops === 0))
-    headers.set("x-forwarded-proto", proto);
-  head.scheme = headers.get("x-forwarded-proto") === "https" ? "https" : "http";
-  if (config.generateRequestId) {
-    const id = headers.get("x-request-id");
-    const edge = config.useRemoteAddress && !internal;
-    if (id === undefined || id === "" || (edge && !config.preserveExternalRequestId))
-      headers.set("x-request-id", randomUUID());
+  if (told === undefined || (config.useRemoteAddress && config.trustedHops === 0)) {
+    headers.set("x-forwarded-proto", info.tls ? "https" : "http");
   }
+  head.scheme = headers.get("x-forwarded-proto") === "https" ? "https" : "http";
+  if (config.generateRequestId)
+    setRequestId(headers, config.useRemoteAddress && !internal && !config.preserveExternalRequestId);
   if (config.via !== "") headers.append("via", config.via);
   forwardClientCert(head, config, info);
   return remoteIp;
+}
+
+function cleanEnvoyHeaders(headers: HeaderList, config: HttpConfig, internal: boolean): void {
+  if (internal) {
+    headers.set("x-envoy-internal", "true");
+    return;
+  }
+  if (!hasEnvoyHeader(headers.raw)) return;
+  for (const name of INTERNAL) headers.remove(name);
+  if (config.useRemoteAddress) for (const name of EDGE) headers.remove(name);
+  headers.remove("x-envoy-internal");
+}
+
+function setRequestId(headers: HeaderList, replace: boolean): void {
+  const id = headers.get("x-request-id");
+  if (id === undefined || id === "" || replace) headers.set("x-request-id", randomUUID());
 }
 
 function trustedClient(xff: string | undefined, config: HttpConfig, info: ConnectionInfo): string {
@@ -91,45 +97,39 @@ function hasEnvoyHeader(raw: readonly string[]): boolean {
   return false;
 }
 
-/** One pass; the upgrade headers stay where the upgrade is allowed. */
+/** One pass; the upgrade headers stay where there is an upgrade. */
 function removeHopByHop(head: RequestHead): void {
   const { raw } = head.headers;
   const upgrading = head.upgrade !== undefined && head.upgrade !== "h2c";
-  let named: readonly string[] = [];
+  let named = "";
   let to = 0;
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at] ?? "";
     const value = raw[at + 1] ?? "";
-    switch (name) {
-      case "connection":
-        if (value.length > 10)
-          named = value
-            .toLowerCase()
-            .split(",")
-            .map((one) => one.trim());
-        if (upgrading) raw[to++] = name;
-        if (upgrading) raw[to++] = "upgrade";
-        continue;
-      case "host":
-      case "keep-alive":
-      case "proxy-connection":
-      case "transfer-encoding":
-      case "expect":
-      case "http2-settings":
-        continue;
-      case "te":
-        if (value.toLowerCase() !== "trailers") continue;
-        break;
-      case "upgrade":
-        if (!upgrading) continue;
-        break;
-    }
+    if (name === "connection") named = named === "" ? value : `${named},${value}`;
+    if (!upgrading && (name === "connection" || name === "upgrade")) continue;
+    if (isHopByHop(name, value)) continue;
     raw[to++] = name;
-    raw[to++] = value;
+    raw[to++] = name === "connection" ? "upgrade" : value;
   }
   raw.length = to;
-  for (const name of named) if (!KEPT.has(name)) head.headers.remove(name);
+  if (named !== "" && !PLAIN_CONNECTION.has(named)) removeNamed(head, named);
 }
+
+/** What the Connection header names belongs to this hop only. */
+function removeNamed(head: RequestHead, named: string): void {
+  for (const one of named.toLowerCase().split(",")) {
+    const name = one.trim();
+    if (!KEPT.has(name)) head.headers.remove(name);
+  }
+}
+
+function isHopByHop(name: string, value: string): boolean {
+  return HOP.has(name) || (name === "te" && value.toLowerCase() !== "trailers");
+}
+
+const HOP = new Set(["host", "keep-alive", "proxy-connection", "transfer-encoding", "expect", "http2-settings"]);
+const PLAIN_CONNECTION = new Set(["close", "keep-alive", "Keep-Alive", "Close", "upgrade", "Upgrade"]);
 
 /** Names that a Connection header must not take away from the message. */
 const KEPT = new Set([

@@ -55,15 +55,22 @@ export class TcpSession {
     const { config, core } = this.#options;
     const name = this.#chooseCluster();
     const cluster = core.cluster(name);
-    if (cluster === undefined) return this.#give("NR", `cluster ${name} is not known to this proxy`);
+    if (cluster === undefined) {
+      this.#give("NR", `cluster ${name} is not known to this proxy`);
+      return;
+    }
     this.#cluster = cluster;
     const original = this.info.originalDst ?? { host: this.info.localIp, port: this.info.localPort };
     const host = cluster.pick({ hash: undefined, avoid: [], attemptsMax: 0 }, original);
-    if (host === undefined) return this.#give("UH", cluster.config.unreachable);
+    if (host === undefined) {
+      this.#give("UH", cluster.config.unreachable);
+      return;
+    }
     const breaker = cluster.breaker("default");
     if (!breaker.connections.available) {
       cluster.stats.counters.upstream_cx_overflow.inc();
-      return this.#give("UO", "a circuit breaker is open");
+      this.#give("UO", "a circuit breaker is open");
+      return;
     }
     this.#host = host;
     this.#attempts += 1;

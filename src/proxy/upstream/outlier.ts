@@ -192,32 +192,50 @@ export class OutlierDetector {
   }
 
   #judgeRates(origin: "external" | "local"): void {
+    const rates = this.#rates(origin);
+    this.#judgeSuccessRate(rates, origin);
     const { config } = this;
-    const rates: { host: MonitoredHost; rate: number; volume: number }[] = [];
-    for (const host of this.#hosts()) {
-      const { monitor } = host;
-      const volume = origin === "external" ? monitor.requests : monitor.localRequests;
-      const good = origin === "external" ? monitor.successes : monitor.localSuccesses;
-      const rate = volume === 0 ? -1 : (good * 100) / volume;
-      if (origin === "external") monitor.successRate = volume >= config.successRateRequestVolume ? rate : -1;
-      else monitor.localSuccessRate = volume >= config.successRateRequestVolume ? rate : -1;
-      if (volume > 0) rates.push({ host, rate, volume });
-    }
-    const judged = rates.filter((one) => one.volume >= config.successRateRequestVolume);
-    if (judged.length >= config.successRateMinimumHosts && judged.length > 0) {
-      const mean = judged.reduce((sum, one) => sum + one.rate, 0) / judged.length;
-      const variance = judged.reduce((sum, one) => sum + (one.rate - mean) ** 2, 0) / judged.length;
-      const threshold = mean - config.successRateStdevFactor * Math.sqrt(variance);
-      if (origin === "external") {
-        this.successRateAverage = mean;
-        this.successRateThreshold = threshold;
-      }
-      const kind = origin === "external" ? "success_rate" : "local_origin_success_rate";
-      for (const { host, rate } of judged) if (rate < threshold) this.#detect(host, kind);
-    }
     const failing = rates.filter((one) => one.volume >= config.failurePercentageRequestVolume);
     if (failing.length < config.failurePercentageMinimumHosts) return;
     const kind = origin === "external" ? "failure_percentage" : "local_origin_failure_percentage";
     for (const { host, rate } of failing) if (100 - rate >= config.failurePercentageThreshold) this.#detect(host, kind);
   }
+
+  #judgeSuccessRate(rates: readonly Rate[], origin: "external" | "local"): void {
+    const { config } = this;
+    const judged = rates.filter((one) => one.volume >= config.successRateRequestVolume);
+    if (judged.length < Math.max(1, config.successRateMinimumHosts)) return;
+    const mean = judged.reduce((sum, one) => sum + one.rate, 0) / judged.length;
+    const variance = judged.reduce((sum, one) => sum + (one.rate - mean) ** 2, 0) / judged.length;
+    const threshold = mean - config.successRateStdevFactor * Math.sqrt(variance);
+    if (origin === "external") {
+      this.successRateAverage = mean;
+      this.successRateThreshold = threshold;
+    }
+    const kind = origin === "external" ? "success_rate" : "local_origin_success_rate";
+    for (const { host, rate } of judged) if (rate < threshold) this.#detect(host, kind);
+  }
+
+  /** Per cent of good answers of every host that had a request in the interval. */
+  #rates(origin: "external" | "local"): readonly Rate[] {
+    const enough = this.config.successRateRequestVolume;
+    const rates: Rate[] = [];
+    for (const host of this.#hosts()) {
+      const { monitor } = host;
+      const volume = origin === "external" ? monitor.requests : monitor.localRequests;
+      const good = origin === "external" ? monitor.successes : monitor.localSuccesses;
+      const rate = volume === 0 ? -1 : (good * 100) / volume;
+      const shown = volume >= enough ? rate : -1;
+      if (origin === "external") monitor.successRate = shown;
+      else monitor.localSuccessRate = shown;
+      if (volume > 0) rates.push({ host, rate, volume });
+    }
+    return rates;
+  }
+}
+
+interface Rate {
+  readonly host: MonitoredHost;
+  readonly rate: number;
+  readonly volume: number;
 }
