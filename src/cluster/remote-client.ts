@@ -3,6 +3,7 @@
 import type { ApiError } from "../api/client.ts";
 import { apiVersionOf, type Kind } from "../api/kind.ts";
 import type { KubeObject } from "../api/object.ts";
+import { validateStructure } from "../api/validate.ts";
 import { isRecord } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { ApplyClient } from "./apply.ts";
@@ -12,22 +13,26 @@ const NO_ANSWER = 503;
 
 /** `onWarning` gets what the server says beside its answers. */
 export function makeRemoteClient(credentials: Credentials, onWarning: (text: string) => void): ApplyClient {
-  const ask = async <T extends KubeObject>(request: RemoteRequest): Promise<Result<T, ApiError>> => {
+  const ask = async <T extends KubeObject>(kind: Kind<T>, request: RemoteRequest): Promise<Result<T, ApiError>> => {
     const answer = await askApi(credentials, request);
     if (!answer.ok) return err({ code: NO_ANSWER, reason: "ServiceUnavailable", message: answer.error });
     for (const warning of answer.value.warnings) onWarning(warning);
     const { status, body } = answer.value;
-    // The server's own schema has checked what it sends.
-    if (status < 300) return ok(body as T);
+    // What the server sends has passed the same schema there.
+    if (status < 300) return ok(validateStructure(kind, body).object);
     const { reason, message } = isRecord(body) ? body : {};
     return err({ code: status, reason: String(reason ?? ""), message: String(message ?? `HTTP ${status}`) });
   };
   return {
-    get: (kind, ref) => ask({ method: "GET", path: pathOf(kind, ref.namespace, ref.name) }),
+    get: (kind, ref) => ask(kind, { method: "GET", path: pathOf(kind, ref.namespace, ref.name) }),
     create: (kind, object) =>
-      ask({ method: "POST", path: `${pathOf(kind, object.metadata.namespace)}?fieldValidation=Strict`, body: object }),
+      ask(kind, {
+        method: "POST",
+        path: `${pathOf(kind, object.metadata.namespace)}?fieldValidation=Strict`,
+        body: object,
+      }),
     mergePatch: (kind, ref, patch) =>
-      ask({
+      ask(kind, {
         method: "PATCH",
         path: `${pathOf(kind, ref.namespace, ref.name)}?fieldValidation=Strict`,
         body: patch.body,

@@ -40,10 +40,34 @@ export function writeConfig(config: InsideConfig): string {
   return JSON.stringify(config);
 }
 
-/** Only ever written by `writeConfig` of the same program: what is checked here is that it was. */
+/** Undefined fields mean that something else wrote it. */
 export function readConfig(text: string): Result<InsideConfig, string> {
   const parsed = parseJson(text);
   if (!parsed.ok) return parsed;
-  if (!isRecord(parsed.value) || !isRecord(parsed.value["task"])) return err("not written by weft");
-  return ok(parsed.value as unknown as InsideConfig);
+  const value = isRecord(parsed.value) ? parsed.value : {};
+  const task = readTask(value["task"]);
+  const control = readPorts(value["control"]);
+  const { dataDir, mode, modeReason, apiPort, holderPid, main } = value;
+  if (task === undefined || control === undefined || (mode !== "transparent" && mode !== "explicit")) return FOREIGN;
+  if (typeof dataDir !== "string" || typeof modeReason !== "string" || typeof main !== "string") return FOREIGN;
+  if (typeof apiPort !== "number" || typeof holderPid !== "number") return FOREIGN;
+  return ok({ dataDir, mode, modeReason, apiPort, control, holderPid, main, task });
+}
+
+const FOREIGN = err("not written by weft");
+
+function readTask(value: unknown): Task | undefined {
+  if (!isRecord(value)) return undefined;
+  const { kind, files, once, format, startedMs, examples, weft } = value;
+  if (kind === "up" && Array.isArray(files)) return { kind, files: files.map(String) };
+  if (kind !== "demo" || typeof startedMs !== "number" || typeof examples !== "string") return undefined;
+  if (typeof weft !== "string" || (format !== "table" && format !== "json" && format !== "yaml")) return undefined;
+  return { kind, once: once === true, format, startedMs, examples, weft };
+}
+
+function readPorts(value: unknown): ControlPorts | undefined {
+  if (!isRecord(value)) return undefined;
+  const { plain, tls, debug } = value;
+  if (typeof plain !== "number" || typeof tls !== "number" || typeof debug !== "number") return undefined;
+  return { plain, tls, debug };
 }
