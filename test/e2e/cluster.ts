@@ -70,7 +70,7 @@ export class Cluster {
     return this.#options({});
   }
 
-  /** Up, and kubectl of our own configuration, whose namespace the post's commands without `-n` mean. */
+  /** Up, with a kubeconfig of our own, so that a test may change it. */
   async start(): Promise<void> {
     const outcome = await this.up();
     assert.equal(outcome.code, 0, `weft up failed:\n${outcome.stdout}${outcome.stderr}`);

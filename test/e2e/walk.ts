@@ -83,6 +83,8 @@ export async function transparentObstacle(user: User | undefined): Promise<strin
 
 async function bringUp(cluster: Cluster): Promise<void> {
   await cluster.start();
+  // The post's last commands leave the namespace to the context.
+  await cluster.kubectlOk(["config", "set-context", "--current", "--namespace=production"]);
   const status = await cluster.weft(["status", "-o", "json"]);
   assert.match(status.stdout, new RegExp(`"mode": *"${cluster.mode}"`), `weft status -o json: ${status.stdout}`);
   for (const name of ["mode", "pid", "api", "pods"]) assert.match(status.stdout, new RegExp(`"${name}"`));
