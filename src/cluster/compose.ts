@@ -24,6 +24,7 @@ import type { ClusterError } from "./failure.ts";
 import { injectionPlugin } from "./injection.ts";
 import { Parts } from "./parts.ts";
 import { proxyCommand } from "./proxy-command.ts";
+import { renewPods } from "./renew.ts";
 import type { RunningCluster } from "./running.ts";
 import type { ApiSocket, InsideConfig } from "./task.ts";
 
@@ -67,6 +68,7 @@ async function start(
   if (!control.ok) return control;
   const service = await ensureControlService(client, nodeIP, config.control);
   if (!service.ok) return err(startFailure(service.error.message));
+  await renewPods(client, injectOptions(config, nodeIP));
   const controllers = startControllers({
     client,
     clock: systemClock,

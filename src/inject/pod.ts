@@ -53,12 +53,13 @@ export function isInjected(pod: Json): boolean {
 
 /** A pod that was injected offline knows neither the addresses nor the interception of the cluster that it meets. */
 function adaptToCluster(pod: Json, options: InjectOptions): Json {
+  const asked = stringsAt(recordAt(pod, "metadata"), "annotations")["sidecar.istio.io/interceptionMode"];
   const values: Readonly<Record<string, string>> = {
     CA_ADDR: options.discoveryAddress,
     PROXY_CONFIG: canonicalJson({ discoveryAddress: options.discoveryAddress }),
     TRUST_DOMAIN: options.trustDomain,
     ISTIO_META_CLUSTER_ID: options.clusterId,
-    ...(options.interceptionMode === "NONE" ? { ISTIO_META_INTERCEPTION_MODE: "NONE" } : {}),
+    ISTIO_META_INTERCEPTION_MODE: asked === "NONE" ? "NONE" : options.interceptionMode,
   };
   const spec = recordAt(pod, "spec");
   const containers = recordsAt(spec, "containers").map((container) => {

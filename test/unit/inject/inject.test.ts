@@ -260,3 +260,13 @@ test("offline: the items of a List, and a syntax error with its line", () => {
   assert.ok(!broken.ok);
   assert.match(broken.error, /line \d+/);
 });
+
+test("a pod injected for one cluster is fitted to the one it meets, and back", () => {
+  const once = inject(pod({ containers: [{ name: "a" }] }));
+  const explicit = { ...options, interceptionMode: "NONE", discoveryAddress: "127.0.0.1:4000" } as const;
+  const there = injectPod(once, workloadOfPod(once, "production"), explicit).pod;
+  assert.equal(envOf(proxyOf(there), "ISTIO_META_INTERCEPTION_MODE"), "NONE");
+  assert.equal(envOf(proxyOf(there), "CA_ADDR"), "127.0.0.1:4000");
+  assert.equal(envOf(proxyOf(there), "PROXY_CONFIG"), '{"discoveryAddress":"127.0.0.1:4000"}');
+  assert.deepEqual(inject(there), once);
+});
