@@ -3,6 +3,7 @@
 import { eraseKind } from "../api/kind.ts";
 import type { Pod } from "../api/kubernetes/pod.ts";
 import { podKind } from "../api/kubernetes/pod.ts";
+import type { KubeObject } from "../api/object.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { type ApiRequest, type Reply, replyFailed } from "./http.ts";
 import { STREAM_BUFFER_BYTES_MAX } from "./limits.ts";
@@ -21,7 +22,8 @@ export async function findContainer(
   const { namespace = "", name = "" } = route;
   const found = await resources.get(eraseKind(podKind), { namespace, name });
   if (!found.ok) return found;
-  const pod = found.value as Pod;
+  const pod = found.value;
+  if (!isPod(pod)) return err(badRequest(`${name} is no pod`));
   const names = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map((container) => container.name);
   const preferred = pod.metadata.annotations?.[DEFAULT_CONTAINER];
   const single = pod.spec.containers.length === 1 ? pod.spec.containers[0]?.name : undefined;
@@ -31,6 +33,10 @@ export async function findContainer(
   }
   if (!names.includes(container)) return err(badRequest(`container ${container} is not valid for pod ${name}`));
   return ok({ pod, ref: { namespace, pod: name, uid: pod.metadata.uid ?? "", container } });
+}
+
+function isPod(object: KubeObject): object is Pod {
+  return object.kind === podKind.kind;
 }
 
 export async function handleLogs(

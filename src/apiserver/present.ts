@@ -20,12 +20,21 @@ function isEventsV1(kind: Kind): boolean {
   return kind.group === eventsV1Kind.group && kind.plural === eventsV1Kind.plural;
 }
 
+/** Its fields are checked after the conversion, by the stored kind's schema. */
+function isEventsV1Body(body: unknown): body is EventsV1Event {
+  return isRecord(body);
+}
+
+function isCoreEvent(object: KubeObject): object is Event {
+  return object.kind === eventKind.kind;
+}
+
 export function toStored(kind: Kind, body: unknown): unknown {
-  return isEventsV1(kind) && isRecord(body) ? toCoreEvent(body as unknown as EventsV1Event) : body;
+  return isEventsV1(kind) && isEventsV1Body(body) ? toCoreEvent(body) : body;
 }
 
 export function present(route: ResourceRoute, object: KubeObject): KubeObject {
-  if (isEventsV1(route.kind)) return fromCoreEvent(object as Event);
+  if (isEventsV1(route.kind) && isCoreEvent(object)) return fromCoreEvent(object);
   return { ...object, apiVersion: apiVersionOf(route.kind, route.version), kind: route.kind.kind };
 }
 

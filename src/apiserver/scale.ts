@@ -61,7 +61,7 @@ function scaleOf(object: KubeObject): object {
   const spec: unknown = Reflect.get(object, "spec");
   const status: unknown = Reflect.get(object, "status");
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
-  const selector = isRecord(spec) ? (spec["selector"] as LabelSelector | undefined) : undefined;
+  const selector = isRecord(spec) && isSelector(spec["selector"]) ? spec["selector"] : undefined;
   return {
     kind: "Scale",
     apiVersion: "autoscaling/v1",
@@ -72,4 +72,9 @@ function scaleOf(object: KubeObject): object {
       ...(selector === undefined ? {} : { selector: selectorCell(selector) }),
     },
   };
+}
+
+/** The stored object passed its schema, where a selector is the only object of this name. */
+function isSelector(value: unknown): value is LabelSelector {
+  return isRecord(value);
 }
