@@ -8,7 +8,7 @@ import { type Service, serviceKind } from "../api/kubernetes/service.ts";
 import type { KubeObject } from "../api/object.ts";
 import { err, ok, type Result } from "../base/result.ts";
 
-export const SYSTEM_NAMESPACE = "istio-system";
+const SYSTEM_NAMESPACE = "istio-system";
 const CONTROL_PLANE = "istiod";
 const LABELS = { app: CONTROL_PLANE, istio: "pilot", "istio.io/rev": "default" };
 

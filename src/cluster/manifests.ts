@@ -36,7 +36,7 @@ export interface CheckedManifests {
 }
 
 /** Files as named; of folders their YAML and JSON files, by name; `-` is standard input. */
-export function listFiles(path: string): Result<readonly string[], string> {
+function listFiles(path: string): Result<readonly string[], string> {
   if (path === "-") return ok([path]);
   try {
     if (!statSync(path).isDirectory()) return ok([path]);

@@ -24,7 +24,7 @@ export interface StartRequest {
   readonly task: Task;
 }
 
-export const INSIDE_COMMAND = "inside";
+const INSIDE_COMMAND = "inside";
 export const INSIDE_VARIABLE = "WEFT_INSIDE";
 export const API_SOCKET = "api";
 export const DNS_SOCKET = "dns";

@@ -49,7 +49,7 @@ export function injectText(text: string, options: InjectOptions): Result<Injecte
 }
 
 /** The object itself when there is nothing to inject. */
-export function injectObject(value: unknown, options: InjectOptions, notices: Notice[]): unknown {
+function injectObject(value: unknown, options: InjectOptions, notices: Notice[]): unknown {
   if (!isRecord(value)) return value;
   const kind = stringAt(value, "kind") ?? "";
   if (kind === "List" && Array.isArray(value["items"])) {

@@ -55,6 +55,6 @@ function isInstalled(tool: string, env: NodeJS.ProcessEnv): boolean {
 }
 
 /** For a POSIX shell; plain words stay plain. */
-export function quote(word: string): string {
+function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

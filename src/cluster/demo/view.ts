@@ -146,7 +146,7 @@ function milliseconds(value: number | undefined): string {
 }
 
 /** `42 s`, `3 min`, `2 h`. */
-export function clock(durationMs: number): string {
+function clock(durationMs: number): string {
   const seconds = Math.max(0, Math.round(durationMs / 1_000));
   if (seconds < 120) return `${seconds} s`;
   if (seconds < 7_200) return `${Math.floor(seconds / 60)} min`;
