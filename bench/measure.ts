@@ -44,7 +44,7 @@ export async function measure(entry: BenchCase, contender: Contender, options: M
   const child = contender.start(JSON.stringify(bootstrap));
   try {
     const url = `http://127.0.0.1:${frontPort}${entry.path}`;
-    await waitUntilServing(url, child);
+    await waitUntilServing(url, child, contender);
     const readyMs = performance.now() - startedMs;
     const idle = memory(child);
     const request = { wrk: options.wrk, url, connections: entry.connections };
@@ -83,10 +83,11 @@ function memory(child: ChildProcess): { readonly privateMb: number; readonly res
   return { privateMb: kilobytes("Private_Dirty") / 1024, residentMb: kilobytes("Rss") / 1024 };
 }
 
-async function waitUntilServing(url: string, child: ChildProcess): Promise<void> {
+async function waitUntilServing(url: string, child: ChildProcess, contender: Contender): Promise<void> {
   const deadlineMs = performance.now() + READY_TIMEOUT_MS;
   while (performance.now() < deadlineMs) {
-    if (child.exitCode !== null) throw new Error(`the proxy ended with exit code ${child.exitCode} before it served`);
+    if (child.exitCode !== null)
+      throw new Error(`${contender.name} ended with exit code ${child.exitCode} before it served:\n${contender.log()}`);
     if (await answers(url)) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

@@ -8,6 +8,8 @@ import type { EnvoyBinary } from "./envoy.ts";
 export interface Contender {
   readonly name: "weft" | "envoy";
   start(bootstrap: string): ChildProcess;
+  /** Its last lines, for when it did not come up. */
+  log(): string;
 }
 
 export async function weftContender(work: string): Promise<Contender> {
@@ -15,9 +17,10 @@ export async function weftContender(work: string): Promise<Contender> {
   const bundle = await bundleProxy();
   return {
     name: "weft",
+    log: () => lastLines(work, "weft.log"),
     start: (bootstrap) =>
       spawn(process.execPath, [bundle, "proxy", "-c", writeFile(work, "weft.json", bootstrap)], {
-        stdio: ["ignore", "ignore", fs.openSync(path.join(work, "weft.log"), "a")],
+        stdio: ["ignore", ...logFiles(work, "weft.log")],
       }),
   };
 }
@@ -25,13 +28,23 @@ export async function weftContender(work: string): Promise<Contender> {
 export function envoyContender(work: string, envoy: EnvoyBinary): Contender {
   return {
     name: "envoy",
+    log: () => lastLines(work, "envoy.log"),
     start: (bootstrap) =>
       spawn(
         envoy.command,
         ["-c", writeFile(work, "envoy.json", bootstrap), "--concurrency", "1", "--use-dynamic-base-id", "-l", "error"],
-        { stdio: ["ignore", "ignore", fs.openSync(path.join(work, "envoy.log"), "a")] },
+        { stdio: ["ignore", ...logFiles(work, "envoy.log")] },
       ),
   };
+}
+
+function logFiles(work: string, name: string): [number, number] {
+  const file = fs.openSync(path.join(work, name), "w");
+  return [file, file];
+}
+
+function lastLines(work: string, name: string): string {
+  return fs.readFileSync(path.join(work, name), "utf8").trimEnd().split("\n").slice(-10).join("\n");
 }
 
 function writeFile(work: string, name: string, text: string): string {

@@ -11,10 +11,10 @@ export type Arguments =
       /** Flags that Istio's agent knows and this one doesn't: told, not refused. */
       readonly ignored: readonly string[];
     }
-  | { readonly kind: "static"; readonly file: string; readonly logLevel: LogLevel };
+  | { readonly kind: "static" | "validate"; readonly file: string; readonly logLevel: LogLevel };
 
 export const USAGE = `usage: proxy sidecar [--domain DOMAIN] [--proxyLogLevel LEVEL]
-       proxy -c BOOTSTRAP.yaml [-l LEVEL]`;
+       proxy -c BOOTSTRAP.yaml [-l LEVEL] [--mode serve|validate]`;
 
 const LEVEL_FLAGS: ReadonlySet<string> = new Set(["-l", "--log-level", "--proxyLogLevel"]);
 const FILE_FLAGS: ReadonlySet<string> = new Set(["-c", "--config-path"]);
@@ -24,12 +24,13 @@ export function parseArguments(words: readonly string[]): Result<Arguments, stri
   if (program !== "proxy") return err(USAGE);
   const isSidecar = rest[0] === "sidecar";
   const flags = readFlags(isSidecar ? rest.slice(1) : rest);
-  const read = { logLevel: "info", dnsDomain: "", file: "" };
+  const read = { logLevel: "info", dnsDomain: "", file: "", mode: "serve" };
   const ignored: string[] = [];
   for (const [name, value] of flags) {
     if (LEVEL_FLAGS.has(name)) read.logLevel = value;
     else if (name === "--domain") read.dnsDomain = value;
     else if (FILE_FLAGS.has(name)) read.file = value;
+    else if (name === "--mode" && !isSidecar) read.mode = value;
     else if (isSidecar) ignored.push(name);
     else return err(`unknown argument ${name}\n${USAGE}`);
   }
@@ -37,8 +38,13 @@ export function parseArguments(words: readonly string[]): Result<Arguments, stri
   if (logLevel === undefined)
     return err(`"${read.logLevel}" is not a log level: trace, debug, info, warning, error, critical, off`);
   if (isSidecar) return ok({ kind: "sidecar", dnsDomain: read.dnsDomain, logLevel, ignored });
-  if (read.file === "") return err(USAGE);
-  return ok({ kind: "static", file: read.file, logLevel });
+  return staticArguments(read.file, read.mode, logLevel);
+}
+
+function staticArguments(file: string, mode: string, logLevel: LogLevel): Result<Arguments, string> {
+  if (file === "") return err(USAGE);
+  if (mode !== "serve" && mode !== "validate") return err(`--mode is serve or validate, not "${mode}"\n${USAGE}`);
+  return ok({ kind: mode === "validate" ? "validate" : "static", file, logLevel });
 }
 
 /** `--name=value`, `--name value` and bare `--name`. */

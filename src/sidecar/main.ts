@@ -28,6 +28,13 @@ async function main(): Promise<void> {
     log.error(`broken: ${error.stack ?? error.message}`);
     process.exit(1);
   });
+  if (parsed.value.kind === "validate") {
+    const issues = (await import("./static.ts")).validateStatic(parsed.value.file);
+    for (const issue of issues) process.stderr.write(`${issue}\n`);
+    if (issues.length === 0) process.stdout.write(`configuration '${parsed.value.file}' OK\n`);
+    process.exitCode = issues.length === 0 ? 0 : 1;
+    return;
+  }
   const quit = untilSignal();
   // Each of the two ways needs what the other doesn't.
   const started =

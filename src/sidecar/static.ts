@@ -8,11 +8,13 @@ import { Registry } from "../observe/metrics.ts";
 import { Bootstrap } from "../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { fromEnvoyJson } from "../proto/json.ts";
 import { startAdmin } from "../proxy/admin/server.ts";
+import { checkBootstrap, refusalText } from "../proxy/run/check.ts";
 import { startProxy } from "../proxy/run/proxy.ts";
 import { makeAdsSource } from "../proxy/subscribe/ads.ts";
 import type { ResourceSource } from "../proxy/subscribe/source.ts";
 import { readAdsTarget } from "../proxy/subscribe/target.ts";
 import { processView } from "./admin-view.ts";
+import { readDataSources } from "./data-source.ts";
 import type { Process, Running } from "./process.ts";
 import { watchSource } from "./watch-source.ts";
 
@@ -42,7 +44,7 @@ export async function startStatic(
   );
   if (failure !== undefined) {
     proxy.close();
-    return err([`${file}: ${failure}`]);
+    return err(failure.split("\n").map((line) => `${file}: ${line}`));
   }
   const view = processView(proxy.view, { logs: process.logs, secrets, quit: () => quit("quitquitquit") });
   const address = bootstrap.value.admin?.address?.address;
@@ -66,13 +68,22 @@ export async function startStatic(
   });
 }
 
+/** What starting would refuse, without binding or connecting anything. */
+export function validateStatic(file: string): readonly string[] {
+  const bootstrap = readBootstrap(file);
+  if (!bootstrap.ok) return bootstrap.error;
+  return checkBootstrap(bootstrap.value).map((refusal) => `${file}: ${refusalText(refusal)}`);
+}
+
 /** Every unknown field is named with its path. */
 export function readBootstrap(file: string): Result<Bootstrap, readonly string[]> {
   const text = readText(file);
   if (!text.ok) return err([text.error]);
   const parsed = parse(text.value);
   if (!parsed.ok) return err([`${file}: ${parsed.error}`]);
-  const bootstrap = fromEnvoyJson(Bootstrap, parsed.value);
+  const complete = readDataSources(parsed.value, { env: globalThis.process.env });
+  if (!complete.ok) return err(complete.error.map((issue) => `${file}: ${issue}`));
+  const bootstrap = fromEnvoyJson(Bootstrap, complete.value);
   return bootstrap.ok ? bootstrap : err(bootstrap.error.map((issue) => `${file}: ${issue}`));
 }
 

@@ -25,6 +25,7 @@ import type {
   ResourceUpdate,
   StreamState,
 } from "../subscribe/source.ts";
+import { refusalText } from "./check.ts";
 import { Clusters } from "./clusters.ts";
 import { Listeners } from "./listeners.ts";
 import { entryOf, Resources } from "./resources.ts";
@@ -121,7 +122,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
     for (const listener of statics?.listeners ?? [])
       refusals.push(...this.#setListener(entryOf(listener.name, listener, about)));
     if (refusals.length > 0) {
-      const text = refusals.map((one) => `${one.resource}: ${one.path}: ${one.message} (${one.typeUrl})`).join("\n");
+      const text = refusals.map(refusalText).join("\n");
       queueMicrotask(() => this.#rejectReady(new Error(text)));
       return;
     }
