@@ -3,6 +3,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import type { WebSocket } from "ws";
+import type { Pod } from "../api/kubernetes/pod.ts";
 import { assert } from "../base/assert.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { EXEC_ARGUMENTS_MAX, EXEC_SESSIONS_MAX, STREAM_BUFFER_BYTES_MAX } from "./limits.ts";
@@ -45,6 +46,9 @@ export class ExecHandler {
         badRequest(`cannot exec into a container in a completed pod; current phase is ${phase}`),
       );
     }
+    // Said before the protocol is looked at: kubectl asks once more in its older protocol when the first try is refused.
+    const waiting = whyNotRunning(found.value.pod, found.value.ref.container);
+    if (waiting !== undefined) return refuseUpgrade(upgrade.socket, waiting);
     const offered = (upgrade.message.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
     const protocol = PROTOCOLS.find((name) => offered.includes(name));
     if (String(upgrade.message.headers.upgrade).toLowerCase() !== "websocket" || protocol === undefined) {
@@ -209,4 +213,12 @@ function exitStatus(exitCode: number): StatusObject {
 
 function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+function whyNotRunning(pod: Pod, container: string): ApiFailure | undefined {
+  const statuses = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
+  const state = statuses.find((status) => status.name === container)?.state;
+  if (state === undefined || state.running !== undefined) return undefined;
+  const why = state.waiting?.reason ?? state.terminated?.reason ?? "it has not started";
+  return failure(500, "InternalError", `unable to upgrade connection: container "${container}" is not running: ${why}`);
 }

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
+import tls from "node:tls";
 import WebSocket from "ws";
 import { pod, startTestServer, type TestServer } from "./support/server.ts";
 
@@ -72,6 +74,35 @@ test("exec is refused for a container or a pod that is not there, and without a 
   await server.call("DELETE", POD);
   await assert.rejects(exec(server, "command=ls&stdout=true", { protocol }), /status 404/);
 });
+
+test("a container that does not run says so, in kubectl's older protocol too", async (context) => {
+  const server = await startTestServer(context);
+  await server.call("POST", "/api/v1/namespaces/default/pods", pod("a"));
+  const waiting = {
+    name: "app",
+    ready: false,
+    restartCount: 1,
+    image: "x",
+    imageID: "",
+    state: { waiting: { reason: "CrashLoopBackOff" } },
+  };
+  const body = { status: { containerStatuses: [waiting] } };
+  const patched = await server.call("PATCH", `${POD}/status`, body, { type: "application/merge-patch+json" });
+  assert.equal(patched.code, 200);
+  const refused = await spdyRefusal(server, "command=ls&stdout=true");
+  assert.match(refused, /^HTTP\/1.1 500 /);
+  assert.match(refused, /container \\"app\\" is not running: CrashLoopBackOff/);
+});
+
+function spdyRefusal(server: TestServer, query: string): Promise<string> {
+  const { host, port } = server.api.address;
+  const socket = tls.connect({ host, port, ca: server.api.caPem });
+  socket.write(
+    `POST ${POD}/exec?${query} HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${server.token}\r\n` +
+      "connection: upgrade\r\nupgrade: SPDY/3.1\r\ncontent-length: 0\r\n\r\n",
+  );
+  return text(socket);
+}
 
 test("logs: the container is found or asked for, and options are checked", async (context) => {
   const server = await startTestServer(context);
