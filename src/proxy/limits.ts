@@ -22,6 +22,8 @@ export const SERVER_FIRST_MEMORY_MAX = 1024;
 export const JOINED_BODY_BYTES_MAX = 16 * 1024;
 /** A clean response is followed by this much reading of what the client still sends, so that it sees the answer rather than a reset. */
 export const LINGER_MS = 1000;
+/** How long a client may take for its TLS handshake. */
+export const HANDSHAKE_MS = 15_000;
 /** TLS sessions remembered for each upstream cluster. */
 export const TLS_SESSIONS_MAX = 256;
 /** Hosts of an ORIGINAL_DST cluster. */

@@ -25,15 +25,25 @@ export interface DialListener {
   onFailed(failure: DialFailure, message: string): void;
 }
 
+/** A session, and whose it is: a resumed handshake shows no certificate, it goes on with the peer that was checked before. */
+interface KnownSession {
+  readonly session: Buffer;
+  readonly peer: Peer | undefined;
+}
+
 /** Sessions to resume, by destination and context; the oldest makes room. */
 export class SessionCache {
-  readonly #sessions = new Map<string, Buffer>();
+  readonly #sessions = new Map<string, KnownSession>();
 
-  get(key: string): Buffer | undefined {
+  get(key: string): KnownSession | undefined {
     return this.#sessions.get(key);
   }
 
-  set(key: string, session: Buffer): void {
+  delete(key: string): void {
+    this.#sessions.delete(key);
+  }
+
+  set(key: string, session: KnownSession): void {
     this.#sessions.delete(key);
     if (this.#sessions.size >= TLS_SESSIONS_MAX) {
       for (const oldest of this.#sessions.keys()) {
@@ -52,14 +62,15 @@ export function dial(
   around: { readonly clock: Clock; readonly sessions: SessionCache },
 ): Socket {
   const { clock, sessions } = around;
-  const secured = target.tls === undefined ? undefined : openTls(target, target.tls, sessions);
-  if (typeof secured === "string") {
+  const opened = target.tls === undefined ? undefined : openTls(target, target.tls, sessions);
+  if (typeof opened === "string") {
     const dead = connectTcp({ path: "\0" });
     dead.on("error", ignore);
     dead.destroy();
-    queueMicrotask(() => listener.onFailed("tls", secured));
+    queueMicrotask(() => listener.onFailed("tls", opened));
     return dead;
   }
+  const secured = opened?.socket;
   const socket = secured ?? connectTcp(address(target));
   socket.setNoDelay(true);
   let settled = false;
@@ -84,7 +95,7 @@ export function dial(
   socket.once("close", () => fail(connected ? "tls" : "connect", "the connection was closed"));
   socket.once(secured === undefined ? "connect" : "secureConnect", () => {
     if (settled) return;
-    const verdict = secured === undefined || target.tls === undefined ? undefined : verify(secured, target.tls);
+    const verdict = opened?.verify();
     if (typeof verdict === "string") return fail("tls", verdict);
     settled = true;
     timer.cancel();
@@ -102,13 +113,19 @@ function address(target: DialTarget): { path: string } | { host: string; port: n
   return { host: target.host, port: target.port, allowHalfOpen: true };
 }
 
-function openTls(target: DialTarget, tls: TlsContexts, sessions: SessionCache): TLSSocket | string {
+interface OpenedTls {
+  readonly socket: TLSSocket;
+  /** After the handshake: the peer, or why it is not accepted. */
+  verify(): Peer | undefined | string;
+}
+
+function openTls(target: DialTarget, tls: TlsContexts, sessions: SessionCache): OpenedTls | string {
   const context = tls.get();
   if (!context.ok) return context.error;
   const { config } = tls;
   const alpn = target.alpnProtocols ?? config.alpnProtocols;
   const key = `${target.path ?? ""}${target.host}:${target.port} ${tls.version} ${alpn.join()} ${config.serverName}`;
-  const session = config.maxSessions === 0 ? undefined : sessions.get(key);
+  const known = config.maxSessions === 0 ? undefined : sessions.get(key);
   const socket = connectTls({
     ...address(target),
     secureContext: context.value,
@@ -116,10 +133,29 @@ function openTls(target: DialTarget, tls: TlsContexts, sessions: SessionCache): 
     checkServerIdentity: () => undefined,
     ...(config.serverName === "" ? {} : { servername: config.serverName }),
     ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
-    ...(session === undefined ? {} : { session }),
+    ...(known === undefined ? {} : { session: known.session }),
   });
-  if (config.maxSessions > 0) socket.on("session", (fresh) => sessions.set(key, fresh));
-  return socket;
+  let accepted: Peer | undefined | string = "the handshake is not over";
+  let early: Buffer | undefined;
+  // Only what a verified peer gave is kept; with TLS 1.2 it comes before the verdict.
+  if (config.maxSessions > 0)
+    socket.on("session", (session) => {
+      if (typeof accepted === "string") early = session;
+      else sessions.set(key, { session, peer: accepted });
+    });
+  const judge = () => {
+    accepted = known !== undefined && socket.isSessionReused() ? resumed(socket, known.peer) : verify(socket, tls);
+    if (typeof accepted === "string") sessions.delete(key);
+    else if (early !== undefined) sessions.set(key, { session: early, peer: accepted });
+    return accepted;
+  };
+  return { socket, verify: judge };
+}
+
+/** The session's key holds destination, context and name, so that what was checked then holds now. */
+function resumed(socket: TLSSocket, peer: Peer | undefined): Peer | undefined | string {
+  if (peer === undefined || socket.authorized) return peer;
+  return `TLS error: CERTIFICATE_VERIFY_FAILED: ${String(socket.authorizationError)}`;
 }
 
 /** The peer, or why it is not accepted. Without a trust bundle nothing is checked, as in Envoy. */

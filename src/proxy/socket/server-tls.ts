@@ -2,6 +2,7 @@
 
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
+import { HANDSHAKE_MS } from "../limits.ts";
 import type { TlsContexts } from "./contexts.ts";
 import { type Peer, peerOf, sanMatches } from "./identity.ts";
 
@@ -46,6 +47,8 @@ export class TlsAcceptor {
     const common = this.contexts.config.alpnProtocols.some((protocol) => offered.includes(protocol));
     const server = common ? this.#alpnServer() : this.#plainServer();
     this.#waiting.set(raw, listener);
+    // A peer that leaves in the middle of the handshake has left; half-closing begins behind it.
+    raw.allowHalfOpen = false;
     raw.once("close", () => this.#fail(raw, "handshake", "the connection closed during the handshake"));
     server.emit("connection", raw);
   }
@@ -69,6 +72,7 @@ export class TlsAcceptor {
     const server = createServer({
       ...this.contexts.options(),
       ...alpn,
+      handshakeTimeout: HANDSHAKE_MS,
       requestCert: this.contexts.trusts || this.contexts.config.requireClientCertificate,
       rejectUnauthorized: false,
     });
@@ -100,6 +104,7 @@ export class TlsAcceptor {
       return;
     }
     this.#waiting.delete(raw);
+    socket.allowHalfOpen = true;
     const certificate = socket.getPeerX509Certificate();
     const { config, trusts } = this.contexts;
     if (certificate === undefined) {
