@@ -13,6 +13,7 @@ import { admitEverybody, makeAuthenticate } from "./authenticate.ts";
 import { type DebugServer, type DebugSource, type Listening, startDebugServer } from "./debug-http.ts";
 import { MeshState } from "./mesh-state.ts";
 import { PilotMetrics } from "./pilot-metrics.ts";
+import { RefusalEvents } from "./refusal-event.ts";
 import { distributeRootCert } from "./root-cert.ts";
 import { StatusWriter } from "./status.ts";
 
@@ -101,6 +102,7 @@ function startCore(options: ControlPlaneOptions): Core {
   const startedMs = new Map<number, number>();
   const ready = Promise.withResolvers<void>();
   const warned = new Set<string>();
+  const refusalEvents = new RefusalEvents({ client, clock, log });
   const count = (): void => {
     metrics.connected(discovery.connections().length);
     status.touch();
@@ -113,8 +115,9 @@ function startCore(options: ControlPlaneOptions): Core {
       onConnect: count,
       onDisconnect: count,
       onPush: (type, bytes) => metrics.pushed(type, bytes),
-      onRefused: (_proxy, type) => {
+      onRefused: (proxy, type, refused) => {
         metrics.refused(type);
+        refusalEvents.tell(proxy, refused);
         status.touch();
       },
       onSettled: (_proxy, sequence) => {

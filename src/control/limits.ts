@@ -10,3 +10,5 @@ export const MESSAGE_LENGTH_MAX = 4_000;
 export const FINDINGS_LISTED_MAX = 10;
 /** Before a failed write of the root certificate's ConfigMap is tried again. */
 export const ROOT_CERT_RETRY_MS = 2_000;
+/** Refusals that were told as Events and are not told again. */
+export const EVENTS_REMEMBERED_MAX = 1_000;

@@ -16,6 +16,7 @@ import { isExportedTo } from "../model/hosts.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { Connection } from "../serve/server.ts";
 import type { ProxyNode } from "../translate/proxy.ts";
+import { blamedResources } from "./blame.ts";
 import { draftConditions, mergeConditions, type Programming } from "./conditions.ts";
 import { STATUS_QUIET_MS, STATUS_WRITES_MAX } from "./limits.ts";
 
@@ -141,7 +142,10 @@ export class StatusWriter {
         ? undefined
         : this.#options.connections().filter(({ proxy }) => concerns(proxy, object, snapshot));
     const generation = object.metadata.generation;
-    const programming = concerned === undefined ? undefined : programmingOf(concerned, known.sequence);
+    const programming =
+      concerned === undefined
+        ? undefined
+        : programmingOf(concerned, known.sequence, `${reported.kind.kind} ${idOf(object)}`);
     const drafts = draftConditions({ generation, warnings, findings, programming });
     const time = `${new Date(this.#options.clock.wallMs()).toISOString().slice(0, 19)}Z`;
     return mergeConditions(known.conditions, drafts, { time, generation });
@@ -160,14 +164,22 @@ export class StatusWriter {
   }
 }
 
-function programmingOf(concerned: readonly Connection[], sequence: number): Programming {
-  const refusals = concerned.flatMap(({ proxy, session }) =>
-    session.refusals().map(({ type, message }) => `${proxy.pod}.${proxy.namespace} refused its ${type}s: ${message}`),
-  );
-  const programmed = concerned.filter(
-    ({ session }) => session.settledSequence >= sequence && session.refusals().length === 0,
-  );
-  return { concerned: concerned.length, programmed: programmed.length, refusals };
+/** Only refusals of what was made from the resource count against it. */
+function programmingOf(concerned: readonly Connection[], sequence: number, resource: string): Programming {
+  const refusals: string[] = [];
+  let programmed = 0;
+  for (const { proxy, session } of concerned) {
+    const own = session.refusals().filter((refusal) => blamedResources(refusal).includes(resource));
+    for (const { type, resource: refused, message } of own) {
+      refusals.push(`${proxy.pod}.${proxy.namespace} refused ${type} ${refused.name}: ${message}`);
+    }
+    if (own.length === 0 && session.settledSequence >= sequence) programmed += 1;
+  }
+  return { concerned: concerned.length, programmed, refusals };
+}
+
+function idOf({ metadata }: KubeObject): string {
+  return `${metadata.namespace ?? ""}/${metadata.name}`;
 }
 
 function storedConditions(object: KubeObject): readonly Condition[] {

@@ -15,7 +15,7 @@ import { type ProxyNode, readNode } from "../translate/proxy.ts";
 import { deltaMethod, stateMethod } from "./ads.ts";
 import { PUSHES_PER_TURN, STREAMS_MAX } from "./limits.ts";
 import { type EncodedConfiguration, type ResourceType, TYPE_URLS, TYPES, typeOf } from "./resource.ts";
-import { type Batch, Session, type TypeStatus } from "./session.ts";
+import { type Batch, type Refusal, Session, type TypeStatus } from "./session.ts";
 
 /** What is known of a stream's other end before its first message. */
 interface StreamPeer {
@@ -32,7 +32,7 @@ interface DiscoveryEvents {
   readonly onConnect?: (proxy: ProxyNode) => void;
   readonly onDisconnect?: (proxy: ProxyNode) => void;
   readonly onPush?: (type: ResourceType, bytes: number) => void;
-  readonly onRefused?: (proxy: ProxyNode, type: ResourceType, message: string) => void;
+  readonly onRefused?: (proxy: ProxyNode, type: ResourceType, refused: readonly Refusal[]) => void;
   readonly onSettled?: (proxy: ProxyNode, sequence: number) => void;
   readonly log?: (level: "info" | "warn", message: string) => void;
 }
@@ -216,9 +216,9 @@ export class DiscoveryServer {
         return nonce;
       },
       onSettled: (sequence) => events.onSettled?.(proxy, sequence),
-      onRefused: (type, message) => {
+      onRefused: (type, message, refused) => {
         events.log?.("warn", `${proxy.id} refused ${type}: ${message}`);
-        events.onRefused?.(proxy, type, message);
+        events.onRefused?.(proxy, type, refused);
       },
     });
     return {

@@ -20,12 +20,19 @@ export interface Subscription {
   readonly known: Readonly<Record<string, string>>;
 }
 
+/** What a proxy would not take, and still runs without. */
+export interface Refusal {
+  readonly type: ResourceType;
+  readonly resource: EncodedResource;
+  readonly message: string;
+}
+
 export interface SessionEvents {
   /** Sends and returns the nonce that the answer will carry; undefined when the stream can't take it now. */
   readonly send: (batch: Batch) => string | undefined;
   /** Called when the proxy runs everything of a configuration, or refused a part of it. */
   readonly onSettled: (sequence: number) => void;
-  readonly onRefused: (type: ResourceType, message: string) => void;
+  readonly onRefused: (type: ResourceType, message: string, refused: readonly Refusal[]) => void;
 }
 
 export interface TypeStatus {
@@ -44,7 +51,10 @@ interface TypeState {
   /** Names to send again although their version is known: the proxy asked anew. */
   asked: Set<string>;
   nonce: string | undefined;
-  refusal: string | undefined;
+  /** What the answer that is awaited will be about. */
+  awaited: readonly EncodedResource[];
+  /** By name; until the proxy takes another version, or none is wanted any more. */
+  refused: Map<string, Refusal>;
 }
 
 export class Session {
@@ -117,32 +127,33 @@ export class Session {
     const state = this.#types[type];
     if (state.nonce !== nonce) return;
     state.nonce = undefined;
-    state.refusal = undefined;
+    for (const { name } of state.awaited) state.refused.delete(name);
     this.pump();
   }
 
-  refuse(type: ResourceType, nonce: string, message: string): void {
+  refuse(type: ResourceType, nonce: string, text: string): void {
     const state = this.#types[type];
     if (state.nonce !== nonce) return;
     state.nonce = undefined;
-    state.refusal = message.slice(0, REFUSAL_LENGTH_MAX);
-    this.#events.onRefused(type, state.refusal);
+    const message = text.slice(0, REFUSAL_LENGTH_MAX);
+    const refused = blamed(state.awaited, message).map((resource) => ({ type, resource, message }));
+    for (const { name } of state.awaited) state.refused.delete(name);
+    for (const each of refused) state.refused.set(each.resource.name, each);
+    this.#events.onRefused(type, message, refused);
     this.pump();
   }
 
-  refusals(): readonly { readonly type: ResourceType; readonly message: string }[] {
-    return TYPES.flatMap((type) => {
-      const message = this.#types[type].refusal;
-      return message === undefined ? [] : [{ type, message }];
-    });
+  refusals(): readonly Refusal[] {
+    return TYPES.flatMap((type) => [...this.#types[type].refused.values()]);
   }
 
   status(type: ResourceType): TypeStatus {
     const state = this.#types[type];
-    const base = { sent: state.sent.size, refusal: state.refusal };
+    const [refusal] = state.refused.values();
+    const base = { sent: state.sent.size, refusal: refusal?.message };
     if (!state.subscribed || (state.sent.size === 0 && state.nonce === undefined))
       return { ...base, state: "NOT SENT" };
-    if (state.refusal !== undefined) return { ...base, state: "ERROR" };
+    if (refusal !== undefined) return { ...base, state: "ERROR" };
     return { ...base, state: state.nonce === undefined ? "SYNCED" : "STALE" };
   }
 
@@ -155,14 +166,30 @@ export class Session {
   pump(): void {
     const target = this.#target;
     if (target === undefined || this.#closed) return;
+    this.#forgetRefusals(target);
     this.#send("cluster", target, "upserts");
     this.#send("endpoint", target, "all");
     if (this.#clustersReady(target)) {
       this.#send("listener", target, "all");
       this.#send("route", target, "all");
-      if (this.#isQuiet("listener", target) && this.#isQuiet("route", target)) this.#send("cluster", target, "all");
+      if (this.#leadsNowhereOld(target)) this.#send("cluster", target, "all");
     }
     this.#settle(target);
+  }
+
+  /** No listener or route of the proxy's can still lead to a cluster that is gone; one that it refused, it runs as it was. */
+  #leadsNowhereOld(target: EncodedConfiguration): boolean {
+    return (["listener", "route"] as const).every(
+      (type) => this.#isQuiet(type, target) && this.#types[type].refused.size === 0,
+    );
+  }
+
+  /** What is no longer wanted can't be in the way. */
+  #forgetRefusals(target: EncodedConfiguration): void {
+    for (const type of TYPES) {
+      const { refused } = this.#types[type];
+      for (const name of refused.keys()) if (!target.resources[type].has(name)) refused.delete(name);
+    }
   }
 
   #settle(target: EncodedConfiguration): void {
@@ -181,7 +208,9 @@ export class Session {
       return false;
     if (endpoint.nonce !== undefined) return false;
     if (!cluster.subscribed || this.#endpointWaitOver || endpoint.wildcard) return true;
-    const unasked = [...target.resources.endpoint.keys()].some((name) => !endpoint.names.has(name));
+    const unasked = [...target.resources.endpoint.keys()].some(
+      (name) => !endpoint.names.has(name) && !cluster.refused.has(name),
+    );
     if (!unasked) return true;
     this.#endpointTimer ??= this.#clock.after(ENDPOINT_WAIT_MS, () => {
       this.#endpointTimer = undefined;
@@ -199,6 +228,12 @@ export class Session {
     return changed.length === 0 && removed.length === 0;
   }
 
+  /** A proxy that takes a changed cluster waits for its endpoints anew, but need not ask: it never stopped wanting them. */
+  #endpointsAgain(changed: readonly EncodedResource[]): void {
+    const { endpoint } = this.#types;
+    for (const { name } of changed) if (endpoint.names.has(name)) endpoint.asked.add(name);
+  }
+
   #send(type: ResourceType, target: EncodedConfiguration, part: "upserts" | "all"): void {
     const state = this.#types[type];
     if (!state.subscribed || state.nonce !== undefined) return;
@@ -211,13 +246,26 @@ export class Session {
     const nonce = this.#events.send({ type, changed, removed: going, all: [...all.values()] });
     if (nonce === undefined) return;
     state.nonce = nonce;
+    state.awaited = changed;
     state.sent = all;
+    if (type === "cluster") this.#endpointsAgain(changed);
     for (const { name } of changed) state.asked.delete(name);
     for (const name of going) {
       state.asked.delete(name);
       state.known.delete(name);
     }
   }
+}
+
+/** The resources that the message names; all that were sent where it names none of them. */
+function blamed(sent: readonly EncodedResource[], message: string): readonly EncodedResource[] {
+  const named = sent.filter(({ name }) => message.includes(name));
+  // A name within another's is only meant where it stands by itself.
+  const whole = named.filter(({ name }) => {
+    const longer = named.filter((other) => other.name !== name && other.name.includes(name));
+    return longer.reduce((text, other) => text.replaceAll(other.name, ""), message).includes(name);
+  });
+  return whole.length > 0 ? whole : sent;
 }
 
 function newState(): TypeState {
@@ -229,7 +277,8 @@ function newState(): TypeState {
     known: new Map(),
     asked: new Set(),
     nonce: undefined,
-    refusal: undefined,
+    awaited: [],
+    refused: new Map(),
   };
 }
 

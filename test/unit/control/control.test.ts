@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { virtualServiceKind } from "../../../src/api/istio/virtual-service.ts";
 import { configMapKind } from "../../../src/api/kubernetes/config-map.ts";
+import { eventKind } from "../../../src/api/kubernetes/event.ts";
 import { isRecord } from "../../../src/base/json.ts";
 import { API_WORKLOADS } from "../translate/mesh.ts";
 import { startMesh, type TestMesh, until } from "./mesh.ts";
@@ -120,6 +121,12 @@ describe("the control plane", () => {
     });
     await until("the refusal is told", async () =>
       /False .*ninety is too many/.test((await conditionsOf(mesh))["Programmed"] ?? ""),
+    );
+    const events = await mesh.client.list(eventKind, { namespace: "production" });
+    assert.ok(events.ok);
+    assert.deepEqual(
+      events.value.map(({ involvedObject: { kind, name }, reason }) => `${reason} ${kind} ${name}`),
+      ["Refused VirtualService api"],
     );
     await mesh.apply(ROUTING.replace("weight: 90", "weight: 50").replace("weight: 10", "weight: 50"));
     await until("it recovers", async () => (await conditionsOf(mesh))["Programmed"] === "True 1 of 1 proxies run it");

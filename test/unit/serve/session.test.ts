@@ -148,12 +148,59 @@ describe("a session", () => {
     assert.ok(open !== undefined && open.type === "route");
     wire.session.refuse("route", open.nonce, "no");
     assert.deepEqual(wire.take(), ["route r@bad"]);
-    assert.deepEqual(wire.session.refusals(), [{ type: "route", message: "no" }]);
+    assert.deepEqual(
+      wire.session.refusals().map(({ type, resource, message }) => `${type} ${resource.name}: ${message}`),
+      ["route r: no"],
+    );
     assert.equal(wire.session.status("route").state, "ERROR");
     wire.session.setTarget(configuration(3, { ...FIRST, route: ["r@good"] }));
     assert.deepEqual(wire.take(), ["route r@good"]);
     wire.ack();
     assert.deepEqual(wire.session.refusals(), []);
+  });
+
+  it("keeps the clusters that a refused route's last form may lead to", () => {
+    const wire = settledWire();
+    wire.session.setTarget(
+      configuration(2, { cluster: ["b@1"], endpoint: ["b@1"], listener: ["l@1"], route: ["r@2"] }),
+    );
+    wire.ack();
+    wire.subscribe("endpoint", ["b"]);
+    wire.ack();
+    const [open] = wire.open.splice(0);
+    assert.ok(open !== undefined && open.type === "route");
+    wire.session.refuse("route", open.nonce, "no");
+    assert.deepEqual(wire.take(), ["cluster b@1", "endpoint b@1", "route r@2"]);
+    wire.session.setTarget(
+      configuration(3, { cluster: ["b@1"], endpoint: ["b@1"], listener: ["l@1"], route: ["r@3"] }),
+    );
+    wire.ack();
+    assert.deepEqual(wire.take(), ["route r@3", "cluster -a"]);
+  });
+
+  it("blames the resource that the refusal names, until that one is accepted", () => {
+    const wire = settledWire();
+    wire.session.setTarget(configuration(2, { ...FIRST, route: ["r@1", "80@1", "8080@1"] }));
+    wire.subscribe("route", ["80", "8080"]);
+    wire.ack();
+    wire.session.setTarget(configuration(3, { ...FIRST, route: ["r@1", "80@2", "8080@2"] }));
+    const [open] = wire.open.splice(0);
+    assert.ok(open !== undefined);
+    wire.session.refuse("route", open.nonce, "route 8080: virtual_hosts[0]: no");
+    const refused = (): readonly string[] => wire.session.refusals().map(({ resource }) => resource.name);
+    assert.deepEqual(refused(), ["8080"]);
+    wire.session.setTarget(configuration(4, { ...FIRST, route: ["r@1", "80@3", "8080@2"] }));
+    wire.ack();
+    assert.deepEqual(refused(), ["8080"], "another's acceptance changes nothing");
+    wire.session.setTarget(configuration(5, { ...FIRST, route: ["r@1", "80@3", "8080@3"] }));
+    wire.ack();
+    assert.deepEqual(refused(), []);
+  });
+
+  it("sends a changed cluster's endpoints again", () => {
+    const wire = settledWire();
+    wire.session.setTarget(configuration(2, { ...FIRST, cluster: ["a@2"] }));
+    assert.deepEqual(wire.take(), ["cluster a@2", "endpoint a@1"]);
   });
 
   it("sends again what a proxy asks for again, and answers a name that leads nowhere", () => {
