@@ -23,7 +23,7 @@ export function decode(kind: Kind, body: unknown, fieldValidation: FieldValidati
   const canonical = { ...body, apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: metadata ?? {} };
   const { issues, object } = validateStructure(kind, canonical);
   const unknown = issues.filter((issue) => issue.reason === "unknown");
-  const others = issues.filter((issue) => issue.reason !== "unknown");
+  const others = issues.filter((issue) => issue.reason !== "unknown" && !isLooseStatus(kind, issue));
   const problem = structuralFailure(kind, others, canonical);
   if (problem !== undefined) return err(problem);
   const texts = unknown.map((issue) => `unknown field ${JSON.stringify(issue.path)}`);
@@ -31,6 +31,11 @@ export function decode(kind: Kind, body: unknown, fieldValidation: FieldValidati
     return err(badRequest(`${cannotHandle(kind, body)}: strict decoding error: ${texts.join(", ")}`));
   }
   return ok({ object, warnings: fieldValidation === "Warn" ? texts : [] });
+}
+
+/** Manifests often carry a status, whole or in part: Kubernetes reads its types, and leaves its contents to controllers. */
+function isLooseStatus(kind: Kind, issue: Issue): boolean {
+  return kind.origin === "builtin" && issue.path.startsWith("status.") && issue.reason !== "type";
 }
 
 function checkIdentity(kind: Kind, body: Readonly<Record<string, unknown>>): ApiFailure | undefined {

@@ -1,6 +1,7 @@
 // Manifests named on the command line: a file, a folder, or standard input.
 
 import { readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { CommandFailure } from "./command.ts";
 
 /** For options that may be repeated. */
@@ -8,9 +9,10 @@ export function collect(value: string, previous: readonly string[]): string[] {
   return [...previous, value];
 }
 
-export function readInput(file: string): string {
+export async function readInput(file: string): Promise<string> {
   try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
+    // Not read by its descriptor: a pipe whose writer has nothing yet would be an error there.
+    return file === "-" ? await text(process.stdin) : readFileSync(file, "utf8");
   } catch (error) {
     throw new CommandFailure(`cannot read ${file === "-" ? "standard input" : file}: ${messageOf(error)}`, {
       next: 'Name an existing file, or "-" for standard input.',

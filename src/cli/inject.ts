@@ -12,7 +12,7 @@ export function define(command: Command): void {
     .option("--image <image>", "the sidecar's image", DEFAULT_INJECT_OPTIONS.image)
     .option("--discovery-address <host:port>", "control plane", DEFAULT_INJECT_OPTIONS.discoveryAddress)
     .option("--trust-domain <domain>", "the mesh's trust domain", DEFAULT_INJECT_OPTIONS.trustDomain)
-    .action((options: { filename: string[]; image: string; discoveryAddress: string; trustDomain: string }) => {
+    .action(async (options: { filename: string[]; image: string; discoveryAddress: string; trustDomain: string }) => {
       const injectOptions = {
         ...DEFAULT_INJECT_OPTIONS,
         image: options.image,
@@ -20,8 +20,9 @@ export function define(command: Command): void {
         trustDomain: options.trustDomain,
       };
       let failed = false;
-      const outputs = options.filename.map((file) => {
-        const result = injectText(readInput(file), injectOptions);
+      const outputs: string[] = [];
+      for (const file of options.filename) {
+        const result = injectText(await readInput(file), injectOptions);
         if (!result.ok)
           throw new CommandFailure(`${file}: ${result.error}`, { next: "Correct the YAML and try again." });
         for (const { resource, issue } of result.value.notices) {
@@ -30,8 +31,8 @@ export function define(command: Command): void {
             `${issue.severity === "error" ? "error" : "Warning"}: ${resource}: ${issue.path}: ${issue.message}`,
           );
         }
-        return result.value.text;
-      });
+        outputs.push(result.value.text);
+      }
       if (failed) throw new CommandFailure("nothing was written, because of the errors above");
       process.stdout.write(outputs.map((text) => (text.endsWith("\n") ? text : `${text}\n`)).join("---\n"));
     });

@@ -34,6 +34,16 @@ test("an object is created with defaults, read, and refused a second time", asyn
   assert.deepEqual([missing.code, missing.body.message], [404, 'pods "zz" not found']);
 });
 
+test("a manifest may carry half a status: it is read and left to the controllers", async (context) => {
+  const server = await startTestServer(context);
+  const body = { ...pod("a"), status: { containerStatuses: [{ name: "app", ready: true }] } };
+  const made = await server.call("POST", "/api/v1/namespaces/default/pods", body);
+  assert.equal(made.code, 201);
+  assert.equal(made.body.status?.containerStatuses, undefined);
+  const wrong = { ...pod("b"), status: { containerStatuses: "none" } };
+  assert.equal((await server.call("POST", "/api/v1/namespaces/default/pods", wrong)).code, 400);
+});
+
 test("bad bodies are refused with their reason", async (context) => {
   const server = await startTestServer(context);
   const strict = `${PODS}?fieldValidation=Strict`;

@@ -1,11 +1,13 @@
 // The command line as a user meets it: exit codes, messages on standard error, suggestions, formats.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text as streamText } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { parseJson, parseYamlDocuments } from "../../../src/base/json.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");
@@ -92,6 +94,14 @@ test("inject reads standard input, writes YAML, and names what is broken", () =>
   assert.equal(broken.code, 1);
   assert.equal(broken.out, "");
   assert.match(broken.err, /line 1/);
+});
+
+test("inject waits for the writer of its standard input", async () => {
+  const child = spawn(process.execPath, [join(ROOT, "bin", "weft.js"), "inject", "-f", "-"]);
+  const output = streamText(child.stdout);
+  await setTimeout(700);
+  child.stdin.end("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: a}]}\n");
+  assert.match(await output, /name: istio-proxy/);
 });
 
 test("validate and up tell file and line, and start nothing", (context) => {
