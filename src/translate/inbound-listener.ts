@@ -160,8 +160,9 @@ function buildChain(context: PortContext, mode: PortMode, parts: NamedParts): Fi
   return chain;
 }
 
-function rbacTarget({ workload, mesh }: Pick<PortContext, "workload" | "mesh">) {
-  return { mesh, engine: workload.proxy.engine };
+function rbacTarget({ workload, mesh, port }: Pick<PortContext, "workload" | "mesh" | "port">) {
+  const servedPort = workload.proxy.mode === "NONE" ? port : undefined;
+  return { mesh, engine: workload.proxy.engine, servedPort };
 }
 
 function chainMatch({ port, workload }: PortContext, parts: ChainParts): FilterChainMatch {
@@ -188,7 +189,7 @@ function httpManager({ workload, mesh, port }: PortContext, cluster: string): Fi
     statPrefix: port === undefined ? INBOUND_PASSTHROUGH : `inbound_0.0.0.0_${port}`,
     direction: "inbound",
     route: { $case: "routeConfig", value: config },
-    filters: inboundHttpFilters(httpRbacFilters(workload.policies, rbacTarget({ workload, mesh }))),
+    filters: inboundHttpFilters(httpRbacFilters(workload.policies, rbacTarget({ workload, mesh, port }))),
   });
 }
 

@@ -42,7 +42,7 @@ function ruleFor(key: PermissionKey, value: string, scope: RuleScope): NonNullab
     case "paths":
       return http ? pathRule(value, scope) : undefined;
     case "ports":
-      return { $case: "destinationPort", value: Number(value) };
+      return portRule(Number(value), scope);
     case "destinationIp":
       return { $case: "destinationIp", value: cidrOf(value) };
     case "serverName":
@@ -53,6 +53,12 @@ function ruleFor(key: PermissionKey, value: string, scope: RuleScope): NonNullab
       return { $case: "metadata", value: metadataForm(key.filter, key.path, matcher) };
     }
   }
+}
+
+function portRule(port: number, { servedPort }: RuleScope): NonNullable<Permission["rule"]> {
+  if (servedPort === undefined) return { $case: "destinationPort", value: port };
+  const anything = { $case: "any", value: true } as const;
+  return port === servedPort ? anything : { $case: "notRule", value: Permission.fromPartial({ rule: anything }) };
 }
 
 function pathRule(value: string, { templates }: RuleScope): NonNullable<Permission["rule"]> {

@@ -14,6 +14,8 @@ export interface RuleScope {
   readonly templates: "extension" | "regex";
   /** Of the policy: a service account without a namespace is meant there. */
   readonly namespace: string;
+  /** The workload port that is served where the connection's own destination is another one (explicit mode). */
+  readonly servedPort: number | undefined;
 }
 
 /** What one attribute must, and must not be. */

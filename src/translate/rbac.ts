@@ -17,29 +17,35 @@ const SHADOW_PREFIX = { allow: "istio_dry_run_allow_", deny: "istio_dry_run_deny
 export interface RbacTarget {
   readonly mesh: MeshConfig;
   readonly engine: ProxyNode["engine"];
+  readonly servedPort: number | undefined;
 }
 
-export function httpRbacFilters(policies: readonly AuthorizationPolicy[], { mesh, engine }: RbacTarget): HttpFilter[] {
+export function httpRbacFilters(policies: readonly AuthorizationPolicy[], target: RbacTarget): HttpFilter[] {
+  const { mesh, engine, servedPort } = target;
   const templates = engine === "weft" ? "regex" : "extension";
-  return build(policies, { protocol: "http", mesh, templates }).map(({ rules, shadowRules, shadowPrefix }) => {
-    const config = HttpRbac.fromPartial({ shadowRulesStatPrefix: shadowPrefix });
-    config.rules = rules;
-    config.shadowRules = shadowRules;
-    return httpFilter("envoy.filters.http.rbac", any("envoy.extensions.filters.http.rbac.v3.RBAC", HttpRbac, config));
-  });
+  return build(policies, { protocol: "http", mesh, templates, servedPort }).map(
+    ({ rules, shadowRules, shadowPrefix }) => {
+      const config = HttpRbac.fromPartial({ shadowRulesStatPrefix: shadowPrefix });
+      config.rules = rules;
+      config.shadowRules = shadowRules;
+      return httpFilter("envoy.filters.http.rbac", any("envoy.extensions.filters.http.rbac.v3.RBAC", HttpRbac, config));
+    },
+  );
 }
 
-export function tcpRbacFilters(policies: readonly AuthorizationPolicy[], { mesh }: RbacTarget): Filter[] {
-  return build(policies, { protocol: "tcp", mesh, templates: "regex" }).map(({ rules, shadowRules, shadowPrefix }) => {
-    const config = TcpRbac.fromPartial({ statPrefix: "tcp.", shadowRulesStatPrefix: shadowPrefix });
-    config.rules = rules;
-    config.shadowRules = shadowRules;
-    const typedConfig = any("envoy.extensions.filters.network.rbac.v3.RBAC", TcpRbac, config);
-    return Filter.fromPartial({
-      name: "envoy.filters.network.rbac",
-      configType: { $case: "typedConfig", value: typedConfig },
-    });
-  });
+export function tcpRbacFilters(policies: readonly AuthorizationPolicy[], { mesh, servedPort }: RbacTarget): Filter[] {
+  return build(policies, { protocol: "tcp", mesh, templates: "regex", servedPort }).map(
+    ({ rules, shadowRules, shadowPrefix }) => {
+      const config = TcpRbac.fromPartial({ statPrefix: "tcp.", shadowRulesStatPrefix: shadowPrefix });
+      config.rules = rules;
+      config.shadowRules = shadowRules;
+      const typedConfig = any("envoy.extensions.filters.network.rbac.v3.RBAC", TcpRbac, config);
+      return Filter.fromPartial({
+        name: "envoy.filters.network.rbac",
+        configType: { $case: "typedConfig", value: typedConfig },
+      });
+    },
+  );
 }
 
 interface BuiltRules {

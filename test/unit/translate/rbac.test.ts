@@ -55,6 +55,7 @@ describe("Istio's authorization cases", { skip: missing }, () => {
       const filters = httpRbacFilters([...snapshot.resources.authorizationPolicies.values()], {
         mesh,
         engine: "envoy",
+        servedPort: undefined,
       });
       const outputs = fs
         .readdirSync(cases)
@@ -82,9 +83,9 @@ spec:
     to: [{operation: {methods: [GET], ports: ["80"]}}]
 `;
 
-function tcpRules(manifests: string): Rules | undefined {
+function tcpRules(manifests: string, servedPort?: number): Rules | undefined {
   const policies = [...snapshotOf(manifests).resources.authorizationPolicies.values()];
-  const config = tcpRbacFilters(policies, { mesh: defaultMeshConfig, engine: "weft" })[0]?.configType;
+  const config = tcpRbacFilters(policies, { mesh: defaultMeshConfig, engine: "weft", servedPort })[0]?.configType;
   return config?.$case === "typedConfig" ? TcpRbac.decode(config.value.value).rules : undefined;
 }
 
@@ -100,5 +101,12 @@ describe("authorization on TCP", () => {
     const text = JSON.stringify(Rules.toJSON(rules));
     assert.match(text, /"destinationPort":80/);
     assert.doesNotMatch(text, /:method/);
+  });
+
+  it("decides ports by the one that is served, where the connection goes to another", () => {
+    const named = (servedPort: number) => JSON.stringify(tcpRules(HTTP_ONLY("DENY"), servedPort)?.policies);
+    assert.doesNotMatch(named(80), /destinationPort/);
+    assert.match(named(80), /"\$case":"any"/);
+    assert.match(named(81), /"\$case":"notRule"/);
   });
 });
