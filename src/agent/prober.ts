@@ -16,29 +16,33 @@ export type Prober =
       readonly headers: readonly (readonly [string, string])[];
       readonly timeoutMs: number;
     }
-  | { readonly kind: "tcp"; readonly host: string | undefined; readonly port: number; readonly timeoutMs: number };
+  | { readonly kind: "tcp"; readonly host: string | undefined; readonly port: number; readonly timeoutMs: number }
+  | { readonly kind: "grpc"; readonly port: number; readonly service: string; readonly timeoutMs: number }
+  /** Can't be asked: fails whenever it is, and says why. The sidecar runs all the same. */
+  | { readonly kind: "refused"; readonly message: string };
 
 export interface ProbeOutcome {
   readonly healthy: boolean;
   readonly message: string;
 }
 
-/** `ISTIO_KUBE_APP_PROBERS`: path on 15020 to the probe it stands for. All problems are collected. */
+/** `ISTIO_KUBE_APP_PROBERS`: path on 15020 to the probe it stands for. */
 export function readProbers(text: string | undefined): Result<ReadonlyMap<string, Prober>, readonly string[]> {
   const probers = new Map<string, Prober>();
   if (text === undefined || text === "") return ok(probers);
   const parsed = parseJson(text);
   if (!parsed.ok) return err([parsed.error]);
   if (!isRecord(parsed.value)) return err(["expected a JSON object"]);
-  const issues: string[] = [];
   const entries = Object.entries(parsed.value);
   if (entries.length > PROBES_MAX) return err([`${entries.length} probes: at most ${PROBES_MAX}`]);
   for (const [path, probe] of entries) {
     const read = readProber(probe);
-    if (read.ok) probers.set(path, read.value);
-    else issues.push(`${path}: ${read.error}`);
+    probers.set(
+      path,
+      read.ok ? read.value : { kind: "refused", message: `ISTIO_KUBE_APP_PROBERS: ${path}: ${read.error}` },
+    );
   }
-  return issues.length > 0 ? err(issues) : ok(probers);
+  return ok(probers);
 }
 
 function readProber(probe: unknown): Result<Prober, string> {
@@ -46,7 +50,7 @@ function readProber(probe: unknown): Result<Prober, string> {
   const seconds = probe["timeoutSeconds"];
   const timeoutMs =
     typeof seconds === "number" && seconds > 0 ? Math.min(seconds * 1000, PROBE_TIMEOUT_MAX_MS) : PROBE_TIMEOUT_MS;
-  const { httpGet, tcpSocket } = probe;
+  const { httpGet, tcpSocket, grpc } = probe;
   if (isRecord(httpGet)) {
     const port = portOf(httpGet["port"]);
     if (port === undefined) return err("httpGet.port: expected a port number");
@@ -65,14 +69,29 @@ function readProber(probe: unknown): Result<Prober, string> {
     if (port === undefined) return err("tcpSocket.port: expected a port number");
     return ok({ kind: "tcp", host: textOf(tcpSocket["host"]), port, timeoutMs });
   }
+  if (isRecord(grpc)) {
+    const port = portOf(grpc["port"]);
+    if (port === undefined) return err("grpc.port: expected a port number");
+    return ok({ kind: "grpc", port, service: textOf(grpc["service"]) ?? "", timeoutMs });
+  }
   return err(
-    'only httpGet and tcpSocket are asked by the sidecar: set sidecar.istio.io/rewriteAppHTTPProbers: "false" for others',
+    'only httpGet, tcpSocket and grpc are asked by the sidecar: set sidecar.istio.io/rewriteAppHTTPProbers: "false" for others',
   );
 }
 
 /** Runs one probe against the application's address. */
-export function probe(prober: Prober, address: string): Promise<ProbeOutcome> {
-  return prober.kind === "tcp" ? probeTcp(prober, address) : probeHttp(prober, address);
+export async function probe(prober: Prober, address: string): Promise<ProbeOutcome> {
+  switch (prober.kind) {
+    case "tcp":
+      return probeTcp(prober, address);
+    case "http":
+      return probeHttp(prober, address);
+    case "grpc":
+      // Rarely used, and of some weight.
+      return (await import("./grpc-probe.ts")).probeGrpc(prober, address);
+    case "refused":
+      return { healthy: false, message: prober.message };
+  }
 }
 
 function probeTcp(prober: Prober & { kind: "tcp" }, address: string): Promise<ProbeOutcome> {

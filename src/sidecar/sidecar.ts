@@ -50,6 +50,7 @@ export async function startSidecar(
     bootstrap: { ...parts.bootstrap, staticResources: undefined },
     source: watched.value.source,
     localSecrets: parts.secrets,
+    selfIp: config.value.interceptionMode === "REDIRECT" ? config.value.instanceIp : undefined,
     clock: process.clock,
     random: process.random,
     registry: parts.registry,

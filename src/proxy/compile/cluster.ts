@@ -53,6 +53,8 @@ export interface EndpointConfig {
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
   readonly localityWeight: number;
   readonly metadata: Metadata | undefined;
+  /** Of the assignment that it belongs to: how many healthy hosts of a priority are taken as all of it. */
+  readonly overprovisioning: number;
 }
 
 export interface ClusterConfig {
@@ -252,19 +254,24 @@ function breaker(cluster: Cluster, priority: RoutingPriority): BreakerConfig {
 export function compileEndpoints(assignment: ClusterLoadAssignment, at: Field): readonly EndpointConfig[] {
   const endpoints: EndpointConfig[] = [];
   if (assignment.policy !== undefined) at.at("policy").only(assignment.policy, fields("overprovisioningFactor"));
+  const overprovisioning = (assignment.policy?.overprovisioningFactor ?? 140) / 100;
   for (const [groupIndex, group] of assignment.endpoints.entries()) {
     const field = at.at("endpoints").at(groupIndex);
     field.only(group, fields("locality metadata lbEndpoints loadBalancingWeight priority proximity"));
     for (const [index, one] of group.lbEndpoints.entries()) {
       const place = field.at("lbEndpoints").at(index);
       const made = compileEndpoint(one, group, place);
-      if (made !== undefined) endpoints.push(made);
+      if (made !== undefined) endpoints.push({ ...made, overprovisioning });
     }
   }
   return endpoints;
 }
 
-function compileEndpoint(one: LbEndpoint, group: LocalityLbEndpoints, at: Field): EndpointConfig | undefined {
+function compileEndpoint(
+  one: LbEndpoint,
+  group: LocalityLbEndpoints,
+  at: Field,
+): Omit<EndpointConfig, "overprovisioning"> | undefined {
   if (one.hostIdentifier?.$case !== "endpoint") {
     at.refuse("an endpoint is needed");
     return undefined;

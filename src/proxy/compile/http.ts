@@ -1,5 +1,6 @@
 // An HTTP connection manager to what one connection needs: routes, filters, limits, and which headers it sets.
 
+import { HttpProtocolOptions_HeadersWithUnderscoresAction } from "../../proto/gen/envoy/config/core/v3/protocol.ts";
 import {
   type HttpConnectionManager,
   HttpConnectionManager_CodecType,
@@ -65,6 +66,8 @@ export interface HttpConfig {
   readonly escapedSlashes: "keep" | "reject" | "unescape-redirect" | "unescape-forward";
   readonly stripPort: "none" | "matching" | "any";
   readonly upgrades: ReadonlySet<string>;
+  /** Header names with underscores, which some applications can't tell from dashes. */
+  readonly underscores: "allow" | "reject" | "drop";
 }
 
 const HONOURED =
@@ -116,10 +119,22 @@ export function compileHttp(hcm: HttpConnectionManager, at: Field): HttpConfig {
     mergeSlashes: hcm.mergeSlashes,
     escapedSlashes: escapedSlashes(hcm),
     stripPort: hcm.stripPortMode?.value === true ? "any" : hcm.stripMatchingHostPort ? "matching" : "none",
+    underscores: underscores(common),
     upgrades: new Set(
       hcm.upgradeConfigs.filter((one) => one.enabled ?? true).map((one) => one.upgradeType.toLowerCase()),
     ),
   };
+}
+
+function underscores(common: HttpConnectionManager["commonHttpProtocolOptions"]): HttpConfig["underscores"] {
+  switch (common?.headersWithUnderscoresAction) {
+    case HttpProtocolOptions_HeadersWithUnderscoresAction.REJECT_REQUEST:
+      return "reject";
+    case HttpProtocolOptions_HeadersWithUnderscoresAction.DROP_HEADER:
+      return "drop";
+    default:
+      return "allow";
+  }
 }
 
 type Limits = Pick<

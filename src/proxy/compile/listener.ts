@@ -7,10 +7,12 @@ import {
   type FilterChain,
   type FilterChainMatch,
   FilterChainMatch_ConnectionSourceType,
+  type ListenerFilterChainMatchPredicate,
 } from "../../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { HttpConnectionManager } from "../../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import { RBAC } from "../../proto/gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
 import { TcpProxy } from "../../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
+import { MATCHER_DEPTH_MAX } from "../limits.ts";
 import type { TlsConfig } from "../socket/tls-config.ts";
 import { type AccessLogConfig, compileAccessLogs } from "./access-log.ts";
 import { type Field, fields } from "./field.ts";
@@ -43,6 +45,8 @@ export interface TcpConfig {
   readonly accessLogs: readonly AccessLogConfig[];
 }
 
+export type PortPredicate = (destinationPort: number) => boolean;
+
 export interface ChainConfig {
   readonly name: string;
   readonly match: ChainMatch;
@@ -59,8 +63,9 @@ export interface ListenerConfig {
   readonly bindToPort: boolean;
   readonly useOriginalDst: boolean;
   readonly readOriginalDst: boolean;
-  readonly inspectTls: boolean;
-  readonly inspectHttp: boolean;
+  /** Whether a connection to this port is looked at for TLS, and for HTTP. */
+  readonly inspectTls: PortPredicate;
+  readonly inspectHttp: PortPredicate;
   readonly inspectTimeoutMs: number;
   readonly continueOnTimeout: boolean;
   readonly chains: readonly ChainConfig[];
@@ -121,18 +126,53 @@ function compileInspectors(
   listener: Listener,
   at: Field,
 ): Pick<ListenerConfig, "inspectTls" | "inspectHttp" | "readOriginalDst"> {
-  const found = { inspectTls: false, inspectHttp: false, readOriginalDst: listener.useOriginalDst ?? false };
+  const found: { inspectTls: PortPredicate; inspectHttp: PortPredicate; readOriginalDst: boolean } = {
+    // A chain that asks for TLS has it looked for, as Envoy puts the inspector in where it is missing.
+    inspectTls: () => true,
+    inspectHttp: () => false,
+    readOriginalDst: listener.useOriginalDst ?? false,
+  };
   for (const [index, filter] of listener.listenerFilters.entries()) {
     const field = at.at("listenerFilters").at(index);
     const url = filter.configType?.$case === "typedConfig" ? filter.configType.value.typeUrl : "";
-    // Ports where inspection is off are those of server-first protocols; here nobody waits for them anyway.
     field.only(filter, fields("name configType filterDisabled"));
-    if (url.endsWith(".tls_inspector.v3.TlsInspector")) found.inspectTls = true;
-    else if (url.endsWith(".http_inspector.v3.HttpInspector")) found.inspectHttp = true;
+    const disabled = disabledAt(filter.filterDisabled, field.at("filterDisabled"), 0);
+    if (url.endsWith(".tls_inspector.v3.TlsInspector")) found.inspectTls = (port) => !disabled(port);
+    else if (url.endsWith(".http_inspector.v3.HttpInspector")) found.inspectHttp = (port) => !disabled(port);
     else if (url.endsWith(".original_dst.v3.OriginalDst")) found.readOriginalDst = true;
     else field.refuse(`listener filter ${filter.name} (${url}) is not built in`);
   }
   return found;
+}
+
+/** The ports that a listener filter leaves alone. */
+function disabledAt(predicate: ListenerFilterChainMatchPredicate | undefined, at: Field, depth: number): PortPredicate {
+  const rule = predicate?.rule;
+  if (rule === undefined) return () => false;
+  if (depth > MATCHER_DEPTH_MAX) {
+    at.refuse("rules are nested too deeply");
+    return () => false;
+  }
+  const each = (name: string, rules: readonly ListenerFilterChainMatchPredicate[]) =>
+    rules.map((one, index) => disabledAt(one, at.at(name).at("rules").at(index), depth + 1));
+  switch (rule.$case) {
+    case "orMatch": {
+      const inner = each("orMatch", rule.value.rules);
+      return (port) => inner.some((matches) => matches(port));
+    }
+    case "andMatch": {
+      const inner = each("andMatch", rule.value.rules);
+      return (port) => inner.every((matches) => matches(port));
+    }
+    case "notMatch": {
+      const inner = disabledAt(rule.value, at.at("notMatch"), depth + 1);
+      return (port) => !inner(port);
+    }
+    case "anyMatch":
+      return () => rule.value;
+    case "destinationPortRange":
+      return (port) => port >= rule.value.start && port < rule.value.end;
+  }
 }
 
 function compileChain(chain: FilterChain, at: Field): ChainConfig {

@@ -30,7 +30,6 @@ export interface RetryConfig {
   readonly on: ReadonlySet<RetryOn>;
   readonly numRetries: number;
   readonly perTryTimeoutMs: number;
-  readonly perTryIdleTimeoutMs: number;
   readonly retriableStatusCodes: ReadonlySet<number>;
   readonly retriableHeaders: readonly HeaderPredicate[];
   readonly retriableRequestHeaders: readonly HeaderPredicate[];
@@ -40,8 +39,7 @@ export interface RetryConfig {
   readonly backoffMaxMs: number;
 }
 
-const HONOURED =
-  fields(`retryOn numRetries perTryTimeout perTryIdleTimeout retryHostPredicate hostSelectionRetryMaxAttempts
+const HONOURED = fields(`retryOn numRetries perTryTimeout retryHostPredicate hostSelectionRetryMaxAttempts
   retriableStatusCodes retryBackOff retriableHeaders retriableRequestHeaders`);
 
 export function compileRetry(policy: RetryPolicy, at: Field): RetryConfig {
@@ -57,7 +55,6 @@ export function compileRetry(policy: RetryPolicy, at: Field): RetryConfig {
     on,
     numRetries: policy.numRetries ?? 1,
     perTryTimeoutMs: durationMs(policy.perTryTimeout) ?? 0,
-    perTryIdleTimeoutMs: durationMs(policy.perTryIdleTimeout) ?? 0,
     retriableStatusCodes: new Set(policy.retriableStatusCodes),
     retriableHeaders: compileHeaders(policy.retriableHeaders, at.at("retriableHeaders")),
     retriableRequestHeaders: compileHeaders(policy.retriableRequestHeaders, at.at("retriableRequestHeaders")),

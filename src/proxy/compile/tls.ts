@@ -1,6 +1,6 @@
 // TLS contexts: what to present, whom to trust, which names to accept. Certificates are named here and fetched by the socket layer.
 
-import type { TransportSocket } from "../../proto/gen/envoy/config/core/v3/base.ts";
+import type { DataSource, TransportSocket } from "../../proto/gen/envoy/config/core/v3/base.ts";
 import {
   type CertificateValidationContext,
   SubjectAltNameMatcher_SanType,
@@ -11,7 +11,7 @@ import {
   DownstreamTlsContext,
   UpstreamTlsContext,
 } from "../../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
-import type { SanMatcher, TlsConfig } from "../socket/tls-config.ts";
+import type { PemSource, SanMatcher, TlsConfig } from "../socket/tls-config.ts";
 import { type Field, fields } from "./field.ts";
 import { compileString } from "./matcher.ts";
 import { inlineText } from "./value.ts";
@@ -57,8 +57,19 @@ export function compileUpstreamTls(socket: TransportSocket | undefined, at: Fiel
   });
 }
 
+const NO_TRUST = { trust: undefined, systemRoots: false, sans: [] } as const;
+
+/** A file that a control plane names is read when the context is made, on the machine where this proxy runs. */
+function textOrFile(source: DataSource | undefined, at: Field): PemSource | undefined {
+  if (source?.specifier?.$case === "filename") return { file: source.specifier.value };
+  const text = inlineText(source, at);
+  return text === undefined ? undefined : { text };
+}
+
 const COMMON = fields("tlsParams tlsCertificates tlsCertificateSdsSecretConfigs validationContextType alpnProtocols");
-const VALIDATION = fields("trustedCa matchTypedSubjectAltNames matchSubjectAltNames crl trustChainVerification");
+const VALIDATION = fields(
+  "trustedCa matchTypedSubjectAltNames matchSubjectAltNames crl trustChainVerification systemRootCerts",
+);
 
 function compileCommon(
   common: CommonTlsContext | undefined,
@@ -67,17 +78,15 @@ function compileCommon(
 ): TlsConfig {
   if (common !== undefined) at.only(common, COMMON);
   const inline = common?.tlsCertificates[0];
-  const chainPem = inlineText(inline?.certificateChain, at.at("tlsCertificates").at(0).at("certificateChain"));
-  const keyPem = inlineText(inline?.privateKey, at.at("tlsCertificates").at(0).at("privateKey"));
+  const first = at.at("tlsCertificates").at(0);
+  const chain = textOrFile(inline?.certificateChain, first.at("certificateChain"));
+  const key = textOrFile(inline?.privateKey, first.at("privateKey"));
   const trust = compileTrust(common, at);
   const params = common?.tlsParams;
   return {
     ...own,
     certificateName: common?.tlsCertificateSdsSecretConfigs[0]?.name,
-    certificate:
-      chainPem === undefined || keyPem === undefined
-        ? undefined
-        : { kind: "certificate", certificateChainPem: chainPem, privateKeyPem: keyPem },
+    certificate: chain === undefined || key === undefined ? undefined : { chain, key },
     ...trust,
     alpnProtocols: common?.alpnProtocols ?? [],
     minVersion: version(params?.tlsMinimumProtocolVersion) ?? "TLSv1.2",
@@ -90,33 +99,34 @@ function compileCommon(
 function compileTrust(
   common: CommonTlsContext | undefined,
   at: Field,
-): Pick<TlsConfig, "trustName" | "trust" | "sans"> {
+): Pick<TlsConfig, "trustName" | "trust" | "systemRoots" | "sans"> {
   const specifier = common?.validationContextType;
-  if (specifier === undefined) return { trustName: undefined, trust: undefined, sans: [] };
+  if (specifier === undefined) return { trustName: undefined, ...NO_TRUST };
   switch (specifier.$case) {
     case "validationContextSdsSecretConfig":
-      return { trustName: specifier.value.name, trust: undefined, sans: [] };
+      return { ...NO_TRUST, trustName: specifier.value.name };
     case "validationContext":
       return { trustName: undefined, ...compileValidation(specifier.value, at.at("validationContext")) };
     case "combinedValidationContext": {
       const { defaultValidationContext, validationContextSdsSecretConfig } = specifier.value;
       const field = at.at("combinedValidationContext").at("defaultValidationContext");
       const own =
-        defaultValidationContext === undefined
-          ? { trust: undefined, sans: [] }
-          : compileValidation(defaultValidationContext, field);
+        defaultValidationContext === undefined ? NO_TRUST : compileValidation(defaultValidationContext, field);
       return { trustName: validationContextSdsSecretConfig?.name, ...own };
     }
     default:
       at.at(specifier.$case).refuse("certificate providers are not built in");
-      return { trustName: undefined, trust: undefined, sans: [] };
+      return { trustName: undefined, ...NO_TRUST };
   }
 }
 
-function compileValidation(context: CertificateValidationContext, at: Field): Pick<TlsConfig, "trust" | "sans"> {
+function compileValidation(
+  context: CertificateValidationContext,
+  at: Field,
+): Pick<TlsConfig, "trust" | "systemRoots" | "sans"> {
   at.only(context, VALIDATION);
-  const bundlePem = inlineText(context.trustedCa, at.at("trustedCa"));
-  const crlPem = inlineText(context.crl, at.at("crl"));
+  const bundle = textOrFile(context.trustedCa, at.at("trustedCa"));
+  const crl = textOrFile(context.crl, at.at("crl"));
   const typed = context.matchTypedSubjectAltNames.map((one, index): SanMatcher => {
     const field = at.at("matchTypedSubjectAltNames").at(index);
     return { type: sanType(one.sanType), matches: compileString(one.matcher, field.at("matcher")) };
@@ -125,7 +135,8 @@ function compileValidation(context: CertificateValidationContext, at: Field): Pi
     return { type: "any", matches: compileString(one, at.at("matchSubjectAltNames").at(index)) };
   });
   return {
-    trust: bundlePem === undefined ? undefined : { kind: "trust", bundlePem, crlPem },
+    trust: bundle === undefined ? undefined : { bundle, crl },
+    systemRoots: context.systemRootCerts !== undefined,
     sans: [...typed, ...untyped],
   };
 }

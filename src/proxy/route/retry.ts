@@ -26,7 +26,6 @@ const EMPTY: RetryConfig = {
   on: new Set(),
   numRetries: 1,
   perTryTimeoutMs: 0,
-  perTryIdleTimeoutMs: 0,
   retriableStatusCodes: new Set(),
   retriableHeaders: [],
   retriableRequestHeaders: [],

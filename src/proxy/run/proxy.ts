@@ -39,6 +39,8 @@ export interface ProxyOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly registry: Registry;
+  /** The pod's own address, where a firewall leads traffic through this proxy. */
+  readonly selfIp?: string | undefined;
   /** Whether locally generated answers carry `x-weft-cause`. */
   readonly showCause?: boolean;
 }
@@ -94,7 +96,9 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       this.#rejectReady = reject;
     });
     const { clock, random, registry } = options;
-    this.#clusters = new Clusters({ clock, random, registry, secrets: this.#secrets }, () => this.#kick());
+    this.#clusters = new Clusters({ clock, random, registry, secrets: this.#secrets, selfIp: options.selfIp }, () =>
+      this.#kick(),
+    );
     const core: Core = {
       clock,
       random,

@@ -1,11 +1,12 @@
 // Secure contexts made of named secrets: rebuilt when a secret changes, kept otherwise. Connections that stand are not touched.
 
 import { X509Certificate } from "node:crypto";
+import fs from "node:fs";
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
 import { err, ok, type Result } from "../../base/result.ts";
 import { peerOf } from "./identity.ts";
 import type { SecretSource, SecretValue } from "./secret.ts";
-import type { TlsConfig } from "./tls-config.ts";
+import type { PemSource, TlsConfig } from "./tls-config.ts";
 
 export class TlsContexts {
   readonly config: TlsConfig;
@@ -16,6 +17,7 @@ export class TlsContexts {
   #context: SecureContext | undefined;
   #options: SecureContextOptions = {};
   #failure = "";
+  #presented: string | undefined;
 
   constructor(config: TlsConfig, secrets: SecretSource | undefined) {
     this.config = config;
@@ -37,7 +39,8 @@ export class TlsContexts {
   }
 
   get trusts(): boolean {
-    return this.config.trustName !== undefined || this.config.trust !== undefined;
+    const { trustName, trust, systemRoots } = this.config;
+    return trustName !== undefined || trust !== undefined || systemRoots;
   }
 
   get(): Result<SecureContext, string> {
@@ -55,8 +58,7 @@ export class TlsContexts {
 
   /** The certificate's PEM text that is presented now. */
   presentedPem(): string | undefined {
-    const found = this.#find(this.config.certificateName, this.config.certificate);
-    return found?.kind === "certificate" ? found.certificateChainPem : undefined;
+    return this.#presented;
   }
 
   /** The first URI among that certificate's names. */
@@ -69,20 +71,41 @@ export class TlsContexts {
     for (const stop of this.#stops) stop();
   }
 
-  #find(name: string | undefined, inline: SecretValue | undefined): SecretValue | undefined {
-    return name === undefined ? inline : this.#secrets?.get(name);
+  #certificate(): Result<SecretValue | undefined, string> {
+    const { certificateName, certificate } = this.config;
+    if (certificateName !== undefined) {
+      const value = this.#secrets?.get(certificateName);
+      return value?.kind === "certificate" ? ok(value) : err(`secret ${certificateName} has not arrived`);
+    }
+    if (certificate === undefined) return ok(undefined);
+    const chain = readPem(certificate.chain);
+    if (!chain.ok) return chain;
+    const key = readPem(certificate.key);
+    return key.ok ? ok({ kind: "certificate", certificateChainPem: chain.value, privateKeyPem: key.value }) : key;
+  }
+
+  #trust(): Result<SecretValue | undefined, string> {
+    const { trustName, trust } = this.config;
+    if (trustName !== undefined) {
+      const value = this.#secrets?.get(trustName);
+      return value?.kind === "trust" ? ok(value) : err(`secret ${trustName} has not arrived`);
+    }
+    if (trust === undefined) return ok(undefined);
+    const bundle = readPem(trust.bundle);
+    if (!bundle.ok) return bundle;
+    const crl = trust.crl === undefined ? undefined : readPem(trust.crl);
+    if (crl?.ok === false) return crl;
+    return ok({ kind: "trust", bundlePem: bundle.value, crlPem: crl?.value });
   }
 
   #make(): Result<SecureContext, string> {
     const { config } = this;
-    const certificate = this.#find(config.certificateName, config.certificate);
-    const trust = this.#find(config.trustName, config.trust);
-    if (config.certificateName !== undefined && certificate?.kind !== "certificate") {
-      return err(`secret ${config.certificateName} has not arrived`);
-    }
-    if (config.trustName !== undefined && trust?.kind !== "trust")
-      return err(`secret ${config.trustName} has not arrived`);
-    const options = secureOptions(config, certificate, trust);
+    const certificate = this.#certificate();
+    if (!certificate.ok) return certificate;
+    const trust = this.#trust();
+    if (!trust.ok) return trust;
+    this.#presented = certificate.value?.kind === "certificate" ? certificate.value.certificateChainPem : undefined;
+    const options = secureOptions(config, certificate.value, trust.value);
     try {
       const context = createSecureContext(options);
       this.#options = options;
@@ -90,6 +113,15 @@ export class TlsContexts {
     } catch (error) {
       return err(error instanceof Error ? error.message : String(error));
     }
+  }
+}
+
+function readPem(source: PemSource): Result<string, string> {
+  if ("text" in source) return ok(source.text);
+  try {
+    return ok(fs.readFileSync(source.file, "utf8"));
+  } catch (error) {
+    return err(`a certificate file can't be read: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

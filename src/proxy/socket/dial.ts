@@ -18,6 +18,8 @@ export interface DialTarget {
   /** Replaces the context's list. */
   readonly alpnProtocols: readonly string[] | undefined;
   readonly timeoutMs: number;
+  /** The source address; undefined: the system chooses. */
+  readonly localAddress: string | undefined;
 }
 
 export interface DialListener {
@@ -108,9 +110,12 @@ function ignore(): void {
   // The caller has been told already.
 }
 
-function address(target: DialTarget): { path: string } | { host: string; port: number; allowHalfOpen: true } {
-  if (target.path !== undefined) return { path: target.path };
-  return { host: target.host, port: target.port, allowHalfOpen: true };
+function address(
+  target: DialTarget,
+): { path: string } | { host: string; port: number; allowHalfOpen: true; localAddress?: string } {
+  const { host, port, path, localAddress } = target;
+  if (path !== undefined) return { path };
+  return { host, port, allowHalfOpen: true, ...(localAddress === undefined ? {} : { localAddress }) };
 }
 
 interface OpenedTls {

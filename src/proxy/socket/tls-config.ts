@@ -1,6 +1,6 @@
 // What a TLS context says, free of protobuf: read by the server's and the client's side alike.
 
-import type { SecretValue } from "./secret.ts";
+export type PemSource = { readonly text: string } | { readonly file: string };
 
 export interface SanMatcher {
   readonly type: "URI" | "DNS" | "IP Address" | "email" | "any";
@@ -12,10 +12,12 @@ type Version = "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
 export interface TlsConfig {
   /** The secret to present, by name; or inline. */
   readonly certificateName: string | undefined;
-  readonly certificate: Extract<SecretValue, { kind: "certificate" }> | undefined;
+  readonly certificate: { readonly chain: PemSource; readonly key: PemSource } | undefined;
   /** Whom to trust. Neither: the peer's certificate is not checked. */
   readonly trustName: string | undefined;
-  readonly trust: Extract<SecretValue, { kind: "trust" }> | undefined;
+  readonly trust: { readonly bundle: PemSource; readonly crl: PemSource | undefined } | undefined;
+  /** The authorities that the runtime comes with. */
+  readonly systemRoots: boolean;
   readonly sans: readonly SanMatcher[];
   readonly alpnProtocols: readonly string[];
   readonly minVersion: Version;

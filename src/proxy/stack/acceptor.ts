@@ -180,7 +180,9 @@ export class Acceptor {
       socket.removeListener("end", onEnd);
       socket.removeListener("error", onError);
     };
-    const decide = (sniffed: Sniffed) => {
+    const port = original?.port ?? socket.localPort ?? 0;
+    const decide = (seen: Sniffed) => {
+      const sniffed = this.#allowed(seen, port);
       settle();
       socket.pause();
       const chain = this.#match(socket, original, sniffed);
@@ -228,6 +230,12 @@ export class Acceptor {
     socket.on("data", onData);
     socket.on("end", onEnd);
     socket.on("error", onError);
+  }
+
+  /** What the listener's inspectors may know of a connection to this port. */
+  #allowed(sniffed: Sniffed, port: number): Sniffed {
+    if (sniffed.transport === "tls") return this.config.inspectTls(port) ? sniffed : NOTHING;
+    return sniffed.protocols.length === 0 || this.config.inspectHttp(port) ? sniffed : NOTHING;
   }
 
   #rememberServerFirst(address: string): void {

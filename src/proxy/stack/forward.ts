@@ -1,7 +1,8 @@
 // The router: chooses the cluster, prepares the request for it, makes the tries, and decides after each whether there is another.
 
+import { isIP } from "node:net";
 import { backoffMs } from "../../base/backoff.ts";
-import type { ResponseHead } from "../codec/head.ts";
+import type { RequestHead, ResponseHead } from "../codec/head.ts";
 import type { ForwardAction, WeightedTarget } from "../compile/action.ts";
 import type { RouteEntry } from "../compile/route.ts";
 import { hashKey } from "../route/hash.ts";
@@ -246,6 +247,7 @@ export class Forward {
         hash: this.#hash,
         avoid: plan?.config.avoidPreviousHosts === true ? this.#tried : NONE,
         attemptsMax: plan?.config.hostSelectionAttempts || 1,
+        override: headerDestination(cluster, stream.head),
       },
       stream.connection.info.originalDst ?? this.#explicitDestination(),
     );
@@ -374,6 +376,15 @@ export class Forward {
     this.#tryTimer?.cancel();
     this.#waitTimer?.cancel();
   }
+}
+
+/** `ADDRESS:PORT` in the header that an ORIGINAL_DST cluster is told to follow. */
+function headerDestination(cluster: Cluster, head: RequestHead): { host: string; port: number } | undefined {
+  const { lb } = cluster.config;
+  if (lb.kind !== "original-dst" || lb.header === undefined) return undefined;
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(head.headers.get(lb.header) ?? "");
+  const host = match?.[1] ?? match?.[2];
+  return host === undefined || isIP(host) === 0 ? undefined : { host, port: Number(match?.[3]) };
 }
 
 const NONE: readonly Host[] = [];

@@ -87,6 +87,7 @@ export class HttpStream implements Exchange {
     this.requestEnded = ended;
     this.#keepAlive = head.keepAlive;
     if (head.expectContinue && !ended) this.connection.out.text("HTTP/1.1 100 Continue\r\n\r\n");
+    if (runtime.config.underscores !== "allow" && !this.#acceptsNames(runtime.config.underscores)) return;
     this.remoteIp = prepareRequest(head, runtime.config, info);
     const path = normalizePath(head.path, runtime.config);
     if (path.kind === "refuse") {
@@ -322,6 +323,20 @@ export class HttpStream implements Exchange {
 
   record(): AccessRecord {
     return makeRecord(this, this.#wallMs);
+  }
+
+  #acceptsNames(underscores: "reject" | "drop"): boolean {
+    const { headers } = this.head;
+    const odd = headers.raw.filter((name, at) => at % 2 === 0 && name.includes("_"));
+    if (odd.length > 0 && underscores === "reject") {
+      this.reply({
+        ...badRequest(400, `a header name with an underscore: ${odd[0]}`),
+        details: "http1.unexpected_underscore",
+      });
+      return false;
+    }
+    for (const name of odd) headers.remove(name);
+    return true;
   }
 
   #strip(): void {

@@ -93,6 +93,7 @@ export class TcpSession {
       tls: host.tls,
       alpnProtocols: undefined,
       timeoutMs: cluster.config.connectTimeoutMs,
+      localAddress: cluster.sourceFor(address),
     };
     const socket = dial(
       target,

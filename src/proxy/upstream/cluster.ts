@@ -21,12 +21,16 @@ export interface UpstreamAround {
   readonly random: Random;
   readonly registry: Registry;
   readonly secrets: SecretSource | undefined;
+  /** The pod's own address, where a firewall leads what comes in for it through this proxy. */
+  readonly selfIp: string | undefined;
 }
 
 export interface Destination {
   readonly host: string;
   readonly port: number;
 }
+
+const SELF_CALL_SOURCE_IP = "127.0.0.7";
 
 export class Cluster {
   readonly config: ClusterConfig;
@@ -45,6 +49,7 @@ export class Cluster {
     readonly match: readonly (readonly [string, unknown])[];
     readonly tls: TlsContexts | undefined;
   }[];
+  readonly #inbound: boolean;
   readonly #originalDst = new Map<string, Host>();
   #choice: Choice | undefined;
   #timers: { cancel(): void }[] = [];
@@ -55,6 +60,7 @@ export class Cluster {
     this.config = config;
     this.around = around;
     this.#onWarm = onWarm;
+    this.#inbound = config.name.startsWith("inbound|") || config.name === "InboundPassthroughCluster";
     this.stats = new ClusterStats(around.registry, config.statName);
     this.#default = new Breaker(config.breakers.default, this.stats.scope, "default");
     this.#high = new Breaker(config.breakers.high, this.stats.scope, "high");
@@ -78,6 +84,15 @@ export class Cluster {
     if (config.discovery === "original-dst") this.warm = true;
     if (config.discovery === "strict-dns") this.#resolve();
     this.#sweepLater();
+  }
+
+  /**
+   * A pod that calls its own service is called like any other: through its inbound listener. The firewall tells such a
+   * connection from the inbound side's own ones, which must not come back, by its source address.
+   */
+  sourceFor(host: string): string | undefined {
+    if (host !== this.around.selfIp || this.#inbound) return undefined;
+    return SELF_CALL_SOURCE_IP;
   }
 
   breaker(priority: "default" | "high"): Breaker {
@@ -138,7 +153,7 @@ export class Cluster {
   }
 
   pick(context: PickContext, destination: Destination | undefined): Host | undefined {
-    if (this.config.lb.kind === "original-dst") return this.#pickOriginal(destination);
+    if (this.config.lb.kind === "original-dst") return this.#pickOriginal(context.override ?? destination);
     this.#choice ??= makeChoice(this.hosts, this.config);
     if (this.#choice.panic) this.stats.counters.lb_healthy_panic.value += 1;
     const host = this.#lb.pick(this.#choice, context);
@@ -245,6 +260,7 @@ function originalEndpoint(address: string, host: string, port: number): Endpoint
     locality: { region: "", zone: "", subZone: "" },
     localityWeight: 0,
     metadata: undefined,
+    overprovisioning: 1.4,
   };
 }
 

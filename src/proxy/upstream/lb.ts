@@ -11,6 +11,8 @@ export interface PickContext {
   /** Hosts to avoid, and how often to look for another. */
   readonly avoid: readonly Host[];
   readonly attemptsMax: number;
+  /** The address that a header of the request names, where the cluster follows it. */
+  readonly override?: { readonly host: string; readonly port: number } | undefined;
 }
 
 /** Hosts that a request may go to, as one immutable picture; made anew when hosts or their health change. */
@@ -34,12 +36,11 @@ interface Group {
   readonly state: { next: number; hash: HashPick | undefined };
 }
 
-const OVERPROVISIONING = 1.4;
-
 export function makeChoice(
   hosts: readonly Host[],
   options: { readonly panicShare: number; readonly localityWeighted: boolean },
 ): Choice {
+  const overprovisioning = hosts[0]?.endpoint.overprovisioning ?? 1.4;
   const usable = hosts.filter((host) => host.endpoint.health !== "draining");
   const priorities = [...new Set(usable.map((host) => host.endpoint.priority))].sort((a, b) => a - b);
   const health = priorities.map((priority) => {
@@ -50,7 +51,7 @@ export function makeChoice(
   });
   const available = Math.min(
     1,
-    health.reduce((sum, level) => sum + Math.min(1, level.share * OVERPROVISIONING), 0),
+    health.reduce((sum, level) => sum + Math.min(1, level.share * overprovisioning), 0),
   );
   let left = 1;
   let panic = false;
@@ -61,7 +62,7 @@ export function makeChoice(
         ? levels.length === 0
           ? 1
           : 0
-        : Math.min(left, Math.min(1, level.share * OVERPROVISIONING) / available);
+        : Math.min(left, Math.min(1, level.share * overprovisioning) / available);
     left -= wanted;
     if (wanted <= 0) continue;
     const inPanic = level.share < options.panicShare && available < 1;

@@ -181,6 +181,7 @@ export class HostPool {
       tls: this.#tls,
       alpnProtocols: this.#alpn,
       timeoutMs: config.connectTimeoutMs,
+      localAddress: cluster.sourceFor(host),
     };
     const listener = {
       onConnected: (socket: Socket, peer: Peer | undefined) => {

@@ -124,7 +124,11 @@ function upstream(outlierDetection: Record<string, unknown>, ports: readonly num
   const metadata = { filterMetadata: { "weft.dev": { minRequestVolume } } };
   const config = compileCluster(cluster("o", ports, { outlierDetection, metadata }), field);
   assert.deepEqual(field.refusals, []);
-  const made = new Cluster(config, { clock, random: seededRandom(1), registry, secrets: undefined }, () => undefined);
+  const made = new Cluster(
+    config,
+    { clock, random: seededRandom(1), registry, secrets: undefined, selfIp: undefined },
+    () => undefined,
+  );
   return { clock, made, registry };
 }
 
