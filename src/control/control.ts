@@ -11,6 +11,7 @@ import { type Connection, DiscoveryServer } from "../serve/server.ts";
 import type { ProxyConfiguration } from "../translate/translate.ts";
 import { admitEverybody, makeAuthenticate } from "./authenticate.ts";
 import { type DebugServer, type DebugSource, type Listening, startDebugServer } from "./debug-http.ts";
+import { KeptFormsWriter } from "./kept-forms.ts";
 import { MeshState } from "./mesh-state.ts";
 import { PilotMetrics } from "./pilot-metrics.ts";
 import { RefusalEvents } from "./refusal-event.ts";
@@ -134,6 +135,8 @@ function startCore(options: ControlPlaneOptions): Core {
     connections: () => discovery.connections(),
     log,
   });
+  const namespace = options.mesh?.rootNamespace ?? defaultMeshConfig.rootNamespace;
+  const keptForms = new KeptFormsWriter({ client, namespace, log });
   const ingest = startIngest({
     client,
     clock,
@@ -146,11 +149,13 @@ function startCore(options: ControlPlaneOptions): Core {
       startedMs.delete(state.sequence - BUILDS_REMEMBERED);
       warnOfTcp(snapshot.services.values(), warned, log);
       ready.resolve();
+      keptForms.set(resources.keptForms, snapshot.keptForms);
       discovery.notify();
       status.touch();
     },
   });
   const stop = (): void => {
+    keptForms.stop();
     ingest.stop();
     status.stop();
     discovery.close();

@@ -6,6 +6,7 @@ import { buildSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
 import { type EncodedConfiguration, Encoder } from "../serve/resource.ts";
 import type { ProxyNode } from "../translate/proxy.ts";
 import { type ProxyConfiguration, Translator } from "../translate/translate.ts";
+import { storedForms } from "./kept-forms.ts";
 
 const SWEEP_EVERY = 64;
 
@@ -30,7 +31,9 @@ export class MeshState {
 
   replace(resources: ResourceSet): MeshSnapshot {
     this.#sequence += 1;
-    this.#snapshot = buildSnapshot(resources, this.#mesh);
+    // What an earlier run stored, and what this one has seen since.
+    const before = new Map([...storedForms(resources), ...(this.#snapshot?.goodForms ?? [])]);
+    this.#snapshot = buildSnapshot(resources, this.#mesh, before);
     this.#translator = new Translator(this.#snapshot);
     if (this.#sequence % SWEEP_EVERY === 0) this.#encoder.sweep();
     return this.#snapshot;

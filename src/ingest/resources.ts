@@ -51,6 +51,13 @@ export interface PodResource extends KubeObject {
   readonly status?: { readonly podIP?: string; readonly phase?: string };
 }
 
+export interface ConfigMapResource extends KubeObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+/** On the ConfigMaps that hold the last good form of a broken resource. */
+export const KEPT_FORM_LABEL = "weft.dev/last-good";
+
 export interface ResourceTypes {
   readonly namespaces: KubeObject;
   readonly services: ServiceResource;
@@ -61,6 +68,7 @@ export interface ResourceTypes {
   readonly peerAuthentications: PeerAuthentication;
   readonly authorizationPolicies: AuthorizationPolicy;
   readonly telemetries: Telemetry;
+  readonly keptForms: ConfigMapResource;
 }
 
 export type ResourceName = keyof ResourceTypes;
@@ -78,6 +86,7 @@ export const emptyResources: ResourceSet = {
   peerAuthentications: new Map(),
   authorizationPolicies: new Map(),
   telemetries: new Map(),
+  keptForms: new Map(),
 };
 
 export function keyOf(object: KubeObject): string {

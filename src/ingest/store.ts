@@ -43,6 +43,7 @@ export class ResourceStore {
       peerAuthentications: this.#takeKind("peerAuthentications"),
       authorizationPolicies: this.#takeKind("authorizationPolicies"),
       telemetries: this.#takeKind("telemetries"),
+      keptForms: this.#takeKind("keptForms"),
     };
     this.#changed.clear();
     return this.#taken;
@@ -85,5 +86,6 @@ function emptyMaps(): MutableSet {
     peerAuthentications: new Map(),
     authorizationPolicies: new Map(),
     telemetries: new Map(),
+    keptForms: new Map(),
   };
 }

@@ -3,53 +3,115 @@
 import type { DestinationRule, Subset, TrafficPolicy } from "../api/istio/destination-rule.ts";
 import { deepEqual } from "../base/equal.ts";
 import { isRecord } from "../base/json.ts";
+import { matchesLabels } from "./endpoint.ts";
 import { byAge, type Finding, formatRef, type ResourceRef, refOf } from "./finding.ts";
-import { isExportedTo, mostSpecific, resolveHost } from "./hosts.ts";
+import { isExportedTo, mostSpecificOf, resolveHost } from "./hosts.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 
 export interface HostRule {
   readonly host: string;
   readonly namespace: string;
   readonly exportTo: readonly string[] | undefined;
+  /** Labels of the clients that it is for; none: every client. */
+  readonly clients: Readonly<Record<string, string>>;
   readonly trafficPolicy: TrafficPolicy | undefined;
   readonly subsets: readonly Subset[];
   /** Every rule that it was made of, oldest first. */
   readonly sources: readonly ResourceRef[];
 }
 
-/** Namespace to host to its merged rule. */
-export type DestinationIndex = ReadonlyMap<string, ReadonlyMap<string, HostRule>>;
+export interface DestinationIndex {
+  /** Namespace to host to its merged rules: one for all clients, and one for each choice of clients. */
+  readonly rules: ReadonlyMap<string, ReadonlyMap<string, readonly HostRule[]>>;
+  /** By host: subsets that routes still name although no rule has them any more. */
+  readonly kept: ReadonlyMap<string, readonly Subset[]>;
+  /** Rules together with what is kept, so that one stays the same value for all who ask. */
+  readonly completed: Map<HostRule | string, HostRule>;
+}
 
 export function indexDestinations(
   rules: Iterable<DestinationRule>,
   mesh: MeshConfig,
 ): { readonly index: DestinationIndex; readonly findings: readonly Finding[] } {
-  const index = new Map<string, Map<string, HostRule>>();
+  const index = new Map<string, Map<string, HostRule[]>>();
   const findings: Finding[] = [];
   for (const rule of [...rules].sort(byAge)) {
     const namespace = rule.metadata.namespace ?? "default";
     const host = resolveHost(rule.spec.host, namespace, mesh.clusterDomain);
-    const hosts = index.get(namespace) ?? new Map<string, HostRule>();
+    const hosts = index.get(namespace) ?? new Map<string, HostRule[]>();
     index.set(namespace, hosts);
-    const older = hosts.get(host);
-    hosts.set(host, older === undefined ? fresh(rule, host, namespace) : merge(older, rule, findings));
+    const list = hosts.get(host) ?? [];
+    hosts.set(host, list);
+    const clients = rule.spec.workloadSelector?.matchLabels ?? {};
+    const at = list.findIndex((each) => deepEqual(each.clients, clients));
+    const older = list[at];
+    if (older === undefined) list.push(fresh(rule, host, namespace));
+    else list[at] = merge(older, rule, findings);
   }
-  return { index, findings };
+  return { index: { rules: index, kept: new Map(), completed: new Map() }, findings };
+}
+
+export function keepSubsets(index: DestinationIndex, kept: ReadonlyMap<string, readonly Subset[]>): DestinationIndex {
+  return kept.size === 0 ? index : { rules: index.rules, kept, completed: new Map() };
+}
+
+export interface DestinationCall {
+  readonly clientNamespace: string;
+  readonly serviceNamespace: string;
+  readonly host: string;
+  /** Rules that choose their clients need them. */
+  readonly clientLabels?: Readonly<Record<string, string>>;
 }
 
 /** The rule that a client of a namespace follows: its own namespace's, else the service's, else the root's. */
-export function findRule(
-  index: DestinationIndex,
-  call: { readonly clientNamespace: string; readonly serviceNamespace: string; readonly host: string },
-  mesh: MeshConfig,
-): HostRule | undefined {
+export function findRule(index: DestinationIndex, call: DestinationCall, mesh: MeshConfig): HostRule | undefined {
+  return complete(index, call, findDefined(index, call, mesh));
+}
+
+function findDefined(index: DestinationIndex, call: DestinationCall, mesh: MeshConfig): HostRule | undefined {
   for (const namespace of new Set([call.clientNamespace, call.serviceNamespace, mesh.rootNamespace])) {
-    const hosts = index.get(namespace);
+    const hosts = index.rules.get(namespace);
     if (hosts === undefined) continue;
-    const rule = mostSpecific(hosts, call.host);
-    if (rule !== undefined && isExportedTo(rule.exportTo, namespace, call.clientNamespace)) return rule;
+    const rule = mostSpecificOf(hosts, call.host, (list) => choose(list, namespace, call));
+    if (rule !== undefined) return rule;
   }
   return undefined;
+}
+
+/** A rule that chooses its clients by label holds only in its own namespace, and goes before one for all. */
+function choose(list: readonly HostRule[], namespace: string, call: DestinationCall): HostRule | undefined {
+  const visible = list.filter((rule) => isExportedTo(rule.exportTo, namespace, call.clientNamespace));
+  const own =
+    namespace === call.clientNamespace
+      ? visible.find((rule) => isChosen(rule) && matchesLabels(rule.clients, call.clientLabels ?? {}))
+      : undefined;
+  return own ?? visible.find((rule) => !isChosen(rule));
+}
+
+function isChosen(rule: HostRule): boolean {
+  return Object.keys(rule.clients).length > 0;
+}
+
+function complete(index: DestinationIndex, call: DestinationCall, rule: HostRule | undefined): HostRule | undefined {
+  const kept = index.kept.get(call.host);
+  if (kept === undefined) return rule;
+  const known = index.completed.get(rule ?? call.host);
+  if (known !== undefined) return known;
+  const missing = kept.filter((each) => rule?.subsets.some(({ name }) => name === each.name) !== true);
+  const subsets = [...(rule?.subsets ?? [])];
+  for (const each of missing) if (!subsets.some(({ name }) => name === each.name)) subsets.push(each);
+  const base: HostRule = rule ?? {
+    host: call.host,
+    namespace: call.serviceNamespace,
+    exportTo: undefined,
+    clients: {},
+    trafficPolicy: undefined,
+    subsets,
+    sources: [],
+  };
+  const completed = { ...base, subsets };
+  index.completed.set(rule ?? call.host, completed);
+  return completed;
 }
 
 function fresh(rule: DestinationRule, host: string, namespace: string): HostRule {
@@ -57,6 +119,7 @@ function fresh(rule: DestinationRule, host: string, namespace: string): HostRule
     host,
     namespace,
     exportTo: rule.spec.exportTo,
+    clients: rule.spec.workloadSelector?.matchLabels ?? {},
     trafficPolicy: rule.spec.trafficPolicy,
     subsets: rule.spec.subsets ?? [],
     sources: [refOf(rule)],

@@ -14,13 +14,28 @@ export function hostMatches(pattern: string, host: string): boolean {
 
 /** The entry whose host is exactly this one, else that of the longest wildcard which covers it. */
 export function mostSpecific<T>(entries: ReadonlyMap<string, T>, host: string): T | undefined {
+  return mostSpecificOf(entries, host, (entry) => entry);
+}
+
+/** The same, of the entries of which something is left once they were picked from. */
+export function mostSpecificOf<T, R>(
+  entries: ReadonlyMap<string, T>,
+  host: string,
+  pick: (entry: T) => R | undefined,
+): R | undefined {
   const exact = entries.get(host);
-  if (exact !== undefined) return exact;
-  let best: string | undefined;
-  for (const pattern of entries.keys()) {
-    if (pattern.startsWith("*") && hostMatches(pattern, host) && pattern.length > (best?.length ?? 0)) best = pattern;
+  const picked = exact === undefined ? undefined : pick(exact);
+  if (picked !== undefined) return picked;
+  let best: R | undefined;
+  let length = 0;
+  for (const [pattern, entry] of entries) {
+    if (!pattern.startsWith("*") || pattern.length <= length || !hostMatches(pattern, host)) continue;
+    const candidate = pick(entry);
+    if (candidate === undefined) continue;
+    best = candidate;
+    length = pattern.length;
   }
-  return best === undefined ? undefined : entries.get(best);
+  return best;
 }
 
 /** Istio's `exportTo`: nothing set means everybody. */

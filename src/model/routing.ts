@@ -1,9 +1,12 @@
 // VirtualServices per host: names resolved, one owner a host, references checked.
 
-import type { Destination, HttpRoute, VirtualService } from "../api/istio/virtual-service.ts";
+import type { Destination, HttpRoute, TcpRoute, TlsRoute, VirtualService } from "../api/istio/virtual-service.ts";
+import { keyOf } from "../ingest/resources.ts";
+import { type Delegation, type PlacedRule, withDelegates } from "./delegate.ts";
 import { type DestinationIndex, findRule } from "./destination.ts";
 import { byAge, type Finding, formatRef, type ResourceRef, refOf } from "./finding.ts";
 import { hostMatches, isExportedTo, mostSpecific, resolveHost } from "./hosts.ts";
+import { destinationsOf, type GoodForms } from "./last-good.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 import type { Service } from "./service.ts";
 
@@ -12,7 +15,9 @@ export interface HostRoutes {
   readonly resource: ResourceRef;
   readonly namespace: string;
   readonly exportTo: readonly string[] | undefined;
-  readonly http: readonly HttpRoute[];
+  readonly http: readonly PlacedRule<HttpRoute>[];
+  readonly tcp: readonly PlacedRule<TcpRoute>[];
+  readonly tls: readonly PlacedRule<TlsRoute>[];
 }
 
 export interface Routing {
@@ -21,50 +26,90 @@ export interface Routing {
 }
 
 export interface RoutingInput {
-  readonly virtualServices: Iterable<VirtualService>;
+  readonly virtualServices: ReadonlyMap<string, VirtualService>;
+  /** Of those that stay at an earlier form. */
+  readonly kept: GoodForms;
   readonly services: ReadonlyMap<string, Service>;
+  /** Without what is kept: references are checked against what there is. */
   readonly destinations: DestinationIndex;
   readonly mesh: MeshConfig;
 }
 
 /** Only routes of the mesh itself; those of gateways are left out. */
 export function indexRouting(input: RoutingInput): Routing {
-  const all: HostRoutes[] = [];
-  const findings: Finding[] = [];
-  for (const resource of [...input.virtualServices].sort(byAge)) {
-    const { spec, metadata } = resource;
-    if (spec.gateways !== undefined && !spec.gateways.includes("mesh")) {
-      findings.push(
-        ignored(
-          resource,
-          "spec.gateways",
-          "gateways are not served yet; the routes take part in the mesh only when gateways is unset or contains mesh",
-        ),
-      );
-      continue;
-    }
-    const namespace = metadata.namespace ?? "default";
-    for (const [i, host] of (spec.hosts ?? []).entries()) {
-      const full = resolveHost(host, namespace, input.mesh.clusterDomain);
-      const rival = all.find((each) => each.host === full && overlaps(each, spec.exportTo, namespace));
-      if (rival !== undefined) {
-        findings.push(
-          conflict(
-            resource,
-            `spec.hosts[${i}]`,
-            `${full} is already routed by ${formatRef(rival.resource)}, which is older (or first by name) and wins`,
-          ),
-        );
-        continue;
-      }
-      all.push({ host: full, resource: refOf(resource), namespace, exportTo: spec.exportTo, http: spec.http ?? [] });
-      if (!isKnownHost(full, input.services)) {
-        findings.push(missing(resource, `spec.hosts[${i}]`, `${full} is not a service of the mesh`));
-      }
-    }
-    findings.push(...missingDestinations(resource, input));
+  const effective = new Map<string, VirtualService>();
+  for (const [key, resource] of input.virtualServices) {
+    const form = input.kept.get(key);
+    effective.set(key, form === undefined ? resource : { ...resource, spec: form.spec });
   }
-  return { all, findings };
+  const index = new Indexer(input, effective);
+  for (const resource of [...effective.values()].sort(byAge)) index.add(resource);
+  return index;
+}
+
+class Indexer implements Routing {
+  readonly all: HostRoutes[] = [];
+  readonly findings: Finding[] = [];
+  readonly #input: RoutingInput;
+  readonly #effective: ReadonlyMap<string, VirtualService>;
+  readonly #byHost = new Map<string, HostRoutes[]>();
+
+  constructor(input: RoutingInput, effective: ReadonlyMap<string, VirtualService>) {
+    this.#input = input;
+    this.#effective = effective;
+  }
+
+  add(resource: VirtualService): void {
+    const { spec } = resource;
+    if (spec.gateways !== undefined && spec.gateways.length > 0) {
+      const others = spec.gateways.filter((name) => name !== "mesh");
+      if (others.length > 0) this.findings.push(ignored(resource, "spec.gateways", gatewayText(others)));
+      if (others.length === spec.gateways.length) return;
+    }
+    const delegation = withDelegates(resource, this.#effective);
+    for (const { path, message } of delegation.problems) {
+      this.findings.push(missing(resource, path, `${message}; requests that reach it get a 503`));
+    }
+    for (const [i, host] of (spec.hosts ?? []).entries()) this.#addHost(resource, { i, host, delegation });
+    this.findings.push(...missingDestinations(resource, this.#input));
+  }
+
+  #addHost(resource: VirtualService, at: { i: number; host: string; delegation: Delegation }): void {
+    const { spec } = resource;
+    const namespace = resource.metadata.namespace ?? "default";
+    const full = resolveHost(at.host, namespace, this.#input.mesh.clusterDomain);
+    const owners = this.#byHost.get(full) ?? [];
+    this.#byHost.set(full, owners);
+    const rival = owners.find((each) => overlaps(each, spec.exportTo, namespace));
+    if (rival !== undefined) {
+      const text = `${full} is already routed by ${formatRef(rival.resource)}, which is older (or first by name) and wins`;
+      this.findings.push(conflict(resource, `spec.hosts[${at.i}]`, text));
+      return;
+    }
+    const routes: HostRoutes = {
+      host: full,
+      resource: refOf(resource),
+      namespace,
+      exportTo: spec.exportTo,
+      http: at.delegation.rules,
+      tcp: placed(resource, "tcp", spec.tcp),
+      tls: placed(resource, "tls", spec.tls),
+    };
+    owners.push(routes);
+    this.all.push(routes);
+    if (!isKnownHost(full, this.#input.services)) {
+      this.findings.push(missing(resource, `spec.hosts[${at.i}]`, `${full} is not a service of the mesh`));
+    }
+  }
+}
+
+function gatewayText(names: readonly string[]): string {
+  return `gateways are not served yet: the routes are bound to ${names.join(", ")}, where nothing serves them; only what is bound to mesh (or has no gateways) takes part`;
+}
+
+function placed<T>(resource: VirtualService, section: string, routes: readonly T[] = []): readonly PlacedRule<T>[] {
+  const place = { resource: refOf(resource), namespace: resource.metadata.namespace ?? "default" };
+  return routes.map((route, i) => ({ route, ...place, rule: `spec.${section}[${i}]` }));
 }
 
 export function routesFor(all: readonly HostRoutes[], namespace: string): ReadonlyMap<string, HostRoutes> {
@@ -100,11 +145,18 @@ export interface ResolvedDestination {
   readonly problem: DestinationProblem | undefined;
 }
 
+export interface RouteClient {
+  readonly resourceNamespace: string;
+  readonly clientNamespace: string;
+  readonly clientLabels?: Readonly<Record<string, string>>;
+  readonly port: number;
+}
+
 /** Where a route's destination leads for a client; `port` is that of the listener, used where the service has several. */
 export function resolveDestination(
   destination: Destination,
-  client: { readonly resourceNamespace: string; readonly clientNamespace: string; readonly port: number },
-  world: Omit<RoutingInput, "virtualServices">,
+  client: RouteClient,
+  world: Pick<RoutingInput, "services" | "destinations" | "mesh">,
 ): ResolvedDestination {
   const host = resolveHost(destination.host, client.resourceNamespace, world.mesh.clusterDomain);
   const service = world.services.get(host);
@@ -119,32 +171,32 @@ export function resolveDestination(
     return { host, subset, port, problem: { field: "port", reason: `service ${host} has no port ${port}` } };
   }
   if (subset === undefined) return { host, subset, port, problem: undefined };
-  const call = { clientNamespace: client.clientNamespace, serviceNamespace: service.namespace, host };
+  const { clientNamespace, clientLabels = {} } = client;
+  const call = { clientNamespace, clientLabels, serviceNamespace: service.namespace, host };
   const rule = findRule(world.destinations, call, world.mesh);
   if (rule?.subsets.some((each) => each.name === subset) === true) return { host, subset, port, problem: undefined };
   const reason = `subset ${subset} of ${host} is not defined by any DestinationRule`;
   return { host, subset, port, problem: { field: "subset", reason } };
 }
 
-function missingDestinations(resource: VirtualService, input: RoutingInput): readonly Finding[] {
+/** Of the form that was written, also where an earlier one is in force. */
+function missingDestinations(effective: VirtualService, input: RoutingInput): readonly Finding[] {
+  const key = keyOf(effective);
+  const resource = input.virtualServices.get(key) ?? effective;
+  const form = input.kept.get(key);
+  const generation = form?.generation === undefined ? "" : ` (generation ${form.generation})`;
+  const stays = `the routes stay in their last good form${generation} until it is`;
   const namespace = resource.metadata.namespace ?? "default";
-  return (resource.spec.http ?? []).flatMap((route, i) => {
-    const places: { destination: Destination; path: string }[] = (route.route ?? []).map(({ destination }, j) => ({
-      destination,
-      path: `spec.http[${i}].route[${j}].destination`,
-    }));
-    if (route.mirror !== undefined) places.push({ destination: route.mirror, path: `spec.http[${i}].mirror` });
-    (route.mirrors ?? []).forEach(({ destination }, j) => {
-      places.push({ destination, path: `spec.http[${i}].mirrors[${j}].destination` });
-    });
-    return places.flatMap(({ destination, path }) => {
-      const port = defaultPort(resource, input);
-      const client = { resourceNamespace: namespace, clientNamespace: namespace, port };
-      const { problem } = resolveDestination(destination, client, input);
-      return problem === undefined
-        ? []
-        : [missing(resource, `${path}.${problem.field}`, `${problem.reason}; requests that reach it get a 503`)];
-    });
+  const client = {
+    resourceNamespace: namespace,
+    clientNamespace: namespace,
+    port: defaultPort(resource, input),
+  };
+  return destinationsOf(resource.spec).flatMap(({ destination, path }) => {
+    const { problem } = resolveDestination(destination, client, input);
+    if (problem === undefined) return [];
+    const effect = form === undefined ? "requests that reach it get a 503" : stays;
+    return [missing(resource, `${path}.${problem.field}`, `${problem.reason}; ${effect}`)];
   });
 }
 

@@ -73,7 +73,7 @@ const BY_NAME: Readonly<Record<string, Protocol>> = {
 };
 
 /** Istio's rule: `appProtocol`, else what the port's name begins with, else what the connection shows. */
-function protocolOf(port: ServicePortSpec): { readonly protocol: Protocol; readonly declared: string } {
+export function protocolOf(port: ServicePortSpec): { readonly protocol: Protocol; readonly declared: string } {
   if (port.protocol === "UDP") return { protocol: "udp", declared: "udp" };
   if (port.protocol === "SCTP") return { protocol: "udp", declared: "sctp" };
   const name = (port.name ?? "").toLowerCase();

@@ -2,9 +2,10 @@
 
 import type { ResourceSet } from "../ingest/resources.ts";
 import { type AuthorizationIndex, indexAuthorization } from "./authorization.ts";
-import { type DestinationIndex, indexDestinations } from "./destination.ts";
+import { type DestinationIndex, indexDestinations, keepSubsets } from "./destination.ts";
 import { endpointsOfPort, indexPods, indexSlices, type PodsByAddress } from "./endpoint.ts";
 import type { Finding } from "./finding.ts";
+import { type GoodForms, lastGood } from "./last-good.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 import { indexMtls, type MtlsIndex } from "./mtls.ts";
 import { type HostRoutes, indexRouting } from "./routing.ts";
@@ -18,29 +19,33 @@ export interface MeshSnapshot {
   readonly pods: PodsByAddress;
   readonly destinations: DestinationIndex;
   readonly routes: readonly HostRoutes[];
+  readonly goodForms: GoodForms;
+  /** In force instead of what was written. */
+  readonly keptForms: GoodForms;
   readonly mtls: MtlsIndex;
   readonly authorization: AuthorizationIndex;
   readonly findings: readonly Finding[];
 }
 
-export function buildSnapshot(resources: ResourceSet, mesh: MeshConfig): MeshSnapshot {
+/** `before`: the last good forms of routes that the former snapshot, or a restart, left behind. */
+export function buildSnapshot(resources: ResourceSet, mesh: MeshConfig, before: GoodForms = new Map()): MeshSnapshot {
   const pods = indexPods(resources.pods);
   const services = buildServices(resources, mesh, pods);
   const destinations = indexDestinations(resources.destinationRules.values(), mesh);
-  const routing = indexRouting({
-    virtualServices: resources.virtualServices.values(),
-    services,
-    destinations: destinations.index,
-    mesh,
-  });
+  const { virtualServices } = resources;
+  const world = { virtualServices, services, destinations: destinations.index, mesh };
+  const good = lastGood(world, before);
+  const routing = indexRouting({ ...world, kept: good.kept });
   const mtls = indexMtls(resources.peerAuthentications.values());
   return {
     mesh,
     resources,
     services,
     pods,
-    destinations: destinations.index,
+    destinations: keepSubsets(destinations.index, good.subsets),
     routes: routing.all,
+    goodForms: good.forms,
+    keptForms: good.kept,
     mtls: mtls.index,
     authorization: indexAuthorization(resources.authorizationPolicies.values()),
     findings: [...destinations.findings, ...routing.findings, ...mtls.findings],

@@ -72,7 +72,7 @@ function describe({ service, subset, rule }: ClusterTarget, minRequestVolume: nu
   const source = rule?.sources[0];
   return metadataOf(
     {
-      ...(rule === undefined ? {} : { resource: resourceText(rule.sources) }),
+      ...(rule === undefined || source === undefined ? {} : { resource: resourceText(rule.sources) }),
       ...(minRequestVolume === undefined ? {} : { minRequestVolume }),
     },
     {

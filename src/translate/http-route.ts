@@ -1,9 +1,10 @@
 // The routes of one virtual host: a VirtualService's rules as one proxy sees them, or the plain default.
 
 import type { Destination, HeaderOperations, HttpMatch, HttpRoute } from "../api/istio/virtual-service.ts";
+import type { PlacedRule } from "../model/delegate.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { formatRef } from "../model/finding.ts";
-import { type HostRoutes, type ResolvedDestination, resolveDestination } from "../model/routing.ts";
+import type { HostRoutes, ResolvedDestination } from "../model/routing.ts";
 import {
   type HeaderValueOption,
   HeaderValueOption_HeaderAppendAction,
@@ -21,7 +22,7 @@ import { faultConfig } from "./fault.ts";
 import { routeMatch } from "./matcher.ts";
 import { outboundName } from "./names.ts";
 import { retryPolicy } from "./retry.ts";
-import type { ClientView } from "./view.ts";
+import { type ClientView, resolveFor } from "./view.ts";
 import { durationFromText, durationOf, istioConfigPath, metadataOf, percentOf } from "./wire.ts";
 
 /** Why a cluster that a route names has nothing behind it. */
@@ -48,11 +49,12 @@ export function defaultRoute(cluster: string): Route {
 export function hostRoutes(rules: HostRoutes, port: number, view: ClientView): BuiltRoutes {
   const routes: Route[] = [];
   const deadEnds: DeadEnd[] = [];
-  for (const [i, rule] of rules.http.entries()) {
+  for (const placed of rules.http) {
+    const rule = placed.route;
     const matches = rule.match === undefined || rule.match.length === 0 ? [undefined] : rule.match;
     for (const match of matches) {
       if (!isForClient(match, port, view)) continue;
-      const context = { rules, rule, match, index: i, port, view, deadEnds };
+      const context = { placed, rule, match, port, view, deadEnds };
       const route = buildRoute(context);
       routes.push(route);
       if (takesAll(route)) return { routes, deadEnds };
@@ -62,10 +64,9 @@ export function hostRoutes(rules: HostRoutes, port: number, view: ClientView): B
 }
 
 interface RuleContext {
-  readonly rules: HostRoutes;
+  readonly placed: PlacedRule<HttpRoute>;
   readonly rule: HttpRoute;
   readonly match: HttpMatch | undefined;
-  readonly index: number;
   readonly port: number;
   readonly view: ClientView;
   readonly deadEnds: DeadEnd[];
@@ -87,12 +88,12 @@ function takesAll({ match }: Route): boolean {
 }
 
 function buildRoute(context: RuleContext): Route {
-  const { rule, rules, match, index } = context;
+  const { rule, placed, match } = context;
   const names = [rule.name, match?.name].filter((name) => name !== undefined && name !== "");
   const route = Route.fromPartial({ name: names.join("."), match: routeMatch(match), action: buildAction(context) });
   route.metadata = metadataOf(
-    { resource: formatRef(rules.resource), rule: `spec.http[${index}]` },
-    { config: istioConfigPath(rules.resource) },
+    { resource: formatRef(placed.resource), rule: placed.rule },
+    { config: istioConfigPath(placed.resource) },
   );
   route.requestHeadersToAdd = headersToAdd(rule.headers?.request);
   route.requestHeadersToRemove = rule.headers?.request?.remove ?? [];
@@ -105,13 +106,9 @@ function buildRoute(context: RuleContext): Route {
 }
 
 function buildAction(context: RuleContext): NonNullable<Route["action"]> {
-  const { rule, rules, index } = context;
+  const { rule } = context;
   if (rule.redirect !== undefined) return { $case: "redirect", value: redirectAction(context) };
   if (rule.directResponse !== undefined) return directResponse(rule.directResponse);
-  if (rule.delegate !== undefined) {
-    const text = `${formatRef(rules.resource)} spec.http[${index}] delegates its routes, which is not supported yet\n`;
-    return directResponse({ status: 503, body: { string: text } });
-  }
   return { $case: "route", value: routeAction(context) };
 }
 
@@ -192,22 +189,16 @@ function weighted(destinations: NonNullable<HttpRoute["route"]>, context: RuleCo
   });
 }
 
-function targetOf(destination: Destination, { rules, port, view }: RuleContext): ResolvedDestination {
-  const client = { resourceNamespace: rules.namespace, clientNamespace: view.namespace, port };
-  const world = {
-    services: view.snapshot.services,
-    destinations: view.snapshot.destinations,
-    mesh: view.snapshot.mesh,
-  };
-  return resolveDestination(destination, client, world);
+function targetOf(destination: Destination, { placed, port, view }: RuleContext): ResolvedDestination {
+  return resolveFor(view, destination, { resourceNamespace: placed.namespace, port });
 }
 
 function clusterOf(destination: Destination, context: RuleContext): string {
-  const { rules, index, deadEnds } = context;
+  const { placed, deadEnds } = context;
   const target = targetOf(destination, context);
   const cluster = outboundName(target.port, target.subset, target.host);
   if (target.problem !== undefined) {
-    const resource = `${formatRef(rules.resource)} spec.http[${index}]`;
+    const resource = `${formatRef(placed.resource)} ${placed.rule}`;
     deadEnds.push({ cluster, reason: target.problem.reason, resource });
   }
   return cluster;

@@ -33,7 +33,7 @@ function checkHosts(object: VirtualService): readonly Issue[] {
   const delegated = hosts === undefined || hosts.length === 0;
   if (delegated) {
     return gateways === undefined
-      ? [warningIssue("spec.hosts", "spec.hosts is empty: this is a delegate, which no VirtualService can use yet")]
+      ? checkDelegate(object)
       : [errorIssue("spec.hosts", "virtual service must have at least one host", "required")];
   }
   const mesh = gateways === undefined || gateways.includes("mesh");
@@ -45,6 +45,18 @@ function checkHosts(object: VirtualService): readonly Issue[] {
       issues.push(errorIssue(path, "wildcard host * is not allowed for virtual services bound to the mesh gateway"));
     }
     if (hosts.indexOf(host) !== i) issues.push(errorIssue(path, `duplicate host ${quote(host)}`, "duplicate"));
+  });
+  return issues;
+}
+
+/** Without hosts it takes part only where another VirtualService names it. */
+function checkDelegate({ spec }: VirtualService): readonly Issue[] {
+  const issues: Issue[] = (["tcp", "tls"] as const)
+    .filter((section) => (spec[section] ?? []).length > 0)
+    .map((section) => errorIssue(`spec.${section}`, `delegate virtual service must not have ${section} routes`));
+  (spec.http ?? []).forEach((route, i) => {
+    if (route.delegate === undefined) return;
+    issues.push(errorIssue(`spec.http[${i}].delegate`, "delegate virtual service must not delegate further"));
   });
   return issues;
 }

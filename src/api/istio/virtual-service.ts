@@ -189,6 +189,8 @@ const schema = Type.Object({
 
 export type VirtualService = KubeObject & Static<typeof schema>;
 export type HttpRoute = Static<typeof httpRoute>;
+export type TcpRoute = Static<typeof tcpRoute>;
+export type TlsRoute = Static<typeof tlsRoute>;
 export type HttpMatch = Static<typeof httpMatch>;
 export type Destination = Static<typeof destination>;
 export type HeaderOperations = Static<typeof headerOperations>;

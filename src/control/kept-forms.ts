@@ -1,0 +1,101 @@
+// Keeps the last good forms of broken routes over a restart: one ConfigMap each in the root namespace, while it is needed.
+
+import type { KubeClient } from "../api/client.ts";
+import { virtualServiceKind } from "../api/istio/virtual-service.ts";
+import { configMapKind } from "../api/kubernetes/config-map.ts";
+import { isRecord, parseJson } from "../base/json.ts";
+import { type ConfigMapResource, KEPT_FORM_LABEL, type ResourceSet } from "../ingest/resources.ts";
+import type { GoodForm, GoodForms } from "../model/last-good.ts";
+
+const FORM = "form.json";
+const RESOURCE = "resource";
+
+/** What an earlier run stored; what can't be read counts as not there. */
+export function storedForms(resources: ResourceSet): GoodForms {
+  const forms = new Map<string, GoodForm>();
+  for (const { data } of resources.keptForms.values()) {
+    const key = data?.[RESOURCE];
+    const form = readForm(data?.[FORM]);
+    if (key !== undefined && form !== undefined) forms.set(key, form);
+  }
+  return forms;
+}
+
+function readForm(text: string | undefined): GoodForm | undefined {
+  const parsed = text === undefined ? undefined : parseJson(text);
+  if (parsed?.ok !== true || !isRecord(parsed.value)) return undefined;
+  const { spec, subsets } = parsed.value;
+  const shaped = isRecord(spec) && isRecord(subsets) && Object.values(subsets).every(Array.isArray);
+  // The control plane's own writing, of what had passed the kind's checks.
+  return shaped ? (parsed.value as unknown as GoodForm) : undefined;
+}
+
+export interface KeptFormsOptions {
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly log: (level: "info" | "warn", message: string) => void;
+}
+
+/** Writes what is kept and removes what no longer is; one write after the other. */
+export class KeptFormsWriter {
+  readonly #options: KeptFormsOptions;
+  #stored: ReadonlyMap<string, ConfigMapResource> = new Map();
+  #kept: GoodForms = new Map();
+  #running = false;
+  #again = false;
+  #stopped = false;
+
+  constructor(options: KeptFormsOptions) {
+    this.#options = options;
+  }
+
+  set(stored: ResourceSet["keptForms"], kept: GoodForms): void {
+    this.#stored = stored;
+    this.#kept = kept;
+    if (this.#running) this.#again = true;
+    else void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    do {
+      this.#again = false;
+      const stored = new Map([...this.#stored.values()].map((each) => [each.data?.[RESOURCE] ?? "", each]));
+      for (const [key, form] of this.#kept) {
+        const text = JSON.stringify(form);
+        if (!this.#stopped && stored.get(key)?.data?.[FORM] !== text) await this.#write(key, text);
+      }
+      for (const [key, { metadata }] of stored) {
+        const unwanted = !this.#kept.has(key) && !this.#stopped;
+        if (unwanted) await this.#options.client.remove(configMapKind, { ...this.#place(), name: metadata.name });
+      }
+    } while (this.#again && !this.#stopped);
+    this.#running = false;
+  }
+
+  #place(): { readonly namespace: string } {
+    return { namespace: this.#options.namespace };
+  }
+
+  async #write(key: string, text: string): Promise<void> {
+    const { client, log } = this.#options;
+    const data = { [RESOURCE]: key, [FORM]: text };
+    const name = `weft-last-good.${key.replace("/", ".")}`;
+    const metadata = { ...this.#place(), name, labels: { [KEPT_FORM_LABEL]: "true" } };
+    const made = await client.create(configMapKind, { apiVersion: "v1", kind: "ConfigMap", metadata, data });
+    if (made.ok) return;
+    const written =
+      made.error.reason === "AlreadyExists"
+        ? await client.mergePatch(configMapKind, { ...this.#place(), name }, { body: { data } })
+        : made;
+    if (written.ok || this.#stopped) return;
+    log(
+      "warn",
+      `the last good form of ${virtualServiceKind.kind} ${key} is in force but not stored, so a restart of the control plane would lose it: ${written.error.message}`,
+    );
+  }
+}
