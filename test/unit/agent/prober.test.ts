@@ -12,16 +12,16 @@ async function healthServer(): Promise<number> {
     path: "/grpc.health.v1.Health/Check",
     requestStream: false,
     responseStream: false,
-    requestSerialize: (bytes: Buffer) => bytes,
-    requestDeserialize: (bytes: Buffer) => bytes.subarray(2).toString(),
+    requestSerialize: ({ service }: { service: string }) => Buffer.from(service),
+    requestDeserialize: (bytes: Buffer) => ({ service: bytes.subarray(2).toString() }),
     responseSerialize: (state: number) => Buffer.from([0x08, state]),
     responseDeserialize: (bytes: Buffer) => bytes[1] ?? 0,
   };
   server.addService(
     { check },
     {
-      check: (call: { request: string }, reply: (error: null, state: number) => void) =>
-        reply(null, call.request === "down" ? 2 : 1),
+      check: (call: { request: { service: string } }, reply: (error: null, state: number) => void) =>
+        reply(null, call.request.service === "down" ? 2 : 1),
     },
   );
   after(() => server.forceShutdown());
