@@ -18,13 +18,20 @@ import { type ConnectionInfo, connectionInfo } from "./connection-info.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { type Core, HttpRuntime } from "./runtime.ts";
 import { connectionSubject } from "./subject.ts";
-import { TcpSession } from "./tcp.ts";
+import { type TcpOptions, TcpSession } from "./tcp.ts";
 
 interface Chain {
   readonly config: ChainConfig;
   readonly tls: TlsAcceptor | undefined;
   readonly http: HttpRuntime | undefined;
 }
+
+type SpeculationEvents = Pick<TcpOptions, "onServerFirst" | "onSpeculationFailed">;
+
+const ATTACHED_FROM_THE_START: SpeculationEvents = {
+  onServerFirst: () => undefined,
+  onSpeculationFailed: () => undefined,
+};
 
 interface Sweeping {
   sweep(nowMs: number): void;
@@ -208,11 +215,16 @@ export class Acceptor {
       if (chain?.config.terminal.kind !== "tcp" || chain.tls !== undefined) return;
       const info = this.#info(socket, original, NOTHING, undefined);
       if (this.#denied(chain, info)) return;
-      const session: TcpSession | undefined = this.#tcp(chain, socket, info, () => {
-        if (decided) return;
-        this.#rememberServerFirst(info.localAddress);
-        settle();
-        session?.attach(undefined);
+      const session: TcpSession | undefined = this.#tcp(chain, socket, info, {
+        onServerFirst: () => {
+          if (decided) return;
+          this.#rememberServerFirst(info.localAddress);
+          settle();
+          session?.attach(undefined);
+        },
+        onSpeculationFailed: () => {
+          speculation = undefined;
+        },
       });
       if (session === undefined) return;
       speculation = { session, chain };
@@ -320,21 +332,19 @@ export class Acceptor {
       if (socket.isPaused() && first !== undefined) socket.resume();
       return;
     }
-    const session = this.#tcp(chain, socket, info, () => {
-      // The session is attached from the start.
-    });
+    const session = this.#tcp(chain, socket, info, ATTACHED_FROM_THE_START);
     session?.attach(first);
     session?.connect();
   }
 
-  #tcp(chain: Chain, socket: Socket, info: ConnectionInfo, onServerFirst: () => void): TcpSession | undefined {
+  #tcp(chain: Chain, socket: Socket, info: ConnectionInfo, speculation: SpeculationEvents): TcpSession | undefined {
     const { terminal, cause } = chain.config;
     if (terminal.kind !== "tcp") return undefined;
     const session = new TcpSession(socket, info, {
       config: terminal,
       core: this.#core,
       cause,
-      onServerFirst,
+      ...speculation,
       onClosed: (gone) => this.#connections.delete(gone),
     });
     this.#connections.add(session);

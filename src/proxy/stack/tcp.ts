@@ -17,6 +17,8 @@ export interface TcpOptions {
   readonly cause: Cause | undefined;
   /** The server spoke before the client did. */
   readonly onServerFirst: () => void;
+  /** Dialled before the protocol was known, and refused or closed: says nothing about a client that speaks another protocol. */
+  readonly onSpeculationFailed: () => void;
   readonly onClosed: (session: TcpSession) => void;
 }
 
@@ -135,13 +137,19 @@ export class TcpSession {
 
   /** The client turned out to speak something else. */
   abandon(): void {
-    if (this.#attached) return;
+    if (this.#attached || this.#closed) return;
     this.#closed = true;
     this.#upstream?.destroy();
+    this.#options.onClosed(this);
   }
 
   close(): void {
     if (this.#closed) return;
+    if (!this.#attached) {
+      this.abandon();
+      this.#options.onSpeculationFailed();
+      return;
+    }
     this.#closed = true;
     this.#upstream?.destroy();
     this.downstream.destroy();
@@ -185,12 +193,12 @@ export class TcpSession {
       if (!this.downstream.write(bytes)) socket.pause();
     });
     socket.on("end", () => {
-      if (!this.#attached) this.#options.onServerFirst();
-      this.downstream.end();
+      if (this.#attached) this.downstream.end();
+      else this.close();
     });
     socket.on("error", () => this.close());
     socket.on("close", () => {
-      if (this.downstream.writableLength === 0 || this.downstream.destroyed) this.close();
+      if (!this.#attached || this.downstream.writableLength === 0 || this.downstream.destroyed) this.close();
       else this.downstream.end(() => this.close());
     });
     socket.on("drain", () => this.downstream.resume());

@@ -442,6 +442,28 @@ test("a server that speaks first is heard through a sniffing listener, and HTTP 
   assert.equal(await raw(port, "\x00\x01binary", "first"), "hello first");
 });
 
+test("an HTTP client that is slow to speak is served, whatever became of the TCP upstream meanwhile", async () => {
+  const refuser = await tcpOrigin((socket) => socket.destroy());
+  const web = await httpOrigin((_request, response) => response.end("web"));
+  const http = chain(httpFilter({ virtualHosts: [routeAll("web")] }), {
+    filterChainMatch: { applicationProtocols: ["http/1.1"] },
+  });
+  const made = listener([http], INSPECTORS);
+  made.defaultFilterChain = chain(tcpFilter("refuser"));
+  const { port } = await start({ listeners: [made], clusters: [cluster("web", [web]), cluster("refuser", [refuser])] });
+  const answer = await new Promise<string>((resolve, reject) => {
+    const socket = connect({ port, host: "127.0.0.1" });
+    let got = "";
+    socket.on("data", (bytes) => {
+      got += bytes;
+    });
+    socket.on("error", reject);
+    socket.on("end", () => resolve(got));
+    setTimeout(() => socket.write(GET), 100);
+  });
+  assert.match(answer, /web$/);
+});
+
 test("an unknown field or extension is refused by path and type", async () => {
   const bad = httpListener({ virtualHosts: [routeAll("a")], hcm: { scopedRoutes: undefined, addUserAgent: true } });
   await assert.rejects(
