@@ -38,6 +38,8 @@ export interface TestMesh {
   readonly authority: Authority;
   apply(manifests: string): Promise<void>;
   connect(options: ProxyOptions): Promise<TestProxy>;
+  /** Another run of the control plane on the same API server and the same ports. */
+  restart(): Promise<ControlPlane>;
 }
 
 export async function startMesh(context: TestContext): Promise<TestMesh> {
@@ -62,26 +64,29 @@ export async function startMesh(context: TestContext): Promise<TestMesh> {
   const tls = await makeControlTls({ authority, clock: systemClock, onProblem: (message) => assert.fail(message) });
   const { client } = api.value;
   const registry = new Registry();
-  const control = await startControlPlane({
-    client,
-    clock: systemClock,
-    registry,
-    log: () => undefined,
-    ca: {
-      credentials: tls.credentials,
-      rootPem: () => authority.rootPem,
-      register: (server) => addCertificateService(server, { authority, client, clock: systemClock, registry }),
-    },
-    listen: {
-      secure: { address: LOOPBACK, port: 0 },
-      plain: { address: LOOPBACK, port: 0 },
-      debug: { address: LOOPBACK, port: 0 },
-    },
-  });
+  const begin = (at: Pick<ControlPlane, "secure" | "plain" | "debug"> | undefined) =>
+    startControlPlane({
+      client,
+      clock: systemClock,
+      registry: at === undefined ? registry : new Registry(),
+      log: () => undefined,
+      ca: {
+        credentials: tls.credentials,
+        rootPem: () => authority.rootPem,
+        register: (server) => addCertificateService(server, { authority, client, clock: systemClock, registry }),
+      },
+      listen: {
+        secure: at?.secure ?? { address: LOOPBACK, port: 0 },
+        plain: at?.plain ?? { address: LOOPBACK, port: 0 },
+        debug: at?.debug ?? { address: LOOPBACK, port: 0 },
+      },
+    });
+  const control = await begin(undefined);
+  let current = control;
   const proxies: TestProxy[] = [];
   context.after(async () => {
     for (const proxy of proxies) proxy.stop();
-    await control.close();
+    await current.close();
     tls.close();
     await api.value.close();
     fs.rmSync(dataDir, { recursive: true, force: true });
@@ -92,6 +97,11 @@ export async function startMesh(context: TestContext): Promise<TestMesh> {
     control,
     authority,
     apply: (manifests) => applyAll(client, manifests),
+    restart: async () => {
+      await current.close();
+      current = await begin(control);
+      return current;
+    },
     connect: async (options) => {
       const proxy = await connectProxy({ client, control, authority, ...options });
       proxies.push(proxy);
