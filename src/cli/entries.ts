@@ -58,6 +58,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./validate.ts"),
   },
   {
+    name: "analyze",
+    aliases: [],
+    summary: "find what is wrong or silently without effect, in files or in the local cluster",
+    load: () => import("./analyze.ts"),
+  },
+  {
     name: "proxy",
     aliases: [],
     summary: "run weft's proxy, as a sidecar's container does",

@@ -14,6 +14,8 @@ import { MANIFEST_BYTES_MAX } from "./limits.ts";
 export interface Manifest {
   readonly file: string;
   readonly line: number;
+  /** Of the field at a path, or the nearest above it that is there. */
+  lineAt(path: string): number;
   /** As it was written. */
   readonly source: Readonly<Record<string, unknown>>;
   /** With an API version, a kind and a name at least. */
@@ -81,7 +83,7 @@ export function checkText(file: string, text: string, registry: Registry): Check
       const checked = checkObject(value, registry);
       const resource = resourceName(value);
       findings.push(...checked.issues.map((issue) => ({ file, line: lineAt(issue.path), resource, issue })));
-      if (checked.manifest !== undefined) manifests.push({ ...checked.manifest, file, line: lineAt("") });
+      if (checked.manifest !== undefined) manifests.push({ ...checked.manifest, file, line: lineAt(""), lineAt });
     }
   }
   return { manifests, findings };
@@ -98,7 +100,7 @@ export function describeFinding(finding: Finding): string {
 
 interface CheckedObject {
   readonly issues: readonly Issue[];
-  readonly manifest: Omit<Manifest, "file" | "line"> | undefined;
+  readonly manifest: Omit<Manifest, "file" | "line" | "lineAt"> | undefined;
 }
 
 function checkObject(value: unknown, registry: Registry): CheckedObject {
@@ -112,13 +114,20 @@ function checkObject(value: unknown, registry: Registry): CheckedObject {
   if (typeof kindName !== "string" || kindName === "") return refuse("kind", "kind is not set");
   const kind = registry.byApiVersion(apiVersion, kindName);
   if (kind === undefined) return refuse("kind", `weft does not serve the kind ${kindName} of ${apiVersion}`);
-  const { issues, object } = validateStructure(kind, value);
+  const { issues, object } = validateStructure(kind, withoutStatus(kind, value));
   if (issues.some((issue) => issue.severity === "error")) return { issues, manifest: undefined };
   if (typeof object.metadata?.name !== "string") return refuse("metadata.name", "name is required");
   const complete = kind.applyDefaults?.(object) ?? object;
   const all = [...issues, ...checkMetadata(object.metadata), ...(kind.check?.(complete, undefined) ?? [])];
   const good = all.every((issue) => issue.severity !== "error");
   return { issues: all, manifest: good ? { source: value, object, kind } : undefined };
+}
+
+/** Whoever writes an object doesn't write its status: the API server drops it too. */
+function withoutStatus(kind: Kind, value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (!kind.subresources.includes("status")) return value;
+  const { status: _status, ...rest } = value;
+  return rest;
 }
 
 /** The items of a List one by one, each with where it is in the document. */

@@ -19,6 +19,8 @@ export interface Service {
   readonly host: string;
   readonly name: string;
   readonly namespace: string;
+  /** Clients find the pods themselves and call one by its address. */
+  readonly headless: boolean;
   /** Cluster addresses; none for a headless service. */
   readonly addresses: readonly string[];
   readonly ports: readonly ServicePort[];
@@ -42,6 +44,7 @@ export function buildService(
     host: `${metadata.name}.${namespace}.svc.${clusterDomain}`,
     name: metadata.name,
     namespace,
+    headless: clusterIps.includes("None"),
     addresses: clusterIps.filter((address) => address !== "None" && address !== ""),
     ports,
     exportTo: exportTo?.split(",").map((each) => each.trim()),
@@ -72,6 +75,9 @@ const BY_NAME: Readonly<Record<string, Protocol>> = {
   redis: "tcp",
 };
 
+/** SMTP, DNS, MySQL, MongoDB: protocols whose server speaks first, or which nobody takes for HTTP. As Istio has them. */
+const TCP_PORTS: ReadonlySet<number> = new Set([25, 53, 3306, 27_017]);
+
 /** Istio's rule: `appProtocol`, else what the port's name begins with, else what the connection shows. */
 export function protocolOf(port: ServicePortSpec): { readonly protocol: Protocol; readonly declared: string } {
   if (port.protocol === "UDP") return { protocol: "udp", declared: "udp" };
@@ -79,5 +85,6 @@ export function protocolOf(port: ServicePortSpec): { readonly protocol: Protocol
   const name = (port.name ?? "").toLowerCase();
   const prefix = name.startsWith("grpc-web") ? "grpc-web" : (name.split("-")[0] ?? "");
   const declared = port.appProtocol?.toLowerCase() ?? prefix;
-  return { protocol: BY_NAME[declared] ?? "sniffed", declared };
+  const unknown = TCP_PORTS.has(port.port) ? "tcp" : "sniffed";
+  return { protocol: BY_NAME[declared] ?? unknown, declared };
 }

@@ -1,0 +1,29 @@
+// Everything that analysis has to say about a world. Pure.
+
+import type { KubeObject } from "../api/object.ts";
+import { analyzeAuthorization } from "./authorization.ts";
+import { analyzeDestinations } from "./destination.ts";
+import { type Finding, inOrder } from "./finding.ts";
+import { analyzeInjection } from "./injection.ts";
+import { analyzePeers } from "./peer.ts";
+import { analyzeReferences } from "./reference.ts";
+import { analyzeRoutes } from "./route.ts";
+import { analyzeSchema } from "./schema.ts";
+import { analyzeServices } from "./service.ts";
+import { analyzeTelemetry } from "./telemetry.ts";
+import type { World } from "./world.ts";
+
+/** `previous` has what the world's objects replace, for what would be lost. */
+export function analyze(world: World, previous: readonly KubeObject[] = []): readonly Finding[] {
+  return inOrder([
+    ...analyzeSchema(world, previous),
+    ...analyzeReferences(world),
+    ...analyzeServices(world),
+    ...analyzeInjection(world),
+    ...analyzeDestinations(world),
+    ...analyzeRoutes(world),
+    ...analyzePeers(world),
+    ...analyzeAuthorization(world),
+    ...analyzeTelemetry(world),
+  ]);
+}

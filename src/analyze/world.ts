@@ -1,0 +1,189 @@
+// What analysis looks at: the mesh snapshot of a list of objects, and the workloads that would run or do run.
+
+import { authorizationPolicyKind } from "../api/istio/authorization-policy.ts";
+import { destinationRuleKind } from "../api/istio/destination-rule.ts";
+import { peerAuthenticationKind } from "../api/istio/peer-authentication.ts";
+import { telemetryKind } from "../api/istio/telemetry.ts";
+import { virtualServiceKind } from "../api/istio/virtual-service.ts";
+import type { Kind } from "../api/kind.ts";
+import { type Deployment, deploymentKind } from "../api/kubernetes/deployment.ts";
+import { endpointSliceKind } from "../api/kubernetes/endpoint-slice.ts";
+import { namespaceKind } from "../api/kubernetes/namespace.ts";
+import { type Pod, podKind } from "../api/kubernetes/pod.ts";
+import type { PodSpec } from "../api/kubernetes/pod-spec.ts";
+import { serviceKind } from "../api/kubernetes/service.ts";
+import type { KubeObject } from "../api/object.ts";
+import { validateStructure } from "../api/validate.ts";
+import type { ResourceName, ResourceTypes, ServiceResource } from "../ingest/resources.ts";
+import { ResourceStore } from "../ingest/store.ts";
+import { matchesLabels } from "../model/endpoint.ts";
+import type { ResourceRef } from "../model/finding.ts";
+import type { MeshConfig } from "../model/mesh-config.ts";
+import { buildSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
+
+export interface Workload {
+  readonly resource: ResourceRef;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly replicas: number;
+  readonly serviceAccount: string;
+  /** Undefined where nothing here says whether its namespace is injected. */
+  readonly hasSidecar: boolean | undefined;
+  readonly spec: PodSpec;
+  /** Where `spec` stands in the resource. */
+  readonly specPath: string;
+  /** It runs already: what it has is known, not decided. */
+  readonly isRunning: boolean;
+}
+
+export interface World {
+  readonly snapshot: MeshSnapshot;
+  readonly workloads: readonly Workload[];
+  readonly objects: readonly KubeObject[];
+}
+
+export function buildWorld(objects: readonly KubeObject[], mesh: MeshConfig): World {
+  const store = new ResourceStore();
+  for (const object of objects) READERS[object.kind]?.(store, object);
+  const snapshot = buildSnapshot(store.take(), mesh);
+  return { snapshot, workloads: workloadsOf(objects, snapshot), objects };
+}
+
+/** The workloads that a Service's selector takes; none without a selector. */
+export function workloadsOfService(world: World, service: ServiceResource): readonly Workload[] {
+  const selector = service.spec?.selector;
+  if (selector === undefined || Object.keys(selector).length === 0) return [];
+  return world.workloads.filter(
+    ({ namespace, labels }) => namespace === service.metadata.namespace && matchesLabels(selector, labels),
+  );
+}
+
+export function servicesOfWorkload(world: World, workload: Workload): readonly ServiceResource[] {
+  return [...world.snapshot.resources.services.values()].filter((service) =>
+    workloadsOfService(world, service).includes(workload),
+  );
+}
+
+/** What a policy's selector takes: of its own namespace, or of all when it is the root's. */
+export function selectedWorkloads(
+  world: World,
+  namespace: string,
+  labels: Readonly<Record<string, string>> | undefined,
+): readonly Workload[] {
+  const { rootNamespace } = world.snapshot.mesh;
+  return world.workloads.filter(
+    (each) => (namespace === rootNamespace || each.namespace === namespace) && matchesLabels(labels, each.labels),
+  );
+}
+
+type Read = (store: ResourceStore, object: KubeObject) => void;
+
+const READERS: Readonly<Record<string, Read>> = {
+  Namespace: reader("namespaces", namespaceKind),
+  Service: reader("services", serviceKind),
+  EndpointSlice: reader("endpointSlices", endpointSliceKind),
+  Pod: reader("pods", podKind),
+  VirtualService: reader("virtualServices", virtualServiceKind),
+  DestinationRule: reader("destinationRules", destinationRuleKind),
+  PeerAuthentication: reader("peerAuthentications", peerAuthenticationKind),
+  AuthorizationPolicy: reader("authorizationPolicies", authorizationPolicyKind),
+  Telemetry: reader("telemetries", telemetryKind),
+};
+
+function reader<K extends ResourceName, T extends ResourceTypes[K]>(name: K, kind: Kind<T>): Read {
+  return (store, object) => {
+    store.put(name, typed(kind, object));
+  };
+}
+
+function typed<T extends KubeObject>(kind: Kind<T>, object: KubeObject): T {
+  const { object: parsed } = validateStructure(kind, object);
+  return kind.applyDefaults?.(parsed) ?? parsed;
+}
+
+function workloadsOf(objects: readonly KubeObject[], snapshot: MeshSnapshot): readonly Workload[] {
+  const deployments = objects.filter(({ kind }) => kind === "Deployment").map((each) => typed(deploymentKind, each));
+  const pods = objects
+    .filter(({ kind, metadata }) => kind === "Pod" && !isControlled(metadata.ownerReferences, deployments))
+    .map((each) => typed(podKind, each));
+  return [
+    ...deployments.map((each) => ofDeployment(each, snapshot)),
+    ...pods.filter(({ status }) => !isOver(status?.phase)).map((each) => ofPod(each, snapshot)),
+  ];
+}
+
+/** By a ReplicaSet of one of the Deployments: then the Deployment stands for it. */
+function isControlled(owners: KubeObject["metadata"]["ownerReferences"], deployments: readonly Deployment[]): boolean {
+  const owner = owners?.find((each) => each.controller === true);
+  if (owner?.kind !== "ReplicaSet") return false;
+  return deployments.some(({ metadata }) => owner.name.startsWith(`${metadata.name}-`));
+}
+
+function isOver(phase: string | undefined): boolean {
+  return phase === "Succeeded" || phase === "Failed";
+}
+
+function ofDeployment(deployment: Deployment, snapshot: MeshSnapshot): Workload {
+  const { metadata, spec } = deployment;
+  const namespace = metadata.namespace ?? "default";
+  const labels = spec.template.metadata?.labels ?? {};
+  const annotations = spec.template.metadata?.annotations ?? {};
+  const podSpec = spec.template.spec ?? { containers: [] };
+  return {
+    resource: { kind: "Deployment", namespace, name: metadata.name },
+    namespace,
+    labels,
+    annotations,
+    replicas: spec.replicas ?? 1,
+    serviceAccount: podSpec.serviceAccountName ?? "default",
+    hasSidecar: willHaveSidecar({ namespace, labels, annotations, spec: podSpec }, snapshot),
+    spec: podSpec,
+    specPath: "spec.template.spec",
+    isRunning: false,
+  };
+}
+
+function ofPod(pod: Pod, snapshot: MeshSnapshot): Workload {
+  const { metadata, spec } = pod;
+  const namespace = metadata.namespace ?? "default";
+  const labels = metadata.labels ?? {};
+  const annotations = metadata.annotations ?? {};
+  const isRunning = metadata.uid !== undefined;
+  return {
+    resource: { kind: "Pod", namespace, name: metadata.name },
+    namespace,
+    labels,
+    annotations,
+    replicas: 1,
+    serviceAccount: spec.serviceAccountName ?? "default",
+    hasSidecar: isRunning
+      ? annotations["sidecar.istio.io/status"] !== undefined || labels["security.istio.io/tlsMode"] === "istio"
+      : willHaveSidecar({ namespace, labels, annotations, spec }, snapshot),
+    spec,
+    specPath: "spec",
+    isRunning,
+  };
+}
+
+const INJECT_KEY = "sidecar.istio.io/inject";
+
+/** As injection decides: a no wins over a yes; without any, there is no sidecar. */
+function willHaveSidecar(
+  pod: Pick<Workload, "namespace" | "labels" | "annotations" | "spec">,
+  snapshot: MeshSnapshot,
+): boolean | undefined {
+  if (pod.spec.hostNetwork === true || pod.namespace.startsWith("kube-")) return false;
+  const namespace = snapshot.resources.namespaces.get(`/${pod.namespace}`)?.metadata.labels;
+  if (namespace?.["istio-injection"] === "disabled") return false;
+  const wish = pod.labels[INJECT_KEY] ?? pod.annotations[INJECT_KEY];
+  if (wish === "true" || wish === "false") return wish === "true";
+  if (!snapshot.resources.namespaces.has(`/${pod.namespace}`)) return undefined;
+  return isInjected(namespace);
+}
+
+export function isInjected(labels: Readonly<Record<string, string>> | undefined): boolean {
+  if (labels?.["istio-injection"] !== undefined) return labels["istio-injection"] === "enabled";
+  const revision = labels?.["istio.io/rev"];
+  return revision === "default" || revision === "weft";
+}

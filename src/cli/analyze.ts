@@ -1,0 +1,166 @@
+// `weft analyze`: what is wrong, silent or not as it seems in manifests, in the local cluster, or in both.
+
+import { Argument, type Command, Option } from "commander";
+import { analyze } from "../analyze/analyze.ts";
+import { type Finding, finding, isAtLeast, type Severity } from "../analyze/finding.ts";
+import { buildWorld } from "../analyze/world.ts";
+import { istioKinds } from "../api/istio/kinds.ts";
+import { kubernetesKinds } from "../api/kubernetes/kinds.ts";
+import type { KubeObject } from "../api/object.ts";
+import { makeRegistry } from "../api/registry.ts";
+import { type CheckedManifests, type Manifest, readManifests } from "../cluster/manifests.ts";
+import { formatRef, refOf } from "../model/finding.ts";
+import { defaultMeshConfig } from "../model/mesh-config.ts";
+import { readCluster } from "./cluster-objects.ts";
+import { CommandFailure, examples } from "./command.ts";
+import { dataDirOption } from "./data-dir.ts";
+import { collect } from "./files.ts";
+import { paint, printStructured } from "./output.ts";
+
+interface Placed extends Finding {
+  readonly file: string | undefined;
+  readonly line: number | undefined;
+}
+
+const SEVERITIES = ["Error", "Warning", "Info"] as const;
+
+interface Options {
+  readonly filename: string[];
+  readonly useCluster?: boolean;
+  readonly namespace?: string;
+  readonly dataDir: string;
+  readonly severity: Severity;
+  readonly failureThreshold: Severity;
+  readonly output: "text" | "json" | "yaml";
+}
+
+export function define(command: Command): void {
+  command
+    .addArgument(new Argument("[files...]", "the same as -f"))
+    .option("-f, --filename <file>", 'file or folder, "-" for standard input (may be repeated)', collect, [])
+    .option("--use-cluster", "with files: as they would be on top of what the local cluster has")
+    .option("-n, --namespace <namespace>", "only what concerns this namespace")
+    .option("-A, --all-namespaces", "all namespaces, which is the default")
+    .addOption(dataDirOption())
+    .addOption(severityOption("--severity <level>", "leave out what is below this level", "Info"))
+    .addOption(severityOption("--failure-threshold <level>", "exit with 1 from this level on", "Error"))
+    .addOption(
+      new Option("-o, --output <format>", "how to print").choices(["text", "json", "yaml"]).default("text" as const),
+    )
+    .action(async (files: string[], options: Options) => {
+      const paths = [...options.filename, ...files];
+      const found = await analyzed(paths, options);
+      const shown = found.findings.filter(
+        ({ severity, resource }) =>
+          isAtLeast(severity, options.severity) && (options.namespace ?? resource.namespace) === resource.namespace,
+      );
+      if (options.output === "text") printText(shown, found.resources);
+      else await printStructured({ resources: found.resources, findings: shown }, options.output);
+      if (shown.some(({ severity }) => isAtLeast(severity, options.failureThreshold))) process.exitCode = 1;
+    });
+  examples(command, [
+    "weft analyze -f manifests/",
+    "weft analyze                                     # the local cluster",
+    "weft analyze -f new-route.yaml --use-cluster     # before it is applied",
+    "weft analyze -f manifests/ --failure-threshold Warning -o json",
+  ]);
+}
+
+function severityOption(flags: string, text: string, value: Severity): Option {
+  return new Option(flags, text)
+    .choices(SEVERITIES)
+    .default(value)
+    .argParser((text: string): Severity => {
+      const known = SEVERITIES.find((each) => each.toLowerCase() === text.toLowerCase());
+      if (known === undefined) throw new CommandFailure(`${text} is no severity`, SEVERITY_USAGE);
+      return known;
+    });
+}
+
+const SEVERITY_USAGE = { next: `Write one of ${SEVERITIES.join(", ")}.`, exitCode: 2 } as const;
+
+async function analyzed(
+  paths: readonly string[],
+  options: Options,
+): Promise<{ readonly findings: readonly Placed[]; readonly resources: number }> {
+  const checked = readFiles(paths);
+  const isCluster = paths.length === 0 || options.useCluster === true;
+  const running = isCluster ? await readCluster(options.dataDir) : [];
+  const objects = checked.manifests.map(({ object, kind }) =>
+    kind.namespaced && object.metadata.namespace === undefined
+      ? { ...object, metadata: { ...object.metadata, namespace: options.namespace ?? "default" } }
+      : object,
+  );
+  const keys = new Set(objects.map(keyOf));
+  const replaced = running.filter((each) => keys.has(keyOf(each)));
+  const world = buildWorld([...running.filter((each) => !keys.has(keyOf(each))), ...objects], defaultMeshConfig);
+  const places = new Map(objects.map((object, i) => [formatRef(refOf(object)), checked.manifests[i]]));
+  // With files on top of a cluster, what was true before them is another question.
+  const before = new Set(paths.length === 0 ? [] : analyze(buildWorld(running, defaultMeshConfig)).map(textOf));
+  const about = analyze(world, replaced).filter(
+    (each) => places.has(formatRef(each.resource)) || !before.has(textOf(each)),
+  );
+  const placed = about.map((each) => place(each, places.get(formatRef(each.resource))));
+  return { findings: [...refused(checked), ...placed], resources: world.objects.length };
+}
+
+function textOf({ code, resource, path, message }: Finding): string {
+  return [code, formatRef(resource), path, message].join(" ");
+}
+
+function readFiles(paths: readonly string[]): CheckedManifests {
+  if (paths.length === 0) return { manifests: [], findings: [] };
+  const checked = readManifests(paths, makeRegistry([...kubernetesKinds, ...istioKinds]));
+  if (!checked.ok) {
+    throw new CommandFailure(checked.error, { next: "Name an existing file or folder with -f.", exitCode: 2 });
+  }
+  return checked.value;
+}
+
+/** What could not be read as a resource at all, and so took no part. */
+function refused(checked: CheckedManifests): readonly Placed[] {
+  return checked.findings.flatMap(({ resource, issue, file, line }) => {
+    if (issue.severity !== "error") return [];
+    const [kind = "", name = ""] = resource.split("/");
+    const at = { resource: { kind, namespace: "", name }, path: issue.path };
+    const isForeign = issue.path === "kind" && issue.message.startsWith("weft does not serve");
+    const message = issue.message === "" ? `is ${issue.reason === "required" ? "required" : "wrong"}` : issue.message;
+    const made = isForeign
+      ? finding("WEFT0001", at, `${message}: it takes no part in the analysis`)
+      : finding("IST0106", at, `Schema validation error: ${message}`, "Correct it; it took no part in the rest.");
+    return [{ ...made, file, line }];
+  });
+}
+
+function place(each: Finding, manifest: Manifest | undefined): Placed {
+  return { ...each, file: manifest?.file, line: manifest?.lineAt(each.path) };
+}
+
+function keyOf(object: KubeObject): string {
+  return formatRef(refOf(object));
+}
+
+const COLOURS = { Error: "red", Warning: "yellow", Info: "cyan" } as const;
+
+function printText(findings: readonly Placed[], resources: number): void {
+  for (const each of findings) console.log(`${describe(each)}\n`);
+  const counts = SEVERITIES.flatMap((severity) => {
+    const count = findings.filter((each) => each.severity === severity).length;
+    return count === 0 ? [] : `${count} ${severity.toLowerCase()}${count === 1 || severity === "Info" ? "" : "s"}`;
+  });
+  if (counts.length === 0) console.log(`${paint("green", "✔")} Nothing found in ${resources} resources.`);
+  else console.log(`${counts.join(", ")} in ${resources} resources.`);
+}
+
+/** A head line like istioctl's, the place, then the next step. */
+function describe(each: Placed): string {
+  const { kind, namespace, name } = each.resource;
+  const resource = [kind, [namespace, name].filter((part) => part !== "").join("/")]
+    .filter((part) => part !== "")
+    .join(" ");
+  const where = each.file === undefined ? "" : ` ${each.file}:${each.line}`;
+  const head = `${paint(COLOURS[each.severity], each.severity)} [${each.code}] ${paint("bold", resource)}${where}`;
+  const path = each.path === "" ? "" : `${each.path}: `;
+  const next = each.next === "" ? "" : `\n  ${paint("dim", "→")} ${each.next}`;
+  return `${head}\n  ${path}${each.message}${next}`;
+}
