@@ -8,6 +8,8 @@ export interface Endpoint {
   readonly port: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly namespace: string;
+  /** The pod's; empty where no pod is known. */
+  readonly pod: string;
   readonly serviceAccount: string;
   /** True when a sidecar answers there, which takes the mesh's TLS. */
   readonly hasSidecar: boolean;
@@ -68,6 +70,7 @@ function toEndpoint(address: string, port: number, pod: PodResource | undefined)
     port,
     labels,
     namespace: pod?.metadata.namespace ?? "",
+    pod: pod?.metadata.name ?? "",
     serviceAccount: pod?.spec?.serviceAccountName ?? "default",
     hasSidecar: labels["security.istio.io/tlsMode"] === "istio",
   };

@@ -11,7 +11,7 @@ import {
 } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { circuitBreakers, httpProtocolOptions, keepalive } from "./circuit-breaker.ts";
 import { setRing } from "./consistent-hash.ts";
-import { BLACK_HOLE, explicitServerName, outboundName, outboundServerName, PASSTHROUGH } from "./names.ts";
+import { BLACK_HOLE, explicitServerName, outboundName, outboundServerName, PASSTHROUGH, podName } from "./names.ts";
 import { outlierDetection } from "./outlier.ts";
 import { externalSocket, meshClientSocket, plainSocket } from "./tls.ts";
 import { type ClientView, ruleFor } from "./view.ts";
@@ -37,6 +37,41 @@ export function targetName(target: ClusterTarget): string {
   return outboundName(target.port.number, target.subset, target.service.host);
 }
 
+/** Of a headless service: what each can be called as by itself. */
+export function podEndpoints({ headless, endpoints }: Service, port: ServicePort): readonly Endpoint[] {
+  return headless ? (endpoints.get(port.number) ?? []) : [];
+}
+
+/** For headless services, where a client means the one pod whose address it called: with the same policy as for any. */
+export function podClusters(target: ClusterTarget, view: ClientView): readonly Cluster[] {
+  const { service, port, subset } = target;
+  if (subset !== undefined || view.mode === "NONE") return [];
+  const kinds = new Set(podEndpoints(service, port).map(({ hasSidecar }) => hasSidecar));
+  return [...kinds].sort().map((hasSidecar) => {
+    const cluster = outboundCluster(target, view);
+    cluster.name = podName(port.number, service.host, hasSidecar);
+    callOriginal(cluster);
+    // Such a cluster's hosts have no metadata to choose by, so the choice is made here.
+    const chosen = cluster.transportSocketMatches.find(({ name }) => (name === MESH_SOCKET) === hasSidecar);
+    cluster.transportSocket ??= chosen?.transportSocket;
+    cluster.transportSocketMatches = [];
+    return cluster;
+  });
+}
+
+function callOriginal(cluster: Cluster): void {
+  cluster.clusterDiscoveryType = { $case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST };
+  cluster.edsClusterConfig = undefined;
+  cluster.lbPolicy = Cluster_LbPolicy.CLUSTER_PROVIDED;
+  cluster.lbConfig = undefined;
+}
+
+/** `simple: PASSTHROUGH`: to the address that the client called. In explicit mode there is none, so it balances. */
+export function isPassthrough({ port, subset, rule }: ClusterTarget, view: ClientView): boolean {
+  const { loadBalancer } = effectivePolicy(rule, subset, port.number);
+  return loadBalancer?.simple === "PASSTHROUGH" && view.mode === "REDIRECT";
+}
+
 export function outboundCluster(target: ClusterTarget, view: ClientView): Cluster {
   const { port, subset, rule } = target;
   const policy = effectivePolicy(rule, subset, port.number);
@@ -59,8 +94,21 @@ export function outboundCluster(target: ClusterTarget, view: ClientView): Cluste
   if (port.protocol !== "tcp") cluster.typedExtensionProtocolOptions = httpProtocolOptions(pool);
   cluster.metadata = describe(target, policy.outlierDetection?.minRequestVolume);
   secure(cluster, target, view);
+  if (isPassthrough(target, view)) passThrough(cluster, target);
   return cluster;
 }
+
+/** One socket for all of them: the mesh's TLS only where every endpoint takes it. */
+function passThrough(cluster: Cluster, { service, port }: ClusterTarget): void {
+  const endpoints = service.endpoints.get(port.number) ?? [];
+  const meshed = endpoints.length > 0 && endpoints.every(({ hasSidecar }) => hasSidecar);
+  const chosen = cluster.transportSocketMatches.find(({ name }) => (name === MESH_SOCKET) === meshed);
+  cluster.transportSocket ??= chosen?.transportSocket;
+  cluster.transportSocketMatches = [];
+  callOriginal(cluster);
+}
+
+const MESH_SOCKET = "tlsMode-istio";
 
 function balancing(simple: string | undefined): Cluster_LbPolicy {
   if (simple === "ROUND_ROBIN") return Cluster_LbPolicy.ROUND_ROBIN;
@@ -120,7 +168,7 @@ function meshMatches(
   if (view.mode === "REDIRECT") {
     const transportSocket = meshSocket(target, endpoints, view);
     return [
-      Cluster_TransportSocketMatch.fromPartial({ name: "tlsMode-istio", match: { tlsMode: "istio" }, transportSocket }),
+      Cluster_TransportSocketMatch.fromPartial({ name: MESH_SOCKET, match: { tlsMode: "istio" }, transportSocket }),
     ];
   }
   const ports = [...new Set(endpoints.filter((each) => each.hasSidecar).map((each) => each.port))].sort(

@@ -18,6 +18,17 @@ export function outboundName(port: number, subset: string | undefined, host: str
   return `outbound|${port}|${subset ?? ""}|${host}`;
 }
 
+/** To the very pod of a headless service that a client named: by the mesh's TLS, or without where it has no sidecar. */
+export function podName(port: number, host: string, hasSidecar: boolean): string {
+  return `outbound|${port}|${hasSidecar ? "pod" : "pod-plain"}.weft.dev|${host}`;
+}
+
+/** Every name by which a client of a namespace may call one pod of a headless service. */
+export function podCallNames(service: Service, pod: string, address: string, clientNamespace: string): string[] {
+  const names = callNames(service, clientNamespace).map((name) => `${pod}.${name}`);
+  return [...(pod === "" ? [] : names), address.includes(":") ? `[${address}]` : address];
+}
+
 export function inboundName(port: number): string {
   return `inbound|${port}||`;
 }

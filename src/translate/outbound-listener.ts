@@ -4,10 +4,13 @@ import type { Service, ServicePort } from "../model/service.ts";
 import { TrafficDirection } from "../proto/gen/envoy/config/core/v3/base.ts";
 import { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
 import { type Filter, FilterChain } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import { podEndpoints } from "./cluster.ts";
 import { connectionManager, outboundHttpFilters } from "./http-filters.ts";
-import { BLACK_HOLE, OUTBOUND_PORT, outboundName, PASSTHROUGH } from "./names.ts";
+import type { DeadEnd } from "./http-route.ts";
+import { BLACK_HOLE, OUTBOUND_PORT, PASSTHROUGH, podName } from "./names.ts";
 import { EXPLICIT_ROUTES, httpPorts, sniffedRouteName } from "./route.ts";
 import { httpInspector, originalDst, tcpProxy, tlsInspector } from "./tcp.ts";
+import { type TcpChains, tcpChains } from "./tcp-route.ts";
 import type { ClientView } from "./view.ts";
 import { adsSource, durationOf, socketAddress } from "./wire.ts";
 
@@ -15,23 +18,38 @@ import { adsSource, durationOf, socketAddress } from "./wire.ts";
 const SNIFF_TIMEOUT_MS = 1_000;
 const ANY_ADDRESS = "0.0.0.0";
 
+export interface OutboundListeners {
+  readonly listeners: readonly Listener[];
+  readonly deadEnds: readonly DeadEnd[];
+}
+
 /** `address` is where the explicit mode listens: the pod's own. */
-export function outboundListeners(view: ClientView, address: string): readonly Listener[] {
-  if (view.mode === "NONE") return [explicitListener(address)];
+export function outboundListeners(view: ClientView, address: string): OutboundListeners {
+  if (view.mode === "NONE") return { listeners: [explicitListener(address)], deadEnds: [] };
   const listeners = [virtualOutbound(view), ...httpPorts(view).map(portListener)];
+  const deadEnds: DeadEnd[] = [];
   const taken = new Set<string>();
+  const add = (at: AddressPort, chains: TcpChains): void => {
+    if (taken.has(at.name)) return;
+    taken.add(at.name);
+    listeners.push(addressListener(at, chains));
+  };
   for (const service of view.services) {
     for (const port of service.ports) {
       if (port.protocol !== "tcp" && port.protocol !== "sniffed") continue;
+      const chains = tcpChains(service, port, view);
+      deadEnds.push(...chains.deadEnds);
       for (const address of service.addresses) {
-        const name = `${address}_${port.number}`;
-        if (taken.has(name)) continue;
-        taken.add(name);
-        listeners.push(addressListener({ name, address, service, port }));
+        add({ name: `${address}_${port.number}`, address, number: port.number, service, port }, chains);
+      }
+      for (const { address, port: number, hasSidecar } of podEndpoints(service, port)) {
+        const otherwise = chain("", [tcpProxy(podName(port.number, service.host, hasSidecar))]);
+        const own = { chains: [], otherwise, deadEnds: [], readsServerName: false };
+        add({ name: `${address}_${number}`, address, number, service, port }, own);
       }
     }
   }
-  return listeners;
+  return { listeners, deadEnds };
 }
 
 /** Takes every captured connection and hands it to the listener of its original destination. */
@@ -63,27 +81,36 @@ function portListener(port: number): Listener {
 interface AddressPort {
   readonly name: string;
   readonly address: string;
+  readonly number: number;
   readonly service: Service;
   readonly port: ServicePort;
 }
 
-function addressListener({ name, address, service, port }: AddressPort): Listener {
-  const listener = unbound(name, address, port.number);
-  const tcp = chain("", [tcpProxy(outboundName(port.number, undefined, service.host))]);
+function addressListener({ name, address, number, service, port }: AddressPort, tcp: TcpChains): Listener {
+  const listener = unbound(name, address, number);
   if (port.protocol === "tcp") {
-    listener.filterChains = [tcp];
+    listener.filterChains = [...tcp.chains];
+    if (tcp.chains.length === 0) listener.filterChains = [tcp.otherwise];
+    else listener.defaultFilterChain = tcp.otherwise;
+    if (tcp.readsServerName) listener.listenerFilters = [tlsInspector()];
+    setSniffTimeout(listener, tcp.readsServerName);
     return listener;
   }
   const http = FilterChain.fromPartial({
     filterChainMatch: { transportProtocol: "raw_buffer", applicationProtocols: ["http/1.1", "http/1.0"] },
   });
   http.filters = [manager(`outbound_${name}`, sniffedRouteName(service, port))];
-  listener.filterChains = [http];
-  listener.defaultFilterChain = tcp;
+  listener.filterChains = [http, ...tcp.chains];
+  listener.defaultFilterChain = tcp.otherwise;
   listener.listenerFilters = [tlsInspector(), httpInspector()];
+  setSniffTimeout(listener, true);
+  return listener;
+}
+
+function setSniffTimeout(listener: Listener, sniffs: boolean): void {
+  if (!sniffs) return;
   listener.listenerFiltersTimeout = durationOf(SNIFF_TIMEOUT_MS);
   listener.continueOnListenerFiltersTimeout = true;
-  return listener;
 }
 
 function explicitListener(address: string): Listener {

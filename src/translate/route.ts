@@ -4,9 +4,10 @@ import { findRoutes, type HostRoutes } from "../model/routing.ts";
 import type { Service, ServicePort } from "../model/service.ts";
 import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import { type Route, VirtualHost } from "../proto/gen/envoy/config/route/v3/route_components.ts";
+import { podEndpoints } from "./cluster.ts";
 import { setHashPolicy } from "./consistent-hash.ts";
 import { type DeadEnd, defaultRoute, hostRoutes } from "./http-route.ts";
-import { BLACK_HOLE, callNames, outboundName, PASSTHROUGH } from "./names.ts";
+import { BLACK_HOLE, callNames, outboundName, PASSTHROUGH, podCallNames, podName } from "./names.ts";
 import type { ClientView } from "./view.ts";
 import { metadataOf } from "./wire.ts";
 
@@ -53,7 +54,9 @@ function portConfig(number: number, view: ClientView): BuiltRouteConfig {
   const builder = new HostBuilder(view);
   for (const service of view.services) {
     const port = service.ports.find((each) => each.number === number && each.protocol === "http");
-    if (port !== undefined) builder.addService(service, port, withPort(callNames(service, view.namespace), number));
+    if (port === undefined) continue;
+    builder.addService(service, port, withPort(callNames(service, view.namespace), number));
+    builder.addPods(service, port);
   }
   builder.addForeignHosts(number, (host) => withPort([host], number));
   return builder.finish(String(number), egressHost(view));
@@ -61,6 +64,7 @@ function portConfig(number: number, view: ClientView): BuiltRouteConfig {
 
 function sniffedConfig(service: Service, port: ServicePort, view: ClientView): BuiltRouteConfig {
   const builder = new HostBuilder(view);
+  builder.addPods(service, port);
   builder.addService(service, port, ["*"]);
   return builder.finish(sniffedRouteName(service, port), undefined);
 }
@@ -103,6 +107,15 @@ class HostBuilder {
       setHashPolicy(plain.action.value, target, this.#view);
     }
     this.#add(`${service.host}:${port.number}`, domains, routes);
+  }
+
+  /** A pod of a headless service that is called by itself is the one that is meant. */
+  addPods(service: Service, port: ServicePort): void {
+    for (const { pod, address, port: number, hasSidecar } of podEndpoints(service, port)) {
+      const names = podCallNames(service, pod, address, this.#view.namespace);
+      const cluster = podName(port.number, service.host, hasSidecar);
+      this.#add(`${address}:${number}`, withPort(names, number), [defaultRoute(cluster)]);
+    }
   }
 
   /** Hosts that VirtualServices route although no service has them. */

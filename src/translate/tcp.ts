@@ -9,7 +9,19 @@ import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { any } from "./wire.ts";
 
 export function tcpProxy(cluster: string, statPrefix = cluster): Filter {
-  const config = TcpProxy.fromPartial({ statPrefix, clusterSpecifier: { $case: "cluster", value: cluster } });
+  return proxyFilter(TcpProxy.fromPartial({ statPrefix, clusterSpecifier: { $case: "cluster", value: cluster } }));
+}
+
+/** Each connection goes to one of them. */
+export function weightedTcpProxy(
+  clusters: readonly { readonly name: string; readonly weight: number }[],
+  statPrefix: string,
+): Filter {
+  const value = { clusters: clusters.map((each) => ({ ...each })) };
+  return proxyFilter(TcpProxy.fromPartial({ statPrefix, clusterSpecifier: { $case: "weightedClusters", value } }));
+}
+
+function proxyFilter(config: TcpProxy): Filter {
   return Filter.fromPartial({
     name: "envoy.filters.network.tcp_proxy",
     configType: {

@@ -5,7 +5,14 @@ import type { Cluster } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import type { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import type { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
 import type { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
-import { clusterTargets, egressClusters, outboundCluster, unreachableCluster } from "./cluster.ts";
+import {
+  clusterTargets,
+  egressClusters,
+  isPassthrough,
+  outboundCluster,
+  podClusters,
+  unreachableCluster,
+} from "./cluster.ts";
 import { loadAssignment } from "./endpoint.ts";
 import { inboundClusters, inboundListener } from "./inbound-listener.ts";
 import { outboundListeners } from "./outbound-listener.ts";
@@ -47,7 +54,7 @@ export class Translator {
       clusters: [...shared.clusters, ...inboundClusters(workload)],
       endpoints: shared.endpoints,
       listeners: [
-        ...(shared.listeners ?? outboundListeners(view, proxy.address)),
+        ...(shared.listeners ?? outboundListeners(view, proxy.address).listeners),
         inboundListener(workload, this.#snapshot.mesh),
       ],
       routes: shared.routes,
@@ -57,21 +64,20 @@ export class Translator {
 
 function outbound(view: ClientView): OutboundConfiguration {
   const targets = clusterTargets(view);
-  const clusters = targets.map((target) => outboundCluster(target, view));
+  const clusters = targets.flatMap((target) => [outboundCluster(target, view), ...podClusters(target, view)]);
   const known = new Set(clusters.map((cluster) => cluster.name));
   const built = routeConfigs(view);
+  const listening = outboundListeners(view, "");
   const dead: Cluster[] = [];
-  for (const { deadEnds } of built) {
-    for (const { cluster, reason, resource } of deadEnds) {
-      if (known.has(cluster)) continue;
-      known.add(cluster);
-      dead.push(unreachableCluster(cluster, reason, resource));
-    }
+  for (const { cluster, reason, resource } of [...built.flatMap(({ deadEnds }) => deadEnds), ...listening.deadEnds]) {
+    if (known.has(cluster)) continue;
+    known.add(cluster);
+    dead.push(unreachableCluster(cluster, reason, resource));
   }
   return {
     clusters: [...clusters, ...dead, ...egressClusters()],
-    endpoints: targets.map((target) => loadAssignment(target, view)),
+    endpoints: targets.filter((target) => !isPassthrough(target, view)).map((target) => loadAssignment(target, view)),
     routes: built.map(({ config }) => config),
-    listeners: view.mode === "NONE" ? undefined : outboundListeners(view, ""),
+    listeners: view.mode === "NONE" ? undefined : listening.listeners,
   };
 }

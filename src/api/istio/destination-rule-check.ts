@@ -18,8 +18,8 @@ const NOT_YET = "weft does not act on it yet";
 const POLICY_INEFFECTIVE: readonly Ineffective[] = [
   { field: "loadBalancer.localityLbSetting", effect: NOT_YET },
   { field: "loadBalancer.zoneAwareLbSetting", effect: NOT_YET },
-  { field: "loadBalancer.warmup", effect: NOT_YET },
-  { field: "loadBalancer.warmupDurationSecs", effect: NOT_YET },
+  { field: "loadBalancer.warmup", effect: "a new endpoint gets its full share at once" },
+  { field: "loadBalancer.warmupDurationSecs", effect: "a new endpoint gets its full share at once" },
   { field: "connectionPool.http.h2UpgradePolicy", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.useClientProtocol", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.maxConcurrentStreams", effect: "HTTP/2 is carried as TCP for now" },
@@ -41,7 +41,6 @@ const PLACES = [
 ];
 
 export const destinationRuleIneffective: readonly Ineffective[] = [
-  { field: "spec.workloadSelector", effect: "the rule applies to every client for now" },
   ...PLACES.flatMap((place) => POLICY_INEFFECTIVE.map(({ field, effect }) => ({ field: `${place}.${field}`, effect }))),
 ];
 

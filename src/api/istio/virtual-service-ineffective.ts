@@ -9,6 +9,4 @@ export const virtualServiceIneffective: readonly Ineffective[] = [
   { field: "spec.http[].fault.abort.http2Error", effect: "HTTP/2 is carried as TCP for now" },
   { field: "spec.http[].fault.delay.exponentialDelay", effect: NOT_YET },
   { field: "spec.http[].match[].statPrefix", effect: NOT_YET },
-  { field: "spec.tls", effect: "TLS that the application makes itself is passed through unrouted" },
-  { field: "spec.tcp", effect: "TCP connections are not routed by it yet" },
 ];

@@ -1,0 +1,152 @@
+// Where TCP connections to a service's port go: a VirtualService's tcp and tls rules as filter chains, or the plain default.
+
+import type { Destination, TcpRoute, TlsRoute } from "../api/istio/virtual-service.ts";
+import type { PlacedRule } from "../model/delegate.ts";
+import { matchesLabels } from "../model/endpoint.ts";
+import { formatRef } from "../model/finding.ts";
+import { findRoutes } from "../model/routing.ts";
+import type { Service, ServicePort } from "../model/service.ts";
+import type { CidrRange } from "../proto/gen/envoy/config/core/v3/address.ts";
+import { FilterChain, FilterChainMatch } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import type { DeadEnd } from "./http-route.ts";
+import { outboundName } from "./names.ts";
+import { tcpProxy, weightedTcpProxy } from "./tcp.ts";
+import { type ClientView, resolveFor } from "./view.ts";
+import { istioConfigPath, metadataOf } from "./wire.ts";
+
+export interface TcpChains {
+  /** Those with conditions. */
+  readonly chains: readonly FilterChain[];
+  readonly otherwise: FilterChain;
+  readonly deadEnds: readonly DeadEnd[];
+  /** True when a chain needs to know the name that a TLS client asks for. */
+  readonly readsServerName: boolean;
+}
+
+export function tcpChains(service: Service, port: ServicePort, view: ClientView): TcpChains {
+  const builder = new ChainBuilder(port.number, view);
+  const rules = findRoutes(view.routes, service.host);
+  for (const rule of rules?.tls ?? []) builder.addTls(rule);
+  for (const rule of rules?.tcp ?? []) builder.addTcp(rule);
+  return builder.finish(outboundName(port.number, undefined, service.host));
+}
+
+interface L4Match {
+  readonly destinationSubnets?: string[];
+  readonly sourceSubnet?: string;
+  readonly sniHosts?: string[];
+  readonly port?: number;
+  readonly sourceLabels?: Readonly<Record<string, string>>;
+  readonly sourceNamespace?: string;
+  readonly gateways?: readonly string[];
+}
+
+class ChainBuilder {
+  readonly #port: number;
+  readonly #view: ClientView;
+  readonly #chains: FilterChain[] = [];
+  readonly #deadEnds: DeadEnd[] = [];
+  /** Conditions that have a chain: of two equal ones the first holds, and Envoy refuses the second. */
+  readonly #taken = new Set<string>();
+  #otherwise: FilterChain | undefined;
+  #readsServerName = false;
+
+  constructor(port: number, view: ClientView) {
+    this.#port = port;
+    this.#view = view;
+  }
+
+  addTls(rule: PlacedRule<TlsRoute>): void {
+    for (const match of rule.route.match) {
+      if (!this.#isForClient(match)) continue;
+      this.#readsServerName = true;
+      this.#add(rule, conditions(match));
+    }
+  }
+
+  addTcp(rule: PlacedRule<TcpRoute>): void {
+    const matches: readonly L4Match[] = rule.route.match ?? [{}];
+    for (const match of matches.length === 0 ? [{}] : matches) {
+      if (!this.#isForClient(match)) continue;
+      const wanted = conditions(match);
+      if (wanted !== undefined) this.#add(rule, wanted);
+      else this.#otherwise ??= this.#chain(rule, undefined);
+    }
+  }
+
+  finish(cluster: string): TcpChains {
+    const plain = FilterChain.fromPartial({});
+    plain.filters = [tcpProxy(cluster)];
+    return {
+      chains: this.#chains,
+      otherwise: this.#otherwise ?? plain,
+      deadEnds: this.#deadEnds,
+      readsServerName: this.#readsServerName,
+    };
+  }
+
+  #isForClient(match: L4Match): boolean {
+    if (match.gateways !== undefined && !match.gateways.includes("mesh")) return false;
+    if (match.port !== undefined && match.port !== this.#port) return false;
+    const { namespace, labels } = this.#view;
+    if (match.sourceNamespace !== undefined && match.sourceNamespace !== namespace) return false;
+    return matchesLabels(match.sourceLabels, labels);
+  }
+
+  #add(rule: PlacedRule<TcpRoute | TlsRoute>, match: FilterChainMatch | undefined): void {
+    const key = JSON.stringify(match === undefined ? {} : FilterChainMatch.toJSON(match));
+    if (this.#taken.has(key)) return;
+    this.#taken.add(key);
+    this.#chains.push(this.#chain(rule, match));
+  }
+
+  #chain(placed: PlacedRule<TcpRoute | TlsRoute>, match: FilterChainMatch | undefined): FilterChain {
+    const resource = formatRef(placed.resource);
+    const chain = FilterChain.fromPartial({ filterChainMatch: match });
+    chain.metadata = metadataOf({ resource, rule: placed.rule }, { config: istioConfigPath(placed.resource) });
+    const routes = placed.route.route ?? [];
+    const used = routes.length === 1 ? routes : routes.filter(({ weight }) => (weight ?? 0) > 0);
+    const clusters = used.map(({ destination, weight }) => ({
+      name: this.#clusterOf(placed, destination),
+      weight: routes.length === 1 ? 100 : (weight ?? 0),
+    }));
+    const [only] = clusters;
+    const prefix = only?.name ?? resource;
+    chain.filters = [
+      only !== undefined && clusters.length === 1 ? tcpProxy(only.name) : weightedTcpProxy(clusters, prefix),
+    ];
+    return chain;
+  }
+
+  #clusterOf(placed: PlacedRule<TcpRoute | TlsRoute>, destination: Destination): string {
+    const at = { resourceNamespace: placed.namespace, port: this.#port };
+    const target = resolveFor(this.#view, destination, at);
+    const cluster = outboundName(target.port, target.subset, target.host);
+    if (target.problem !== undefined) {
+      const resource = `${formatRef(placed.resource)} ${placed.rule}`;
+      this.#deadEnds.push({ cluster, reason: target.problem.reason, resource });
+    }
+    return cluster;
+  }
+}
+
+/** Undefined where every connection fits. */
+function conditions(match: L4Match): FilterChainMatch | undefined {
+  const serverNames = (match.sniHosts ?? []).map((name) => name.toLowerCase()).filter((name) => name !== "*");
+  const prefixRanges = (match.destinationSubnets ?? []).map(cidr);
+  const sourcePrefixRanges = match.sourceSubnet === undefined ? [] : [cidr(match.sourceSubnet)];
+  const tls = match.sniHosts !== undefined;
+  if (!tls && prefixRanges.length === 0 && sourcePrefixRanges.length === 0) return undefined;
+  return FilterChainMatch.fromPartial({
+    serverNames,
+    prefixRanges,
+    sourcePrefixRanges,
+    transportProtocol: tls ? "tls" : "",
+  });
+}
+
+function cidr(subnet: string): CidrRange {
+  const [addressPrefix = "", length] = subnet.split("/");
+  const whole = addressPrefix.includes(":") ? 128 : 32;
+  return { addressPrefix, prefixLen: length === undefined ? whole : Number(length) };
+}
