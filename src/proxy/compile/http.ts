@@ -13,7 +13,7 @@ import { type AccessLogConfig, compileAccessLogs } from "./access-log.ts";
 import { type Field, fields } from "./field.ts";
 import { compileFilters, type NamedFilter } from "./http-filter.ts";
 import { compileRoutes, type RouteTable } from "./route.ts";
-import { durationMs } from "./value.ts";
+import { durationMs, type IpRange, ipRange } from "./value.ts";
 
 export type RouteSource =
   | { readonly kind: "inline"; readonly table: RouteTable }
@@ -67,6 +67,8 @@ export interface HttpConfig {
   readonly stripPort: "none" | "matching" | "any";
   readonly upgrades: ReadonlySet<string>;
   /** Header names with underscores, which some applications can't tell from dashes. */
+  /** Callers whose x-envoy-… headers are taken at their word. Nobody, unless the configuration names ranges. */
+  readonly internalRanges: readonly IpRange[];
   readonly underscores: "allow" | "reject" | "drop";
 }
 
@@ -119,6 +121,9 @@ export function compileHttp(hcm: HttpConnectionManager, at: Field): HttpConfig {
     mergeSlashes: hcm.mergeSlashes,
     escapedSlashes: escapedSlashes(hcm),
     stripPort: hcm.stripPortMode?.value === true ? "any" : hcm.stripMatchingHostPort ? "matching" : "none",
+    internalRanges: (hcm.internalAddressConfig?.cidrRanges ?? []).map((range, index) =>
+      ipRange(range, at.at("internalAddressConfig").at("cidrRanges").at(index)),
+    ),
     underscores: underscores(common),
     upgrades: new Set(
       hcm.upgradeConfigs.filter((one) => one.enabled ?? true).map((one) => one.upgradeType.toLowerCase()),

@@ -95,8 +95,8 @@ export function compileHeader(matcher: HeaderMatcher, at: Field): HeaderPredicat
   const matches = headerValue(specifier, at);
   return (headers) => {
     const value = headers.get(name) ?? (treatMissingHeaderAsEmpty ? "" : undefined);
-    // A header that isn't there matches nothing, and an inverted matcher therefore matches it.
-    if (value === undefined) return invertMatch;
+    // A header that isn't there matches nothing, inverted or not.
+    if (value === undefined) return false;
     return matches(value) !== invertMatch;
   };
 }

@@ -11,7 +11,7 @@ import { causeText } from "../compile/value.ts";
 import type { Exchange, Verdict } from "../filters/filter.ts";
 import { findHost, findRoute } from "../route/find.ts";
 import type { Reset } from "../route/retry.ts";
-import { redirectLocation } from "../route/rewrite.ts";
+import { applyMutations, redirectLocation } from "../route/rewrite.ts";
 import type { Attempt } from "./attempt.ts";
 import { Forward } from "./forward.ts";
 import type { HttpConnection } from "./http-connection.ts";
@@ -54,6 +54,8 @@ export class HttpStream implements Exchange {
   #timer: { cancel(): void } | undefined;
   #onDone: (() => void)[] = [];
   #tunnel = false;
+  /** The route itself is the answer (a redirect, a direct response): its header rules hold for that too. */
+  #answersByRoute = false;
   #wallMs: number;
 
   constructor(connection: HttpConnection, head: RequestHead) {
@@ -251,6 +253,8 @@ export class HttpStream implements Exchange {
     this.addFlag(reply.flag);
     this.details = reply.details;
     const head = localHead(this, reply);
+    if (this.#answersByRoute && this.route !== undefined)
+      applyMutations(this.route.responseMutations, head.headers, undefined, () => this.record());
     const bodiless = this.head.method === "HEAD" || reply.body === "";
     // What the client still sends of its body would be taken for the next request.
     if (!this.requestEnded) this.#keepAlive = false;
@@ -403,6 +407,7 @@ export class HttpStream implements Exchange {
       this.#redirect(`https://${this.head.authority}${this.head.path}`);
       return;
     }
+    this.#answersByRoute = action.kind !== "forward";
     if (action.kind === "redirect") {
       this.#redirect(redirectLocation(this.head, action), action.status);
       return;

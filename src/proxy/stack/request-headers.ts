@@ -1,23 +1,10 @@
 // What the connection manager does to a request's headers before any filter sees them.
 
 import { randomUUID } from "node:crypto";
-import { BlockList } from "node:net";
 import type { RequestHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import type { HttpConfig } from "../compile/http.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
-
-const PRIVATE = new BlockList();
-for (const [net, bits] of [
-  ["10.0.0.0", 8],
-  ["172.16.0.0", 12],
-  ["192.168.0.0", 16],
-  ["127.0.0.0", 8],
-] as const) {
-  PRIVATE.addSubnet(net, bits, "ipv4");
-}
-PRIVATE.addSubnet("fc00::", 7, "ipv6");
-PRIVATE.addAddress("::1", "ipv6");
 
 /** Headers of Envoy's that only an internal caller may send. */
 const INTERNAL = [
@@ -45,8 +32,8 @@ export function prepareRequest(head: RequestHead, config: HttpConfig, info: Conn
   const xff = headers.joined("x-forwarded-for");
   const remoteIp = trustedClient(xff, config, info);
   const internal = config.useRemoteAddress
-    ? isPrivate(remoteIp)
-    : xff !== undefined && !xff.includes(",") && isPrivate(remoteIp);
+    ? isInternal(remoteIp, config)
+    : xff !== undefined && !xff.includes(",") && isInternal(remoteIp, config);
   cleanEnvoyHeaders(headers, config, internal);
   if (config.useRemoteAddress && !config.skipXffAppend) {
     headers.remove("x-forwarded-for");
@@ -87,9 +74,8 @@ function trustedClient(xff: string | undefined, config: HttpConfig, info: Connec
   return (list[list.length - hops] ?? list[0] ?? info.remoteIp).trim();
 }
 
-function isPrivate(ip: string): boolean {
-  const family = ip.includes(":") ? "ipv6" : "ipv4";
-  return PRIVATE.check(ip, family);
+function isInternal(ip: string, config: HttpConfig): boolean {
+  return config.internalRanges.length > 0 && config.internalRanges.some((range) => range.contains(ip));
 }
 
 function hasEnvoyHeader(raw: readonly string[]): boolean {
