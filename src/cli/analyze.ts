@@ -15,12 +15,8 @@ import { readCluster } from "./cluster-objects.ts";
 import { CommandFailure, examples } from "./command.ts";
 import { dataDirOption } from "./data-dir.ts";
 import { collect } from "./files.ts";
+import { describeFinding, type Placed } from "./finding-text.ts";
 import { paint, printStructured } from "./output.ts";
-
-interface Placed extends Finding {
-  readonly file: string | undefined;
-  readonly line: number | undefined;
-}
 
 const SEVERITIES = ["Error", "Warning", "Info"] as const;
 
@@ -140,27 +136,12 @@ function keyOf(object: KubeObject): string {
   return formatRef(refOf(object));
 }
 
-const COLOURS = { Error: "red", Warning: "yellow", Info: "cyan" } as const;
-
 function printText(findings: readonly Placed[], resources: number): void {
-  for (const each of findings) console.log(`${describe(each)}\n`);
+  for (const each of findings) console.log(`${describeFinding(each)}\n`);
   const counts = SEVERITIES.flatMap((severity) => {
     const count = findings.filter((each) => each.severity === severity).length;
     return count === 0 ? [] : `${count} ${severity.toLowerCase()}${count === 1 || severity === "Info" ? "" : "s"}`;
   });
   if (counts.length === 0) console.log(`${paint("green", "✔")} Nothing found in ${resources} resources.`);
   else console.log(`${counts.join(", ")} in ${resources} resources.`);
-}
-
-/** A head line like istioctl's, the place, then the next step. */
-function describe(each: Placed): string {
-  const { kind, namespace, name } = each.resource;
-  const resource = [kind, [namespace, name].filter((part) => part !== "").join("/")]
-    .filter((part) => part !== "")
-    .join(" ");
-  const where = each.file === undefined ? "" : ` ${each.file}:${each.line}`;
-  const head = `${paint(COLOURS[each.severity], each.severity)} [${each.code}] ${paint("bold", resource)}${where}`;
-  const path = each.path === "" ? "" : `${each.path}: `;
-  const next = each.next === "" ? "" : `\n  ${paint("dim", "→")} ${each.next}`;
-  return `${head}\n  ${path}${each.message}${next}`;
 }

@@ -22,6 +22,7 @@ export function define(command: Command): void {
 
 const IMAGE_VERBS = "set list delete";
 const SHELLS = "bash zsh fish";
+const DESCRIBED = "service pod";
 
 interface Completed {
   readonly names: readonly string[];
@@ -37,6 +38,7 @@ export function script(shell: string, commands: readonly Completed[]): string {
     return `${[
       ...lines,
       `complete -c weft -n '__fish_seen_subcommand_from image' -f -a '${IMAGE_VERBS}'`,
+      `complete -c weft -n '__fish_seen_subcommand_from describe' -f -a '${DESCRIBED}'`,
       `complete -c weft -n '__fish_seen_subcommand_from completion' -f -a '${SHELLS}'`,
     ].join("\n")}\n`;
   }

@@ -64,6 +64,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./analyze.ts"),
   },
   {
+    name: "describe",
+    aliases: [],
+    summary: "show what applies to a service or a pod of the local cluster, and why",
+    load: () => import("./describe.ts"),
+  },
+  {
     name: "proxy",
     aliases: [],
     summary: "run weft's proxy, as a sidecar's container does",
