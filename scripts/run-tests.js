@@ -19,7 +19,7 @@ const LADDER = {
 };
 
 // What .ci/run installs. There, a test that skips because one of these is absent has failed.
-const TOOLS_OF_CI = ["kubectl", "promtool", "openssl", "curl", "nft", "ip", "unshare", "nsenter", "ps"];
+const TOOLS_OF_CI = ["kubectl", "promtool", "openssl", "curl", "nft", "ip", "unshare", "nsenter", "ps", "envoy"];
 const SAYS_ABSENT =
   /\b(missing|absent|not installed|not found|not on (the )?PATH|no such|unavailable|needs?|without)\b/i;
 
@@ -43,6 +43,8 @@ function main(step, filters) {
     quit(`run-tests: no test file of ${rung.folders.join(", ")} matches ${filters.join(" ")}`);
     return;
   }
+  const envoy = path.join(root, "bench/envoy/envoy/_bin/envoy");
+  if (fs.existsSync(envoy)) process.env.WEFT_ENVOY ??= envoy;
   process.env.PATH = [path.join(root, ".tools/bin"), path.join(root, "node_modules/.bin"), process.env.PATH].join(
     path.delimiter,
   );

@@ -138,7 +138,8 @@ test("get -w follows and wait waits", { skip }, async (context) => {
   const ref = { namespace: "shop", name: "one" };
   assert.ok((await server.api.client.mergePatch(podKind, ref, { body, subresource: "status" })).ok);
   assert.equal((await waiting).out, "pod/one condition met\n");
-  assert.equal((await kubectl(server, "delete pod one -n shop")).out, 'pod "one" deleted\n');
+  // From 1.34 on kubectl adds the namespace.
+  assert.match((await kubectl(server, "delete pod one -n shop")).out, /^pod "one" deleted( from shop namespace)?\n$/);
   assert.equal((await deleted).code, 0);
   assert.equal((await watching).out, "pod/one\npod/one\npod/one\n");
 });
@@ -177,7 +178,7 @@ test("create, label, annotate, patch in three ways, scale, set, expose, delete",
   assert.equal((await kubectl(server, `get deploy web -n shop -o jsonpath=${path}`)).out, "1,3,web:9,/x");
   assert.match(
     (await kubectl(server, "delete svc --all -n shop")).out,
-    /service "extra" deleted\nservice "web" deleted/,
+    /service "extra" deleted( from shop namespace)?\nservice "web" deleted/,
   );
   assert.match(
     (await kubectl(server, "delete deploy web -n shop --cascade=foreground")).out,
