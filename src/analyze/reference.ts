@@ -14,7 +14,8 @@ function other(found: ModelFinding): Finding {
   const { resource, path, message } = found;
   if (found.type === "ignored") return finding("IST0133", found, `Schema validation warning: ${message}`);
   if (resource.kind === "DestinationRule") {
-    return finding("WEFT0101", found, message, "Say it in one of the two rules only, or put both into one rule.");
+    const text = message.startsWith(`${path} `) ? message.slice(path.length + 1) : message;
+    return finding("WEFT0101", found, text, "Say it in one of the two rules only, or put both into one rule.");
   }
   if (resource.kind === "PeerAuthentication") {
     return finding("WEFT0108", found, message, "Keep one PeerAuthentication without a selector in a namespace.");

@@ -47,8 +47,7 @@ export function define(command: Command): void {
       const paths = [...options.filename, ...files];
       const found = await analyzed(paths, options);
       const shown = found.findings.filter(
-        ({ severity, resource }) =>
-          isAtLeast(severity, options.severity) && (options.namespace ?? resource.namespace) === resource.namespace,
+        ({ severity, resource }) => isAtLeast(severity, options.severity) && concerns(resource, options.namespace),
       );
       if (options.output === "text") printText(shown, found.resources);
       else await printStructured({ resources: found.resources, findings: shown }, options.output);
@@ -60,6 +59,12 @@ export function define(command: Command): void {
     "weft analyze -f new-route.yaml --use-cluster     # before it is applied",
     "weft analyze -f manifests/ --failure-threshold Warning -o json",
   ]);
+}
+
+/** What has no namespace, or an unreadable one, concerns all. */
+function concerns({ kind, namespace, name }: Finding["resource"], wanted: string | undefined): boolean {
+  if (wanted === undefined) return true;
+  return kind === "Namespace" ? name === wanted : namespace === "" || namespace === wanted;
 }
 
 function severityOption(flags: string, text: string, value: Severity): Option {
@@ -75,26 +80,41 @@ function severityOption(flags: string, text: string, value: Severity): Option {
 
 const SEVERITY_USAGE = { next: `Write one of ${SEVERITIES.join(", ")}.`, exitCode: 2 } as const;
 
-async function analyzed(
-  paths: readonly string[],
-  options: Options,
-): Promise<{ readonly findings: readonly Placed[]; readonly resources: number }> {
+async function analyzed(paths: readonly string[], options: Options): Promise<Analysis> {
   const checked = readFiles(paths);
   const isCluster = paths.length === 0 || options.useCluster === true;
   const running = isCluster ? await readCluster(options.dataDir) : [];
-  const objects = checked.manifests.map(({ object, kind }) =>
-    kind.namespaced && object.metadata.namespace === undefined
-      ? { ...object, metadata: { ...object.metadata, namespace: options.namespace ?? "default" } }
-      : object,
-  );
-  const keys = new Set(objects.map(keyOf));
-  const replaced = running.filter((each) => keys.has(keyOf(each)));
-  const world = buildWorld([...running.filter((each) => !keys.has(keyOf(each))), ...objects], defaultMeshConfig);
-  const places = new Map(objects.map((object, i) => [formatRef(refOf(object)), checked.manifests[i]]));
+  return analyzeManifests(checked, running, options.namespace ?? "default");
+}
+
+interface Analysis {
+  readonly findings: readonly Placed[];
+  readonly resources: number;
+}
+
+/** Manifests as they would be on top of what runs; without manifests, what runs. */
+export function analyzeManifests(
+  checked: CheckedManifests,
+  running: readonly KubeObject[],
+  namespace = "default",
+): Analysis {
+  const before = new Map(running.map((object) => [keyOf(object), object]));
+  const objects = checked.manifests.map(({ object, kind }) => {
+    const home = kind.namespaced ? { namespace: object.metadata.namespace ?? namespace } : {};
+    const whole = { ...object, metadata: { ...object.metadata, ...home } };
+    // Who changes a resource doesn't make it younger.
+    const created = before.get(keyOf(whole))?.metadata.creationTimestamp;
+    return created === undefined ? whole : { ...whole, metadata: { ...whole.metadata, creationTimestamp: created } };
+  });
+  const places = new Map(objects.map((object, i) => [keyOf(object), checked.manifests[i]]));
+  const kept = running.filter((each) => !places.has(keyOf(each)));
+  const world = buildWorld([...kept, ...objects], defaultMeshConfig);
+  const replaced = running.filter((each) => places.has(keyOf(each)));
+  const isOnTop = objects.length > 0 && running.length > 0;
   // With files on top of a cluster, what was true before them is another question.
-  const before = new Set(paths.length === 0 ? [] : analyze(buildWorld(running, defaultMeshConfig)).map(textOf));
+  const known = new Set(isOnTop ? analyze(buildWorld(running, defaultMeshConfig)).map(textOf) : []);
   const about = analyze(world, replaced).filter(
-    (each) => places.has(formatRef(each.resource)) || !before.has(textOf(each)),
+    (each) => places.has(formatRef(each.resource)) || !known.has(textOf(each)),
   );
   const placed = about.map((each) => place(each, places.get(formatRef(each.resource))));
   return { findings: [...refused(checked), ...placed], resources: world.objects.length };

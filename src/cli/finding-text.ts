@@ -17,7 +17,8 @@ export function describeFinding(each: Placed): string {
     .filter((part) => part !== "")
     .join(" ");
   const where = each.file === undefined ? "" : ` ${each.file}:${each.line}`;
-  const head = `${paint(COLOURS[each.severity], each.severity)} [${each.code}] ${paint("bold", resource)}${where}`;
+  const what = resource === "" ? "" : ` ${paint("bold", resource)}`;
+  const head = `${paint(COLOURS[each.severity], each.severity)} [${each.code}]${what}${where}`;
   const path = each.path === "" ? "" : `${each.path}: `;
   const next = each.next === "" ? "" : `\n  ${paint("dim", "→")} ${each.next}`;
   return `${head}\n  ${path}${each.message}${next}`;
