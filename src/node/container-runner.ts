@@ -109,9 +109,9 @@ export class ContainerRunner {
     return this.#target(run).exec(argv);
   }
 
-  /** preStop, SIGTERM, grace, SIGKILL. Resolves when it has ended. */
-  stop(graceMs: number): Promise<void> {
-    this.#stopped ??= this.#stop(graceMs);
+  /** preStop, SIGTERM once nobody calls it any more, grace, SIGKILL. Resolves when it has ended. */
+  stop(graceMs: number, unused: Promise<void> = Promise.resolve()): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs, unused);
     return this.#stopped;
   }
 
@@ -200,19 +200,19 @@ export class ContainerRunner {
     this.#enter({ kind: "running", startedAt });
   }
 
-  async #stop(graceMs: number): Promise<void> {
+  async #stop(graceMs: number, unused: Promise<void>): Promise<void> {
     const run = this.#run;
     this.#stopping = true;
     this.#wake?.();
     this.#options.onChange();
     if (run !== undefined) {
       this.#options.onEvent({ type: "Normal", reason: "Killing", message: `Stopping container ${this.name}` });
-      await this.#endRun(run, graceMs);
+      await this.#endRun(run, graceMs, unused);
     }
     if (this.#done !== undefined) await Promise.race([this.#done, this.#delay(KILL_WAIT_MS).elapsed]);
   }
 
-  async #endRun(run: Run, graceMs: number): Promise<void> {
+  async #endRun(run: Run, graceMs: number, unused: Promise<void> = Promise.resolve()): Promise<void> {
     const { clock } = this.#options;
     const deadlineMs = clock.monotonicMs() + graceMs;
     const preStop = this.#options.container.lifecycle?.preStop;
@@ -225,6 +225,7 @@ export class ContainerRunner {
         this.#options.onEvent({ type: "Warning", reason: "FailedPreStopHook", message: result.message });
       }
     }
+    await Promise.race([unused, run.process.exited]);
     run.process.kill("SIGTERM");
     const left = this.#delay(Math.max(GRACE_MIN_MS, deadlineMs - clock.monotonicMs()));
     await Promise.race([run.process.exited, left.elapsed.then(() => run.process.kill("SIGKILL"))]);

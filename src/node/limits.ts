@@ -51,3 +51,8 @@ export const PROXY_GRACE_MIN_MS = 2_000;
 export const SERVICES_DEBOUNCE_MS = 10;
 /** A pod that has ended but could not be taken out of the API is tried again after this. */
 export const REMOVE_RETRY_MS = 500;
+/** How long a pod that ends waits for its services to leave it out, and then for the proxies to hear of it. */
+export const WITHDRAW_WAIT_MS = 5_000;
+export const WITHDRAW_SETTLE_MS = 1_000;
+/** The wait is a part of the pod's grace period: at most one in this many, for each of the two. */
+export const WITHDRAW_GRACE_SHARE = 4;

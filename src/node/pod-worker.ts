@@ -8,7 +8,16 @@ import { ContainerRunner } from "./container-runner.ts";
 import { type ContainerView, statusOf, timestamp } from "./container-state.ts";
 import type { NodeContext } from "./context.ts";
 import type { PodFacts } from "./facts.ts";
-import { GRACE_DEFAULT_MS, KILL_WAIT_MS, PROXY_GRACE_MIN_MS, VOLUME_REFRESH_MS, VOLUME_RETRY_MS } from "./limits.ts";
+import {
+  GRACE_DEFAULT_MS,
+  KILL_WAIT_MS,
+  PROXY_GRACE_MIN_MS,
+  VOLUME_REFRESH_MS,
+  VOLUME_RETRY_MS,
+  WITHDRAW_GRACE_SHARE,
+  WITHDRAW_SETTLE_MS,
+  WITHDRAW_WAIT_MS,
+} from "./limits.ts";
 import { type PictureContainer, podStatusOf } from "./pod-status.ts";
 import { prepareContainer, translateExec } from "./prepare.ts";
 import { resumeOf } from "./resume.ts";
@@ -196,10 +205,9 @@ export class PodWorker {
     const all = [...this.#runners.values()];
     const isLast = (runner: ContainerRunner) => runner.name === PROXY_CONTAINER || helpers.has(runner.name);
     const deadlineMs = this.#context.clock.monotonicMs() + graceMs;
-    await this.#stopAll(
-      all.filter((runner) => !isLast(runner)),
-      graceMs,
-    );
+    const unused = this.#unused(graceMs);
+    const applications = all.filter((runner) => !isLast(runner));
+    await Promise.all(applications.map((runner) => runner.stop(graceMs, unused)));
     const leftMs = Math.max(PROXY_GRACE_MIN_MS, deadlineMs - this.#context.clock.monotonicMs());
     await this.#stopAll(all.filter(isLast), leftMs);
     const { clock } = this.#context;
@@ -207,6 +215,17 @@ export class PodWorker {
     await this.#status.close();
     await this.#sandbox?.destroy();
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  /** A pod that is deleted while it serves goes on until its callers know: then no call meets a closed port. */
+  async #unused(graceMs: number): Promise<void> {
+    const { metadata, status } = this.#pod;
+    const isReady = status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True");
+    if (metadata.deletionTimestamp === undefined || isReady !== true) return;
+    const shareMs = graceMs / WITHDRAW_GRACE_SHARE;
+    const { services, clock } = this.#context;
+    if (!(await services.withdrawn(this.#pod, Math.min(shareMs, WITHDRAW_WAIT_MS)))) return;
+    await new Promise<void>((resolve) => clock.after(Math.min(shareMs, WITHDRAW_SETTLE_MS), resolve));
   }
 
   async #stopAll(runners: readonly ContainerRunner[], graceMs: number): Promise<void> {

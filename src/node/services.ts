@@ -1,7 +1,12 @@
 // The node's view of services: what the provider routes, and which ports lead to a pod.
 
 import type { KubeClient, Watch } from "../api/client.ts";
-import { type EndpointSlice, endpointSliceKind, SERVICE_NAME_LABEL } from "../api/kubernetes/endpoint-slice.ts";
+import {
+  type Endpoint,
+  type EndpointSlice,
+  endpointSliceKind,
+  SERVICE_NAME_LABEL,
+} from "../api/kubernetes/endpoint-slice.ts";
 import type { Pod } from "../api/kubernetes/pod.ts";
 import { type Service, serviceKind } from "../api/kubernetes/service.ts";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -14,6 +19,7 @@ export class ServiceTable {
   readonly #watches: readonly Watch[];
   readonly #provider: SandboxProvider;
   readonly #clock: Clock;
+  readonly #waiting = new Set<() => void>();
   #timer: Timer | undefined;
 
   constructor(client: KubeClient, provider: SandboxProvider, clock: Clock) {
@@ -26,6 +32,7 @@ export class ServiceTable {
         if (event.type === "deleted") map.delete(key);
         else map.set(key, event.object);
         this.#changed();
+        for (const look of this.#waiting) look();
       };
     };
     this.#watches = [
@@ -48,6 +55,31 @@ export class ServiceTable {
       }
     }
     return ports;
+  }
+
+  /** Resolves when no service sends new calls to the pod, at the latest after the time; true where one knows the pod. */
+  async withdrawn(pod: Pod, timeoutMs: number): Promise<boolean> {
+    if (this.#endpointsOf(pod).length === 0) return false;
+    await new Promise<void>((resolve) => {
+      const finish = () => {
+        timer.cancel();
+        this.#waiting.delete(look);
+        resolve();
+      };
+      const look = () => {
+        if (this.#endpointsOf(pod).every(({ conditions }) => conditions?.ready === false)) finish();
+      };
+      const timer = this.#clock.after(timeoutMs, finish);
+      this.#waiting.add(look);
+      look();
+    });
+    return true;
+  }
+
+  #endpointsOf(pod: Pod): readonly Endpoint[] {
+    return [...this.#slices.values()]
+      .filter((slice) => slice.metadata.namespace === pod.metadata.namespace)
+      .flatMap((slice) => slice.endpoints.filter(({ targetRef }) => targetRef?.uid === pod.metadata.uid));
   }
 
   close(): void {

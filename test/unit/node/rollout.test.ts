@@ -60,10 +60,19 @@ function deployment(image: string): Deployment {
   };
 }
 
-async function answers(): Promise<readonly string[]> {
+/** How long after a change the caller goes on as before. */
+const LATE_MS = 250;
+
+async function readyAddresses(): Promise<readonly string[]> {
   const slices = await all(world, endpointSliceKind);
-  const addresses = slices.flatMap((slice) => slice.endpoints.filter((entry) => entry.conditions?.ready === true));
-  return Promise.all(addresses.map(async ({ addresses: [ip] }) => (await fetch(`http://${ip}:8080/`)).text()));
+  return slices
+    .flatMap((slice) => slice.endpoints.filter((entry) => entry.conditions?.ready === true))
+    .flatMap(({ addresses }) => addresses);
+}
+
+async function answers(): Promise<readonly string[]> {
+  const addresses = await readyAddresses();
+  return Promise.all(addresses.map(async (ip) => (await fetch(`http://${ip}:8080/`)).text()));
 }
 
 async function complete(): Promise<void> {
@@ -101,6 +110,17 @@ test("a deployment rolls out, is reached through its endpoints, changes version 
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   })();
+  // A caller learns late which endpoints there are, as any proxy does: none that it still calls may be closed.
+  const refused: string[] = [];
+  const caller = (async () => {
+    while (watching) {
+      const known = await readyAddresses();
+      for (const endMs = Date.now() + LATE_MS; Date.now() < endMs; ) {
+        await Promise.all(known.map((ip) => fetch(`http://${ip}:8080/`).catch(() => refused.push(ip))));
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+  })();
   const template = deployment("api:2").spec.template;
   value(
     await world.client.mergePatch(
@@ -116,7 +136,9 @@ test("a deployment rolls out, is reached through its endpoints, changes version 
   );
   watching = false;
   await watcher;
+  await caller;
   assert.equal(gaps, 0);
+  assert.deepEqual(refused, []);
 
   const status = await deploymentStatus(world, "api");
   assert.deepEqual(
