@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { proxyCommand } from "../src/cluster/proxy-command.ts";
 import type { EnvoyBinary } from "./envoy.ts";
 
 export interface Contender {
@@ -13,13 +14,15 @@ export interface Contender {
 }
 
 export async function weftContender(work: string): Promise<Contender> {
-  const { bundleProxy } = await import("../scripts/bundle-proxy.js");
-  const bundle = await bundleProxy();
+  // As the product starts it.
+  const found = await proxyCommand(path.join(import.meta.dirname, "../src/main.ts"));
+  if (!found.ok) throw new Error(`${found.error.message} ${found.error.next}`);
+  const [program = process.execPath, ...before] = found.value;
   return {
     name: "weft",
     log: () => lastLines(work, "weft.log"),
     start: (bootstrap) =>
-      spawn(process.execPath, [bundle, "proxy", "-c", writeFile(work, "weft.json", bootstrap)], {
+      spawn(program, [...before, "proxy", "-c", writeFile(work, "weft.json", bootstrap)], {
         stdio: ["ignore", ...logFiles(work, "weft.log")],
       }),
   };

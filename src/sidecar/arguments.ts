@@ -13,7 +13,7 @@ export type Arguments =
     }
   | { readonly kind: "static" | "validate"; readonly file: string; readonly logLevel: LogLevel };
 
-export const USAGE = `usage: proxy sidecar [--domain DOMAIN] [--proxyLogLevel LEVEL]
+const USAGE = `usage: proxy sidecar [--domain DOMAIN] [--proxyLogLevel LEVEL]
        proxy -c BOOTSTRAP.yaml [-l LEVEL] [--mode serve|validate]`;
 
 const LEVEL_FLAGS: ReadonlySet<string> = new Set(["-l", "--log-level", "--proxyLogLevel"]);

@@ -163,7 +163,7 @@ type Mutating = Pick<
   "requestHeadersToAdd" | "requestHeadersToRemove" | "responseHeadersToAdd" | "responseHeadersToRemove"
 >;
 
-export function levelOf(message: Mutating, at: Field): Level {
+function levelOf(message: Mutating, at: Field): Level {
   return {
     request: compileMutations(
       { add: message.requestHeadersToAdd, remove: message.requestHeadersToRemove },

@@ -69,7 +69,7 @@ function denial(policy: string): Reply {
 }
 
 /** `ns[production]-policy[api]-rule[0]` in a person's words. */
-export function policyCause(policy: string): string {
+function policyCause(policy: string): string {
   const match = /^ns\[(.*?)\]-policy\[(.*?)\]-rule\[(\d+)\]$/.exec(policy);
   if (match === null) return policy === "none" ? "AuthorizationPolicy: no ALLOW policy matches" : `policy ${policy}`;
   return `AuthorizationPolicy ${match[1]}/${match[2]} spec.rules[${match[3]}]`;

@@ -18,7 +18,7 @@ export function findRoute(host: VirtualHostEntry, input: RouteInput): RouteEntry
   return undefined;
 }
 
-export function withoutPort(authority: string): string {
+function withoutPort(authority: string): string {
   const colon = authority.lastIndexOf(":");
   if (colon === -1 || authority.endsWith("]")) return authority;
   return authority.slice(0, colon);

@@ -28,7 +28,7 @@ export function errorDetail(refusals: readonly ResourceRefusal[]): Status | unde
   return { code: INVALID_ARGUMENT, message: short, details: [] };
 }
 
-export function describe(refusal: ResourceRefusal): string {
+function describe(refusal: ResourceRefusal): string {
   const place = refusal.path === "" ? "" : ` ${refusal.path}`;
   const type = refusal.typeUrl.slice(refusal.typeUrl.lastIndexOf("/") + 1);
   return `${refusal.resource}:${place} (${type}): ${refusal.message}`;

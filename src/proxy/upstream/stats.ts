@@ -2,7 +2,7 @@
 
 import type { Counter, Registry, Scope } from "../../observe/metrics.ts";
 
-export function clusterScope(registry: Registry, name: string): Scope {
+function clusterScope(registry: Registry, name: string): Scope {
   return registry.scope({
     statPrefix: `cluster.${name}.`,
     namePrefix: "envoy_cluster_",
