@@ -5,7 +5,7 @@ import type { MeshConfig } from "../model/mesh-config.ts";
 import { buildSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
 import { type EncodedConfiguration, Encoder } from "../serve/resource.ts";
 import type { ProxyNode } from "../translate/proxy.ts";
-import { type ProxyConfiguration, Translator } from "../translate/translate.ts";
+import { type ProxyConfiguration, TranslationMemory, Translator } from "../translate/translate.ts";
 import { storedForms } from "./kept-forms.ts";
 
 const SWEEP_EVERY = 64;
@@ -13,6 +13,7 @@ const SWEEP_EVERY = 64;
 export class MeshState {
   readonly #mesh: MeshConfig;
   readonly #encoder = new Encoder();
+  readonly #memory = new TranslationMemory();
   #snapshot: MeshSnapshot | undefined;
   #translator: Translator | undefined;
   #sequence = 0;
@@ -33,8 +34,8 @@ export class MeshState {
     this.#sequence += 1;
     // What an earlier run stored, and what this one has seen since.
     const before = new Map([...storedForms(resources), ...(this.#snapshot?.goodForms ?? [])]);
-    this.#snapshot = buildSnapshot(resources, this.#mesh, before);
-    this.#translator = new Translator(this.#snapshot);
+    this.#snapshot = buildSnapshot(resources, this.#mesh, before, this.#snapshot);
+    this.#translator = new Translator(this.#snapshot, this.#memory);
     if (this.#sequence % SWEEP_EVERY === 0) this.#encoder.sweep();
     return this.#snapshot;
   }

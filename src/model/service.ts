@@ -29,6 +29,10 @@ export interface Service {
   readonly endpoints: ReadonlyMap<number, readonly Endpoint[]>;
 }
 
+export function hostOf({ metadata }: ServiceResource, clusterDomain: string): string {
+  return `${metadata.name}.${metadata.namespace ?? "default"}.svc.${clusterDomain}`;
+}
+
 export function buildService(
   resource: ServiceResource,
   clusterDomain: string,
@@ -41,7 +45,7 @@ export function buildService(
   const clusterIps = spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP]);
   const exportTo = metadata.annotations?.["networking.istio.io/exportTo"];
   return {
-    host: `${metadata.name}.${namespace}.svc.${clusterDomain}`,
+    host: hostOf(resource, clusterDomain),
     name: metadata.name,
     namespace,
     headless: clusterIps.includes("None"),

@@ -1,6 +1,7 @@
 // All mesh resources at one instant, indexed for translation. Never changed, only replaced.
 
-import type { ResourceSet } from "../ingest/resources.ts";
+import { deepEqual } from "../base/equal.ts";
+import type { EndpointSliceResource, ResourceSet } from "../ingest/resources.ts";
 import { type AuthorizationIndex, indexAuthorization } from "./authorization.ts";
 import { type DestinationIndex, indexDestinations, keepSubsets } from "./destination.ts";
 import { endpointsOfPort, indexPods, indexSlices, type PodsByAddress } from "./endpoint.ts";
@@ -9,13 +10,17 @@ import { type GoodForms, lastGood } from "./last-good.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 import { indexMtls, type MtlsIndex } from "./mtls.ts";
 import { type HostRoutes, indexRouting } from "./routing.ts";
-import { buildService, type Service } from "./service.ts";
+import { buildService, hostOf, type Service } from "./service.ts";
 
 export interface MeshSnapshot {
   readonly mesh: MeshConfig;
   readonly resources: ResourceSet;
   /** By host, in the order of hosts. */
   readonly services: ReadonlyMap<string, Service>;
+  /** The Services themselves: the same value while only endpoints change. */
+  readonly serviceShapes: ResourceSet["services"];
+  readonly routing: RoutingParts;
+  readonly slices: ReadonlyMap<string, readonly EndpointSliceResource[]>;
   readonly pods: PodsByAddress;
   readonly destinations: DestinationIndex;
   readonly routes: readonly HostRoutes[];
@@ -27,40 +32,102 @@ export interface MeshSnapshot {
   readonly findings: readonly Finding[];
 }
 
-/** `before`: the last good forms of routes that the former snapshot, or a restart, left behind. */
-export function buildSnapshot(resources: ResourceSet, mesh: MeshConfig, before: GoodForms = new Map()): MeshSnapshot {
-  const pods = indexPods(resources.pods);
-  const services = buildServices(resources, mesh, pods);
-  const destinations = indexDestinations(resources.destinationRules.values(), mesh);
-  const { virtualServices } = resources;
-  const world = { virtualServices, services, destinations: destinations.index, mesh };
-  const good = lastGood(world, before);
-  const routing = indexRouting({ ...world, kept: good.kept });
+/** `forms`: last good forms of routes that a restart left behind. `before`: the former snapshot, whose equal values stay. */
+export function buildSnapshot(
+  resources: ResourceSet,
+  mesh: MeshConfig,
+  forms: GoodForms = new Map(),
+  before?: MeshSnapshot,
+): MeshSnapshot {
+  const known = before?.mesh === mesh ? before : undefined;
+  const older = known?.resources;
+  const pods = older?.pods === resources.pods && known !== undefined ? known.pods : indexPods(resources.pods);
+  const slices = indexSlices(resources);
+  const services = buildServices({ resources, mesh, pods, slices }, known);
+  const serviceShapes = resources.services;
   const mtls = indexMtls(resources.peerAuthentications.values());
+  const authorization =
+    older?.authorizationPolicies === resources.authorizationPolicies && known !== undefined
+      ? known.authorization
+      : indexAuthorization(resources.authorizationPolicies.values());
+  const sameRouting =
+    older?.services === resources.services &&
+    older.virtualServices === resources.virtualServices &&
+    older.destinationRules === resources.destinationRules;
+  const routing =
+    sameRouting && known !== undefined ? known.routing : buildRouting({ resources, services, mesh }, forms);
   return {
     mesh,
     resources,
     services,
+    serviceShapes,
+    slices,
     pods,
+    routing,
+    destinations: routing.destinations,
+    routes: routing.routes,
+    goodForms: routing.goodForms,
+    keptForms: routing.keptForms,
+    mtls: mtls.index,
+    authorization,
+    findings: [...routing.findings, ...mtls.findings],
+  };
+}
+
+/** What follows from VirtualServices, DestinationRules and which services there are, whatever their endpoints. */
+interface RoutingParts {
+  readonly destinations: DestinationIndex;
+  readonly routes: readonly HostRoutes[];
+  readonly goodForms: GoodForms;
+  readonly keptForms: GoodForms;
+  readonly findings: readonly Finding[];
+}
+
+function buildRouting(
+  { resources, services, mesh }: Pick<MeshSnapshot, "resources" | "services" | "mesh">,
+  forms: GoodForms,
+): RoutingParts {
+  const destinations = indexDestinations(resources.destinationRules.values(), mesh);
+  const { virtualServices } = resources;
+  const world = { virtualServices, services, destinations: destinations.index, mesh };
+  const good = lastGood(world, forms);
+  const routing = indexRouting({ ...world, kept: good.kept });
+  return {
     destinations: keepSubsets(destinations.index, good.subsets),
     routes: routing.all,
     goodForms: good.forms,
     keptForms: good.kept,
-    mtls: mtls.index,
-    authorization: indexAuthorization(resources.authorizationPolicies.values()),
-    findings: [...destinations.findings, ...routing.findings, ...mtls.findings],
+    findings: [...destinations.findings, ...routing.findings],
   };
 }
 
-function buildServices(resources: ResourceSet, mesh: MeshConfig, pods: PodsByAddress): ReadonlyMap<string, Service> {
-  const slices = indexSlices(resources);
+function buildServices(
+  { resources, mesh, pods, slices }: Pick<MeshSnapshot, "resources" | "mesh" | "pods" | "slices">,
+  before: MeshSnapshot | undefined,
+): ReadonlyMap<string, Service> {
   const services = new Map<string, Service>();
   for (const key of [...resources.services.keys()].sort()) {
     const resource = resources.services.get(key);
     if (resource === undefined) continue;
     const own = slices.get(key) ?? [];
+    const host = hostOf(resource, mesh.clusterDomain);
+    const older = before?.resources.services.get(key) === resource ? before.services.get(host) : undefined;
+    const untouched = before?.pods === pods && sameSlices(before.slices.get(key) ?? [], own);
+    if (older !== undefined && untouched) {
+      services.set(host, older);
+      continue;
+    }
     const service = buildService(resource, mesh.clusterDomain, (port) => endpointsOfPort(own, port, pods));
-    if (service !== undefined) services.set(service.host, service);
+    if (service !== undefined)
+      services.set(host, older !== undefined && sameEndpoints(older, service) ? older : service);
   }
   return services;
+}
+
+function sameEndpoints(older: Service, newer: Service): boolean {
+  return deepEqual([...older.endpoints], [...newer.endpoints]);
+}
+
+function sameSlices(older: readonly EndpointSliceResource[], newer: readonly EndpointSliceResource[]): boolean {
+  return older.length === newer.length && older.every((slice, i) => slice === newer[i]);
 }

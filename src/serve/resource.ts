@@ -53,6 +53,8 @@ interface Codec<T> {
 /** Remembers each message's encoding, and gives equal content the bytes that it already has. */
 export class Encoder {
   readonly #byMessage = new WeakMap<object, EncodedResource>();
+  /** Lists that several proxies, or several snapshots, have in common. */
+  readonly #byList = new WeakMap<object, EncodedResources>();
   #byVersion = new Map<string, WeakRef<EncodedResource>>();
 
   encode(configuration: ProxyConfiguration, sequence: number): EncodedConfiguration {
@@ -73,7 +75,10 @@ export class Encoder {
     messages: readonly T[],
     nameOf: (message: T) => string,
   ): EncodedResources {
+    const before = this.#byList.get(messages);
+    if (before !== undefined) return before;
     const encoded = new Map<string, EncodedResource>();
+    this.#byList.set(messages, encoded);
     for (const message of messages) {
       const known = this.#byMessage.get(message) ?? this.#one(type, codec, { message, name: nameOf(message) });
       this.#byMessage.set(message, known);

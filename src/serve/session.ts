@@ -3,7 +3,13 @@
 
 import type { Clock, Timer } from "../base/clock.ts";
 import { ENDPOINT_WAIT_MS, NAMES_MAX, REFUSAL_LENGTH_MAX } from "./limits.ts";
-import { type EncodedConfiguration, type EncodedResource, type ResourceType, TYPES } from "./resource.ts";
+import {
+  type EncodedConfiguration,
+  type EncodedResource,
+  type EncodedResources,
+  type ResourceType,
+  TYPES,
+} from "./resource.ts";
 
 export interface Batch {
   readonly type: ResourceType;
@@ -50,6 +56,8 @@ interface TypeState {
   known: Map<string, string>;
   /** Names to send again although their version is known: the proxy asked anew. */
   asked: Set<string>;
+  /** The resources that the proxy has all it asked for of: only what differs from them is looked at. */
+  current: EncodedResources | undefined;
   nonce: string | undefined;
   /** What the answer that is awaited will be about. */
   awaited: readonly EncodedResource[];
@@ -64,6 +72,8 @@ export class Session {
   #target: EncodedConfiguration | undefined;
   #endpointTimer: Timer | undefined;
   #endpointWaitOver = false;
+  /** The endpoints of which the proxy asked for every one. */
+  #allAsked: EncodedResources | undefined;
   #settled = -1;
   #closed = false;
 
@@ -90,6 +100,8 @@ export class Session {
   subscribe(type: ResourceType, change: Subscription): void {
     const state = this.#types[type];
     const first = !state.subscribed;
+    state.current = undefined;
+    this.#allAsked = undefined;
     state.subscribed = true;
     if (first && change.subscribe.length === 0 && (type === "cluster" || type === "listener")) state.wildcard = true;
     for (const name of change.subscribe) {
@@ -208,10 +220,14 @@ export class Session {
       return false;
     if (endpoint.nonce !== undefined) return false;
     if (!cluster.subscribed || this.#endpointWaitOver || endpoint.wildcard) return true;
+    if (this.#allAsked === target.resources.endpoint) return true;
     const unasked = [...target.resources.endpoint.keys()].some(
       (name) => !endpoint.names.has(name) && !cluster.refused.has(name),
     );
-    if (!unasked) return true;
+    if (!unasked) {
+      this.#allAsked = target.resources.endpoint;
+      return true;
+    }
     this.#endpointTimer ??= this.#clock.after(ENDPOINT_WAIT_MS, () => {
       this.#endpointTimer = undefined;
       this.#endpointWaitOver = true;
@@ -231,7 +247,11 @@ export class Session {
   /** A proxy that takes a changed cluster waits for its endpoints anew, but need not ask: it never stopped wanting them. */
   #endpointsAgain(changed: readonly EncodedResource[]): void {
     const { endpoint } = this.#types;
-    for (const { name } of changed) if (endpoint.names.has(name)) endpoint.asked.add(name);
+    for (const { name } of changed) {
+      if (!endpoint.names.has(name)) continue;
+      endpoint.asked.add(name);
+      endpoint.current = undefined;
+    }
   }
 
   #send(type: ResourceType, target: EncodedConfiguration, part: "upserts" | "all"): void {
@@ -248,6 +268,7 @@ export class Session {
     state.nonce = nonce;
     state.awaited = changed;
     state.sent = all;
+    state.current = part === "all" || removed.length === 0 ? target.resources[type] : undefined;
     if (type === "cluster") this.#endpointsAgain(changed);
     for (const { name } of changed) state.asked.delete(name);
     for (const name of going) {
@@ -276,6 +297,7 @@ function newState(): TypeState {
     sent: new Map(),
     known: new Map(),
     asked: new Set(),
+    current: undefined,
     nonce: undefined,
     awaited: [],
     refused: new Map(),
@@ -287,9 +309,33 @@ interface Difference {
   readonly removed: readonly string[];
 }
 
+const NOTHING: Difference = { changed: [], removed: [] };
+
 /** Between what the proxy has and what it should have of the names that it asked for. */
 function diff(state: TypeState, target: EncodedConfiguration, type: ResourceType): Difference {
   const wanted = target.resources[type];
+  if (state.current === wanted) return NOTHING;
+  const difference = state.current === undefined ? wholeDiff(state, wanted) : narrowDiff(state, state.current, wanted);
+  if (difference.changed.length === 0 && difference.removed.length === 0) state.current = wanted;
+  return difference;
+}
+
+/** The proxy has all of `current`, so only what differs from that can be due. */
+function narrowDiff(state: TypeState, current: EncodedResources, wanted: EncodedResources): Difference {
+  const changed: EncodedResource[] = [];
+  const removed: string[] = [];
+  for (const name of namesThatDiffer(current, wanted)) {
+    const resource = wanted.get(name);
+    if (resource === undefined) {
+      if (state.wildcard && (state.sent.has(name) || state.known.has(name))) removed.push(name);
+    } else if (state.wildcard || state.names.has(name)) {
+      if (state.sent.get(name)?.version !== resource.version) changed.push(resource);
+    }
+  }
+  return { changed, removed };
+}
+
+function wholeDiff(state: TypeState, wanted: EncodedResources): Difference {
   const changed: EncodedResource[] = [];
   const consider = (resource: EncodedResource): void => {
     const has = state.sent.get(resource.name)?.version ?? state.known.get(resource.name);
@@ -309,4 +355,22 @@ function diff(state: TypeState, target: EncodedConfiguration, type: ResourceType
   // A name that leads nowhere is answered once, so that the proxy doesn't wait for it.
   for (const name of state.asked) if (!wanted.has(name) && !held.has(name)) removed.push(name);
   return { changed, removed };
+}
+
+/** The same for every proxy that goes from one to the other, so it is worked out once. */
+const differences = new WeakMap<EncodedResources, WeakMap<EncodedResources, readonly string[]>>();
+
+function namesThatDiffer(from: EncodedResources, to: EncodedResources): readonly string[] {
+  const known = differences.get(from) ?? new WeakMap<EncodedResources, readonly string[]>();
+  differences.set(from, known);
+  const names = known.get(to) ?? compare(from, to);
+  known.set(to, names);
+  return names;
+}
+
+function compare(from: EncodedResources, to: EncodedResources): readonly string[] {
+  const names: string[] = [];
+  for (const [name, resource] of to) if (from.get(name)?.version !== resource.version) names.push(name);
+  for (const name of from.keys()) if (!to.has(name)) names.push(name);
+  return names;
 }

@@ -14,7 +14,7 @@ import { setRing } from "./consistent-hash.ts";
 import { BLACK_HOLE, explicitServerName, outboundName, outboundServerName, PASSTHROUGH, podName } from "./names.ts";
 import { outlierDetection } from "./outlier.ts";
 import { externalSocket, meshClientSocket, plainSocket } from "./tls.ts";
-import { type ClientView, ruleFor } from "./view.ts";
+import type { ClientView } from "./view.ts";
 import { adsSource, durationFromText, durationOf, istioConfigPath, metadataOf, resourceText } from "./wire.ts";
 
 export interface ClusterTarget {
@@ -24,13 +24,10 @@ export interface ClusterTarget {
   readonly rule: HostRule | undefined;
 }
 
-/** Every cluster that a client may route to. */
-export function clusterTargets(view: ClientView): readonly ClusterTarget[] {
-  return view.services.flatMap((service) => {
-    const rule = ruleFor(view, service);
-    const subsets = [undefined, ...(rule?.subsets ?? []).map((subset) => subset.name)];
-    return service.ports.flatMap((port) => subsets.map((subset) => ({ service, port, subset, rule })));
-  });
+/** A service as its clients may route to it: each port, and each port of each subset. */
+export function serviceTargets(service: Service, rule: HostRule | undefined): readonly ClusterTarget[] {
+  const subsets = [undefined, ...(rule?.subsets ?? []).map((subset) => subset.name)];
+  return service.ports.flatMap((port) => subsets.map((subset) => ({ service, port, subset, rule })));
 }
 
 export function targetName(target: ClusterTarget): string {

@@ -1,25 +1,29 @@
 // (snapshot, proxy) to everything that the proxy runs. Outbound parts are made once for all proxies that see the same.
 
+import { deepEqual } from "../base/equal.ts";
+import type { HostRule } from "../model/destination.ts";
+import type { Service } from "../model/service.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { Cluster } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import type { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import type { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
 import type { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import {
-  clusterTargets,
   egressClusters,
   isPassthrough,
   outboundCluster,
   podClusters,
+  serviceTargets,
   unreachableCluster,
 } from "./cluster.ts";
 import { loadAssignment } from "./endpoint.ts";
+import type { DeadEnd } from "./http-route.ts";
 import { inboundClusters, inboundListener } from "./inbound-listener.ts";
 import { outboundListeners } from "./outbound-listener.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { routeConfigs } from "./route.ts";
-import { type ClientView, clientView } from "./view.ts";
-import { workloadOf } from "./workload.ts";
+import { type ClientView, clientView, ruleFor } from "./view.ts";
+import { type Workload, workloadOf } from "./workload.ts";
 
 export interface ProxyConfiguration {
   readonly clusters: readonly Cluster[];
@@ -29,55 +33,162 @@ export interface ProxyConfiguration {
 }
 
 interface OutboundConfiguration {
+  readonly view: ClientView;
   readonly clusters: readonly Cluster[];
   readonly endpoints: readonly ClusterLoadAssignment[];
   readonly routes: readonly RouteConfiguration[];
   /** Undefined in explicit mode, where they bind the pod's own address. */
   readonly listeners: readonly Listener[] | undefined;
+  readonly deadEnds: readonly DeadEnd[];
+  readonly byHost: ReadonlyMap<string, ServiceParts>;
+}
+
+/** What is made of one service; the same for as long as the service and its rule are the same values. */
+interface ServiceParts {
+  readonly service: Service;
+  readonly rule: HostRule | undefined;
+  readonly clusters: readonly Cluster[];
+  readonly endpoints: readonly ClusterLoadAssignment[];
+}
+
+interface ProxyParts {
+  readonly snapshot: MeshSnapshot;
+  readonly outbound: OutboundConfiguration;
+  readonly workload: Workload;
+  readonly configuration: ProxyConfiguration;
+}
+
+/** What was made of values that are still the same: only saves work, never changes what comes out. */
+export class TranslationMemory {
+  readonly shared = new Map<string, OutboundConfiguration>();
+  readonly proxies = new WeakMap<ProxyNode, ProxyParts>();
 }
 
 /** One for each snapshot: remembers what is shared between proxies. */
 export class Translator {
   readonly #snapshot: MeshSnapshot;
-  readonly #shared = new Map<string, OutboundConfiguration>();
+  readonly #memory: TranslationMemory;
 
-  constructor(snapshot: MeshSnapshot) {
+  constructor(snapshot: MeshSnapshot, memory = new TranslationMemory()) {
     this.#snapshot = snapshot;
+    this.#memory = memory;
   }
 
   translate(proxy: ProxyNode): ProxyConfiguration {
+    const before = this.#memory.proxies.get(proxy);
+    if (before?.snapshot === this.#snapshot) return before.configuration;
     const view = clientView(this.#snapshot, proxy);
-    const shared = this.#shared.get(view.key) ?? outbound(view);
-    this.#shared.set(view.key, shared);
+    const parts = this.#compose(proxy, view, before);
+    this.#memory.proxies.set(proxy, parts);
+    return parts.configuration;
+  }
+
+  #outbound(view: ClientView): OutboundConfiguration {
+    const { shared } = this.#memory;
+    const before = shared.get(view.key);
+    if (before?.view.snapshot === this.#snapshot) return before;
+    if (shared.size >= VIEWS_REMEMBERED_MAX) shared.clear();
+    const made = outbound(view, before);
+    shared.set(view.key, made);
+    return made;
+  }
+
+  #compose(proxy: ProxyNode, view: ClientView, before: ProxyParts | undefined): ProxyParts {
+    const shared = this.#outbound(view);
     const workload = workloadOf(this.#snapshot, proxy);
-    return {
-      clusters: [...shared.clusters, ...inboundClusters(workload)],
-      endpoints: shared.endpoints,
-      listeners: [
-        ...(shared.listeners ?? outboundListeners(view, proxy.address).listeners),
-        inboundListener(workload, this.#snapshot.mesh),
-      ],
-      routes: shared.routes,
-    };
+    const same = before !== undefined && deepEqual(before.workload, workload) ? before : undefined;
+    const clusters =
+      same?.outbound.clusters === shared.clusters
+        ? same.configuration.clusters
+        : [...shared.clusters, ...inboundClusters(workload)];
+    const listeners =
+      same !== undefined && shared.listeners !== undefined && same.outbound.listeners === shared.listeners
+        ? same.configuration.listeners
+        : [
+            ...(shared.listeners ?? outboundListeners(view, proxy.address).listeners),
+            inboundListener(workload, this.#snapshot.mesh),
+          ];
+    const configuration = { clusters, endpoints: shared.endpoints, listeners, routes: shared.routes };
+    return { snapshot: this.#snapshot, outbound: shared, workload, configuration };
   }
 }
 
-function outbound(view: ClientView): OutboundConfiguration {
-  const targets = clusterTargets(view);
-  const clusters = targets.flatMap((target) => [outboundCluster(target, view), ...podClusters(target, view)]);
+const VIEWS_REMEMBERED_MAX = 1_000;
+
+function outbound(view: ClientView, before: OutboundConfiguration | undefined): OutboundConfiguration {
+  const byHost = new Map(view.services.map((service) => [service.host, partsOf(service, view, before)]));
+  const routing = sameShape(view, before?.view) && before !== undefined ? before : routingOf(view);
+  const parts = [...byHost.values()];
+  const clusters = parts.flatMap((each) => each.clusters);
   const known = new Set(clusters.map((cluster) => cluster.name));
-  const built = routeConfigs(view);
-  const listening = outboundListeners(view, "");
   const dead: Cluster[] = [];
-  for (const { cluster, reason, resource } of [...built.flatMap(({ deadEnds }) => deadEnds), ...listening.deadEnds]) {
+  for (const { cluster, reason, resource } of routing.deadEnds) {
     if (known.has(cluster)) continue;
     known.add(cluster);
     dead.push(unreachableCluster(cluster, reason, resource));
   }
+  const endpoints = parts.flatMap((each) => each.endpoints);
+  const { routes, listeners, deadEnds } = routing;
   return {
-    clusters: [...clusters, ...dead, ...egressClusters()],
-    endpoints: targets.filter((target) => !isPassthrough(target, view)).map((target) => loadAssignment(target, view)),
+    view,
+    clusters: sameClusters(before, parts, deadEnds) ?? [...clusters, ...dead, ...EGRESS],
+    endpoints,
+    routes,
+    listeners,
+    deadEnds,
+    byHost,
+  };
+}
+
+const EGRESS = egressClusters();
+
+/** The list as it was, where each service's clusters are the same values: it then needs no encoding and no comparing. */
+function sameClusters(
+  before: OutboundConfiguration | undefined,
+  parts: readonly ServiceParts[],
+  deadEnds: readonly DeadEnd[],
+): readonly Cluster[] | undefined {
+  if (before === undefined || before.deadEnds !== deadEnds || before.byHost.size !== parts.length) return undefined;
+  let i = 0;
+  for (const each of before.byHost.values()) if (parts[i++]?.clusters !== each.clusters) return undefined;
+  return before.clusters;
+}
+
+function partsOf(service: Service, view: ClientView, before: OutboundConfiguration | undefined): ServiceParts {
+  const rule = ruleFor(view, service);
+  const older = before?.view.snapshot.mesh === view.snapshot.mesh ? before.byHost.get(service.host) : undefined;
+  if (older !== undefined && older.service === service && older.rule === rule) return older;
+  const targets = serviceTargets(service, rule);
+  const clusters = targets.flatMap((target) => [outboundCluster(target, view), ...podClusters(target, view)]);
+  const endpoints = targets
+    .filter((target) => !isPassthrough(target, view))
+    .map((target) => loadAssignment(target, view));
+  // Endpoints come and go more often than they change who may answer.
+  const same = older !== undefined && deepEqual(older.clusters, clusters);
+  return { service, rule, clusters: same ? older.clusters : clusters, endpoints };
+}
+
+type Routing = Pick<OutboundConfiguration, "routes" | "listeners" | "deadEnds">;
+
+function routingOf(view: ClientView): Routing {
+  const built = routeConfigs(view);
+  const listening = outboundListeners(view, "");
+  return {
     routes: built.map(({ config }) => config),
     listeners: view.mode === "NONE" ? undefined : listening.listeners,
+    deadEnds: [...built.flatMap(({ deadEnds }) => deadEnds), ...listening.deadEnds],
   };
+}
+
+/** Nothing that routes and listeners are made from differs: of endpoints they know only those of headless services. */
+function sameShape(view: ClientView, before: ClientView | undefined): boolean {
+  if (before === undefined || view.services.length !== before.services.length) return false;
+  const { snapshot } = view;
+  const older = before.snapshot;
+  if (snapshot.routes !== older.routes || snapshot.destinations !== older.destinations) return false;
+  if (snapshot.mesh !== older.mesh || snapshot.serviceShapes !== older.serviceShapes) return false;
+  return view.services.every((service, i) => {
+    const other = before.services[i];
+    return service === other || (!service.headless && other?.host === service.host);
+  });
 }

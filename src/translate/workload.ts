@@ -33,10 +33,12 @@ export function workloadOf(snapshot: MeshSnapshot, proxy: ProxyNode): Workload {
 /** The target ports of every Service that selects the pod, known before the pod is ready and has an endpoint. */
 function portsOf(snapshot: MeshSnapshot, proxy: ProxyNode): readonly WorkloadPort[] {
   const found = new Map<number, Protocol>();
+  const own = `${proxy.namespace}/`;
   for (const [key, resource] of snapshot.resources.services) {
+    if (!key.startsWith(own)) continue;
     const selector = resource.spec?.selector;
     if (selector === undefined || Object.keys(selector).length === 0) continue;
-    if (!key.startsWith(`${proxy.namespace}/`) || !matchesLabels(selector, proxy.labels)) continue;
+    if (!matchesLabels(selector, proxy.labels)) continue;
     const service = snapshot.services.get(
       `${resource.metadata.name}.${proxy.namespace}.svc.${snapshot.mesh.clusterDomain}`,
     );
