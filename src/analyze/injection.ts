@@ -10,11 +10,8 @@ const PROXY_UID = 1337;
 export function analyzeInjection(world: World): readonly Finding[] {
   return [
     ...namespaces(world),
-    ...world.workloads.flatMap((workload) => [
-      ...missingProxy(workload, world),
-      ...ownProxy(workload),
-      ...reservedUser(workload),
-    ]),
+    ...world.pods.flatMap((pod) => missingProxy(pod, world)),
+    ...world.workloads.flatMap((workload) => [...ownProxy(workload), ...reservedUser(workload)]),
   ];
 }
 

@@ -39,7 +39,10 @@ export interface Workload {
 
 export interface World {
   readonly snapshot: MeshSnapshot;
+  /** Deployments, and pods that none of them stands for. */
   readonly workloads: readonly Workload[];
+  /** Every pod by itself. */
+  readonly pods: readonly Workload[];
   readonly objects: readonly KubeObject[];
 }
 
@@ -47,22 +50,22 @@ export function buildWorld(objects: readonly KubeObject[], mesh: MeshConfig): Wo
   const store = new ResourceStore();
   for (const object of objects) READERS[object.kind]?.(store, object);
   const snapshot = buildSnapshot(store.take(), mesh);
-  return { snapshot, workloads: workloadsOf(objects, snapshot), objects };
+  return { snapshot, ...workloadsOf(objects, snapshot), objects };
 }
 
 /** The workloads that a Service's selector takes; none without a selector. */
 export function workloadsOfService(world: World, service: ServiceResource): readonly Workload[] {
-  const selector = service.spec?.selector;
-  if (selector === undefined || Object.keys(selector).length === 0) return [];
-  return world.workloads.filter(
-    ({ namespace, labels }) => namespace === service.metadata.namespace && matchesLabels(selector, labels),
-  );
+  return world.workloads.filter((workload) => selects(service, workload));
 }
 
 export function servicesOfWorkload(world: World, workload: Workload): readonly ServiceResource[] {
-  return [...world.snapshot.resources.services.values()].filter((service) =>
-    workloadsOfService(world, service).includes(workload),
-  );
+  return [...world.snapshot.resources.services.values()].filter((service) => selects(service, workload));
+}
+
+function selects(service: ServiceResource, { namespace, labels }: Workload): boolean {
+  const selector = service.spec?.selector;
+  if (selector === undefined || Object.keys(selector).length === 0) return false;
+  return namespace === service.metadata.namespace && matchesLabels(selector, labels);
 }
 
 /** What a policy's selector takes: of its own namespace, or of all when it is the root's. */
@@ -102,15 +105,21 @@ function typed<T extends KubeObject>(kind: Kind<T>, object: KubeObject): T {
   return kind.applyDefaults?.(parsed) ?? parsed;
 }
 
-function workloadsOf(objects: readonly KubeObject[], snapshot: MeshSnapshot): readonly Workload[] {
+function workloadsOf(objects: readonly KubeObject[], snapshot: MeshSnapshot): Pick<World, "workloads" | "pods"> {
   const deployments = objects.filter(({ kind }) => kind === "Deployment").map((each) => typed(deploymentKind, each));
   const pods = objects
-    .filter(({ kind, metadata }) => kind === "Pod" && !isControlled(metadata.ownerReferences, deployments))
-    .map((each) => typed(podKind, each));
-  return [
-    ...deployments.map((each) => ofDeployment(each, snapshot)),
-    ...pods.filter(({ status }) => !isOver(status?.phase)).map((each) => ofPod(each, snapshot)),
-  ];
+    .filter(({ kind }) => kind === "Pod")
+    .map((each) => typed(podKind, each))
+    .filter(({ status }) => !isOver(status?.phase));
+  const alone = pods.filter(({ metadata }) => !isControlled(metadata.ownerReferences, deployments));
+  const ofPods = new Map(pods.map((pod) => [pod, ofPod(pod, snapshot)]));
+  return {
+    workloads: [
+      ...deployments.map((each) => ofDeployment(each, snapshot)),
+      ...alone.flatMap((pod) => ofPods.get(pod) ?? []),
+    ],
+    pods: [...ofPods.values()],
+  };
 }
 
 /** By a ReplicaSet of one of the Deployments: then the Deployment stands for it. */

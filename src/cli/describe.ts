@@ -28,22 +28,17 @@ export function define(command: Command): void {
     .addOption(formatOption())
     .action(async (kind: string, name: string, options: Options) => {
       const objects = await readCluster(options.dataDir);
+      const world = buildWorld(objects, defaultMeshConfig);
       const format = readFormat(options.output);
       if (kind === "service" || kind === "svc") {
-        const world = buildWorld(objects, defaultMeshConfig);
         const description = describeService(world, findService(world, name, options.namespace));
         if (format === "table") console.log(serviceText(description));
         else await printStructured(description, format);
-        return;
+      } else {
+        const description = describePod(world, findPod(world, name, options.namespace));
+        if (format === "table") console.log(podText(description));
+        else await printStructured(description, format);
       }
-      // Each pod for itself: a Deployment says less than what runs.
-      const world = buildWorld(
-        objects.filter((each) => each.kind !== "Deployment"),
-        defaultMeshConfig,
-      );
-      const description = describePod(world, findPod(world, name, options.namespace));
-      if (format === "table") console.log(podText(description));
-      else await printStructured(description, format);
     });
   examples(command, [
     "weft describe service api.shop",
@@ -58,7 +53,7 @@ function findService(world: World, text: string, namespace: string | undefined):
 }
 
 function findPod(world: World, text: string, namespace: string | undefined): Workload {
-  const pods = world.workloads.map((workload) => ({ ...workload.resource, workload }));
+  const pods = world.pods.map((workload) => ({ ...workload.resource, workload }));
   return only(pods, { text, namespace, kind: "pod" }).workload;
 }
 

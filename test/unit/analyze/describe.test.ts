@@ -112,7 +112,7 @@ test("a service: protocol, mTLS, merged rule with origins, what is not inherited
 });
 
 test("a pod: identity, sidecar, services, mTLS", () => {
-  const pod = world.workloads.find(({ resource }) => resource.name === "api-1");
+  const pod = world.pods.find(({ resource }) => resource.name === "api-1");
   assert.ok(pod);
   const of = describePod(world, pod);
   assert.equal(of.identity, "spiffe://cluster.local/ns/shop/sa/api");
