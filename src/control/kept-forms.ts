@@ -23,11 +23,13 @@ export function storedForms(resources: ResourceSet): GoodForms {
 
 function readForm(text: string | undefined): GoodForm | undefined {
   const parsed = text === undefined ? undefined : parseJson(text);
-  if (parsed?.ok !== true || !isRecord(parsed.value)) return undefined;
-  const { spec, subsets } = parsed.value;
-  const shaped = isRecord(spec) && isRecord(subsets) && Object.values(subsets).every(Array.isArray);
-  // The control plane's own writing, of what had passed the kind's checks.
-  return shaped ? (parsed.value as unknown as GoodForm) : undefined;
+  return parsed?.ok === true && isForm(parsed.value) ? parsed.value : undefined;
+}
+
+/** The control plane's own writing, of what had passed the kind's checks. */
+function isForm(value: unknown): value is GoodForm {
+  if (!isRecord(value) || !isRecord(value["spec"]) || !isRecord(value["subsets"])) return false;
+  return Object.values(value["subsets"]).every(Array.isArray);
 }
 
 export interface KeptFormsOptions {

@@ -15,7 +15,8 @@ import { connectionManager, outboundHttpFilters } from "../../../src/translate/h
 import { type ProxyConfiguration, Translator } from "../../../src/translate/translate.ts";
 import { API_WORKLOADS, apiProxy, postManifests, proxyOf, snapshotOf } from "../../unit/translate/mesh.ts";
 
-const envoy = process.env["WEFT_ENVOY"] ?? "envoy";
+const bundled = path.join(import.meta.dirname, "../../../bench/envoy/envoy/_bin/envoy");
+const envoy = process.env["WEFT_ENVOY"] ?? (fs.existsSync(bundled) ? bundled : "envoy");
 const found = spawnSync(envoy, ["--version"], { encoding: "utf8" });
 const skip = found.status === 0 ? false : `${envoy} is not installed (WEFT_ENVOY names it)`;
 
