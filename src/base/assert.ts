@@ -1,6 +1,6 @@
 // Broken invariants: the only reason to throw on the data path.
 
-export class InvariantError extends Error {
+class InvariantError extends Error {
   override readonly name = "InvariantError";
 }
 

@@ -9,7 +9,7 @@ import { generateKey, privateKeyToPem } from "../identity/key.ts";
 import type { Authority } from "./authority.ts";
 import { RENEWAL_CHECK_MS, SERVER_LIFETIME_MS } from "./limits.ts";
 
-export const CONTROL_DNS_NAMES = ["istiod.istio-system.svc", "istiod.istio-system", "istiod", "localhost"] as const;
+const CONTROL_DNS_NAMES = ["istiod.istio-system.svc", "istiod.istio-system", "istiod", "localhost"] as const;
 
 export interface ServerCertificate {
   readonly chainPem: string;
@@ -70,7 +70,7 @@ export async function makeControlTls(options: ControlTlsOptions): Promise<Contro
 }
 
 /** A certificate for the control plane's own names. */
-export async function issueServerCertificate(authority: Authority): Promise<ServerCertificate> {
+async function issueServerCertificate(authority: Authority): Promise<ServerCertificate> {
   const key = generateKey();
   const leaf = await authority.sign({
     publicKeyDer: new Uint8Array(createPublicKey(key).export({ type: "spki", format: "der" })),

@@ -24,7 +24,7 @@ export const CERTIFICATE_SERVICE = {
 } as const;
 
 /** The audience that a workload's token must be made for. */
-export const TOKEN_AUDIENCE = "istio-ca";
+const TOKEN_AUDIENCE = "istio-ca";
 
 export interface CertificateServiceOptions {
   readonly authority: Authority;
@@ -65,7 +65,7 @@ export function addCertificateService(server: Server, options: CertificateServic
 }
 
 /** The service without its transport. */
-export function certificateAnswerer(
+function certificateAnswerer(
   options: CertificateServiceOptions,
 ): (request: IstioCertificateRequest, caller: Caller) => Promise<Result<readonly string[], Refusal>> {
   const counters = makeCounters(options);

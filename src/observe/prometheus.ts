@@ -31,7 +31,7 @@ export function writePrometheus(series: Iterable<Series>, keep: (series: Series)
 }
 
 /** Envoy keeps response codes in the name of a stat, and makes labels of them for Prometheus. */
-export function envoyTags(series: Pick<Series, "name" | "labels">): { readonly name: string; readonly labels: Labels } {
+function envoyTags(series: Pick<Series, "name" | "labels">): { readonly name: string; readonly labels: Labels } {
   const { name, labels } = series;
   const coded = /^(.*_rq)_(?:(\d{3})|(\d)xx)$/.exec(name);
   if (coded === null) return series;

@@ -2,7 +2,7 @@
 
 import type { Histogram, Series } from "./metrics.ts";
 
-export const QUANTILES = [0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100] as const;
+const QUANTILES = [0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100] as const;
 
 export interface NamedStat {
   readonly name: string;

@@ -46,10 +46,6 @@ export function messageCodec(typeUrl: string): MessageCodec | undefined {
   return Object.hasOwn(TYPES, name) ? TYPES[name] : undefined;
 }
 
-export function knownTypes(): readonly string[] {
-  return Object.keys(TYPES);
-}
-
 const EXT = "envoy.extensions";
 
 const TYPES: Readonly<Record<string, MessageCodec>> = {

@@ -94,11 +94,6 @@ export function addressData(ip: string): Buffer {
   return Buffer.from(ip.split(".").map(Number));
 }
 
-/** The data of an SRV record; its target is never compressed (RFC 2782). */
-export function serviceData(port: number, target: string): Buffer {
-  return Buffer.concat([uint16(0), uint16(100), uint16(port), plainName(target)]);
-}
-
 /** The data of a zone's SOA record, whose last field says how long a missing name may be remembered. */
 export function zoneData(zone: string, negativeTtlSeconds: number): Buffer {
   const numbers = Buffer.alloc(20);

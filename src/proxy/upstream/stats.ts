@@ -62,7 +62,6 @@ const GAUGES = [
 ] as const;
 
 export type CounterName = (typeof COUNTERS)[number];
-export type GaugeName = (typeof GAUGES)[number];
 
 export class ClusterStats {
   readonly scope: Scope;
