@@ -4,23 +4,29 @@
 
 import { createHash } from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const cache = path.join(root, ".cache");
 const entry = path.join(root, "src/sidecar/main.ts");
 
 // Some dependencies are CommonJS and ask for Node's own modules by require.
 const BANNER = `import { createRequire as __createRequire } from "node:module";
 const require = __createRequire(import.meta.url);`;
 
-/** The bundle's path; made when the sources have changed since it was made last. */
-export async function bundleProxy() {
-  const target = path.join(cache, `proxy-${hashSources()}.js`);
+/**
+ * The bundle's path; made when the sources have changed since it was made last. A checkout of somebody else can't be
+ * written: then it lies in the user's own cache, or in the folder that is spare.
+ */
+export async function bundleProxy(spare) {
+  const name = `proxy-${hashSources()}.js`;
+  const own = path.join(root, ".cache");
+  if (fs.existsSync(path.join(own, name))) return path.join(own, name);
+  const cache = writableFolder([own, ...ownCaches(spare)]);
+  const target = path.join(cache, name);
   if (fs.existsSync(target)) return target;
-  fs.mkdirSync(cache, { recursive: true });
-  const { build } = await import("esbuild");
+  const { build, stop } = await import("esbuild");
   const partial = `${target}.${process.pid}.partial`;
   await build({
     entryPoints: [entry],
@@ -38,9 +44,40 @@ export async function bundleProxy() {
     legalComments: "none",
     logLevel: "warning",
   });
+  // Its service would hold a hundred megabytes as long as this process lives.
+  await stop();
   fs.renameSync(partial, target);
-  forgetOlder(target);
+  forgetOlder(cache, target);
   return target;
+}
+
+function ownCaches(spare) {
+  const base = process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache");
+  const checkout = createHash("sha256").update(root).digest("hex").slice(0, 12);
+  return [path.join(base, "weft", checkout), ...(spare === undefined ? [] : [spare])];
+}
+
+/** The first that can be made and written; the refusal of the first one where none can. */
+export function writableFolder(folders) {
+  let refusal;
+  for (const folder of folders) {
+    try {
+      fs.mkdirSync(folder, { recursive: true });
+      fs.accessSync(folder, fs.constants.W_OK);
+      if (path.dirname(folder) !== root) linkModules(folder);
+      return folder;
+    } catch (error) {
+      refusal ??= error;
+    }
+  }
+  throw refusal;
+}
+
+/** What stays outside the bundle is looked for beside it. */
+function linkModules(folder) {
+  const link = path.join(folder, "node_modules");
+  fs.rmSync(link, { force: true });
+  fs.symlinkSync(path.join(root, "node_modules"), link, "dir");
 }
 
 // An ES import of node:http reads every export, those too that load an HTTP client of several megabytes; asking the
@@ -74,7 +111,7 @@ function hashSources() {
 }
 
 /** A few older bundles stay: a process that was started from one may import from it later. */
-function forgetOlder(kept) {
+function forgetOlder(cache, kept) {
   const bundles = fs
     .readdirSync(cache)
     .filter((name) => /^proxy-[0-9a-f]+\.js$/.test(name))

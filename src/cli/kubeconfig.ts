@@ -13,5 +13,8 @@ export function define(command: Command): void {
     }
     console.log(dir.kubeconfig);
   });
-  examples(command, ['export KUBECONFIG="$(weft kubeconfig)"', "kubectl --kubeconfig $(weft kubeconfig) get pods -A"]);
+  examples(command, [
+    'export KUBECONFIG="$(weft kubeconfig)"',
+    'kubectl --kubeconfig "$(weft kubeconfig)" get pods -A',
+  ]);
 }

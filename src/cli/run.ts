@@ -30,6 +30,7 @@ async function buildProgram(argv: readonly string[]): Promise<Command> {
     .description("A service mesh that starts in seconds on a laptop.")
     .version(packageVersion(), "-V, --version", "print the version")
     .showSuggestionAfterError(true)
+    .showHelpAfterError('Try "weft --help".')
     .configureHelp({ showGlobalOptions: false })
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "weft: ")) })

@@ -11,6 +11,7 @@ import { runningHolder } from "../cluster/lock.ts";
 import { describeFinding, readManifests } from "../cluster/manifests.ts";
 import type { Intercept } from "../cluster/mode.ts";
 import { startCluster } from "../cluster/start.ts";
+import { quote } from "../node/transparent/script.ts";
 import { CommandFailure, examples } from "./command.ts";
 import { asFailure, dataDirOption } from "./data-dir.ts";
 import { collect } from "./files.ts";
@@ -86,7 +87,7 @@ async function upDetached(dir: DataDir, main: string, options: UpOptions): Promi
   if (!state.ok) throw asFailure(state.error);
   console.log(`weft is up: process ${state.value.pid}, ${state.value.mode} mode`);
   console.log(`  ${state.value.modeReason}`);
-  console.log(`export KUBECONFIG=${dir.kubeconfig}`);
+  console.log(`export KUBECONFIG=${quote(dir.kubeconfig)}`);
 }
 
 function refuseSecond(dir: DataDir): void {

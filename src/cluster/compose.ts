@@ -48,7 +48,7 @@ async function start(
   const kinds = [...kubernetesKinds, ...istioKinds];
   const nodeIP = config.mode === "transparent" ? transparentDefaults.nodeIP : "127.0.0.1";
   // Built while the API server starts: from sources it takes a moment.
-  const bundling = proxyCommand(config.main);
+  const bundling = proxyCommand(config.main, join(dir.root, "cache"));
   const runtime = new LateRuntime();
   const api: Result<ApiServer, ClusterError> = await openApi({
     dir,

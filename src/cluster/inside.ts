@@ -1,6 +1,7 @@
 // A cluster's life where its parts run: compose, do the task, stop everything.
 
 import { err, ok, type Result } from "../base/result.ts";
+import { quote } from "../node/transparent/script.ts";
 import { applyManifest } from "./apply.ts";
 import { compose } from "./compose.ts";
 import { dataDirAt } from "./data-dir.ts";
@@ -71,7 +72,7 @@ async function runUp(
   if (!applied.ok) return applied;
   moments.ready();
   console.log(`weft is up: ${cluster.mode} mode: ${cluster.modeReason}`);
-  console.log(`export KUBECONFIG=${cluster.dir.kubeconfig}`);
+  console.log(`export KUBECONFIG=${quote(cluster.dir.kubeconfig)}`);
   await aborted(moments.stopping);
   console.log("weft stops");
   return ok(0);

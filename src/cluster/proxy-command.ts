@@ -12,8 +12,11 @@ import type { ClusterError } from "./failure.ts";
  */
 const NODE_FLAGS = ["--max-semi-space-size=1", "--single-threaded-gc", "--no-maglev", "--max-lazy"];
 
-/** `main` is the program's entry: beside a compiled one lies the bundle, from sources it is made (and cached). */
-export async function proxyCommand(main: string): Promise<Result<readonly string[], ClusterError>> {
+/**
+ * `main` is the program's entry: beside a compiled one lies the bundle, from sources it is made (and cached, in `spare`
+ * where nothing else can be written).
+ */
+export async function proxyCommand(main: string, spare?: string): Promise<Result<readonly string[], ClusterError>> {
   const compiled = join(dirname(main), "proxy.js");
   if (main.endsWith(".js") && existsSync(compiled)) return ok([process.execPath, ...NODE_FLAGS, compiled]);
   const script = join(dirname(dirname(main)), "scripts", "bundle-proxy.js");
@@ -21,7 +24,7 @@ export async function proxyCommand(main: string): Promise<Result<readonly string
     const module: unknown = await import(pathToFileURL(script).href);
     const bundle: unknown =
       typeof module === "object" && module !== null ? Reflect.get(module, "bundleProxy") : undefined;
-    const path: unknown = typeof bundle === "function" ? await bundle() : undefined;
+    const path: unknown = typeof bundle === "function" ? await bundle(spare) : undefined;
     if (typeof path === "string") return ok([process.execPath, ...NODE_FLAGS, path]);
     return err({ message: `${script} gave no bundle`, next: 'Run "npm ci" again.' });
   } catch (error) {

@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { quote } from "../../node/transparent/script.ts";
 import { NAMESPACE } from "./shop.ts";
 
 export interface CommandPlaces {
@@ -52,9 +53,4 @@ const FAIL = "http_proxy= node call.js POST http://${HOST:-localhost}:8080/api/f
 
 function isInstalled(tool: string, env: NodeJS.ProcessEnv): boolean {
   return (env["PATH"] ?? "").split(delimiter).some((folder) => folder !== "" && existsSync(join(folder, tool)));
-}
-
-/** For a POSIX shell; plain words stay plain. */
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

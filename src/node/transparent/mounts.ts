@@ -97,9 +97,9 @@ function rootLines(scratch: string): string[] {
   const holder = scratch.split("/")[1] ?? "";
   const names = namesIn("/").sort((a, b) => Number(b === holder) - Number(a === holder));
   return [
-    "mkdir $S/root && mount -t tmpfs -o mode=755 tmpfs $S/root",
-    ...names.flatMap((name) => entryLines("/", name, "$S/root")),
-    "cd $S/root",
+    'mkdir "$S"/root && mount -t tmpfs -o mode=755 tmpfs "$S"/root',
+    ...names.flatMap((name) => entryLines("/", name, '"$S"/root')),
+    'cd "$S"/root',
     "pivot_root . .",
     "umount -l . 2>/dev/null || :",
     "cd /",
@@ -113,7 +113,7 @@ function rootLines(scratch: string): string[] {
  * overlay where one works, unless something below has to stay what it is.
  */
 function copyLines(directory: string, kept: readonly string[]): string[] {
-  const place = `$S/replaced${quote(directory.replaceAll("/", "-"))}`;
+  const place = `"$S"/replaced${quote(directory.replaceAll("/", "-"))}`;
   const names = namesIn(directory);
   const bind = [
     ...names.flatMap((name) => entryLines(directory, name, place)),
@@ -145,9 +145,9 @@ function entryLines(directory: string, name: string, place: string): string[] {
 
 // The machine's /run has sockets of its name services: answers from there would come past the mesh.
 function runLines(): string[] {
-  const lines = ["mkdir -p $S/run/lock $S/run/user"];
-  if (kindOf("/run/user") === "directory") lines.push("mount --rbind /run/user $S/run/user");
-  lines.push("mount --rbind $S/run /run");
+  const lines = ['mkdir -p "$S"/run/lock "$S"/run/user'];
+  if (kindOf("/run/user") === "directory") lines.push('mount --rbind /run/user "$S"/run/user');
+  lines.push('mount --rbind "$S"/run /run');
   return lines;
 }
 
@@ -158,12 +158,12 @@ function etcLines(files: ContainerFiles): string[] {
   );
   return [
     `write_names() { ${written.join("; ")}; }`,
-    "mkdir -m 755 $S/etc $S/etc-work",
-    "write_names $S/etc",
-    "if ! mount -t overlay overlay -o lowerdir=/etc,upperdir=$S/etc,workdir=$S/etc-work /etc 2>/dev/null; then",
-    "  cp -a /etc/. $S/etc 2>/dev/null || :",
-    "  write_names $S/etc",
-    "  mount --bind $S/etc /etc",
+    'mkdir -m 755 "$S"/etc "$S"/etc-work',
+    'write_names "$S"/etc',
+    'if ! mount -t overlay overlay -o lowerdir=/etc,upperdir="$S"/etc,workdir="$S"/etc-work /etc 2>/dev/null; then',
+    '  cp -a /etc/. "$S"/etc 2>/dev/null || :',
+    '  write_names "$S"/etc',
+    '  mount --bind "$S"/etc /etc',
     "fi",
   ];
 }

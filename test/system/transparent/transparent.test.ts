@@ -47,7 +47,8 @@ const users = isRoot && findTool("runuser") !== undefined ? ["root", "nobody"] :
 
 for (const user of users) {
   describe(`transparent mode as ${user}`, { skip: probe.works ? false : probe.reason, timeout: 120_000 }, () => {
-    const directory = mkdtempSync(join(tmpdir(), "weft-transparent-"));
+    // With a space, as folders of people have.
+    const directory = mkdtempSync(join(tmpdir(), "weft transparent-"));
     chmodSync(directory, 0o777);
     let seen: Seen = emptySeen;
 
