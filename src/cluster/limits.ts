@@ -12,3 +12,5 @@ export const SIGNAL_ECHO_MS = 500;
 /** How often a lock may change hands while it is being taken. */
 export const LOCK_ATTEMPTS_MAX = 5;
 export const MANIFEST_BYTES_MAX = 16 * 1024 * 1024;
+/** How often a cluster looks whether its data directory is still there. */
+export const LOCK_LOOK_MS = 2_000;

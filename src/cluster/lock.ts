@@ -5,13 +5,15 @@ import { isRecord, parseJson } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { DataDir } from "./data-dir.ts";
 import type { ClusterError } from "./failure.ts";
-import { LOCK_ATTEMPTS_MAX } from "./limits.ts";
+import { LOCK_ATTEMPTS_MAX, LOCK_LOOK_MS } from "./limits.ts";
 import { isAlive, type ProcessId, thisProcess } from "./process.ts";
 
 export interface Lock {
   readonly holder: ProcessId;
   /** True when the former holder had gone without giving it back: there may be leftovers. */
   readonly takenOver: boolean;
+  /** Calls back once when the lock is gone: somebody removed the directory, and no command would find the cluster. */
+  onLost(lost: () => void): { stop(): void };
   release(): void;
 }
 
@@ -23,7 +25,10 @@ export function takeLock(dir: DataDir): Result<Lock, ClusterError> {
   try {
     writeFileSync(mine, `${JSON.stringify(holder)}\n`);
     for (let attempt = 0; attempt < LOCK_ATTEMPTS_MAX; attempt += 1) {
-      if (link(mine, dir.lock)) return ok({ holder, takenOver, release: () => release(dir, holder) });
+      if (link(mine, dir.lock)) {
+        const onLost = (lost: () => void) => watchLock(dir, holder, lost);
+        return ok({ holder, takenOver, onLost, release: () => release(dir, holder) });
+      }
       const other = readLock(dir);
       if (other !== undefined && isAlive(other)) return err(refusal(dir, other));
       takenOver = true;
@@ -32,7 +37,11 @@ export function takeLock(dir: DataDir): Result<Lock, ClusterError> {
     return err({ message: `cannot lock ${dir.root}: others keep taking it`, next: "Try again." });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return err({ message: `cannot lock ${dir.root}: ${why}`, next: "Make the directory writable, or name another." });
+    const isFull = error instanceof Error && "code" in error && error.code === "ENOSPC";
+    const next = isFull
+      ? "Free some space, or name another directory."
+      : "Make it writable, or name another directory.";
+    return err({ message: `cannot lock ${dir.root}: ${why}`, next });
   } finally {
     rmSync(mine, { force: true });
   }
@@ -65,6 +74,16 @@ function link(from: string, to: string): boolean {
     if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
     throw error;
   }
+}
+
+function watchLock(dir: DataDir, holder: ProcessId, lost: () => void): { stop(): void } {
+  const timer = setInterval(() => {
+    if (readLock(dir)?.pid === holder.pid) return;
+    clearInterval(timer);
+    lost();
+  }, LOCK_LOOK_MS);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
 }
 
 function release(dir: DataDir, holder: ProcessId): void {

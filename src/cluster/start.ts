@@ -8,7 +8,7 @@ import type { ClusterError } from "./failure.ts";
 import { runInside } from "./inside.ts";
 import { launchInNamespaces } from "./launch/launch.ts";
 import { cleanLeftovers } from "./leftovers.ts";
-import { takeLock } from "./lock.ts";
+import { type Lock, takeLock } from "./lock.ts";
 import { chooseMode, type Intercept } from "./mode.ts";
 import { chooseControlPorts, type OpenPort, openApiPort } from "./ports.ts";
 import { onStopSignals } from "./signals.ts";
@@ -57,21 +57,33 @@ export async function startCluster(request: StartRequest): Promise<Result<number
       main: request.main,
       task: request.task,
     };
-    return await run(dir.value, config, port.value);
+    return await run({ dir: dir.value, lock: lock.value, config, port: port.value });
   } finally {
     clearState(dir.value);
     lock.value.release();
   }
 }
 
-async function run(dir: DataDir, config: InsideConfig, port: OpenPort): Promise<Result<number, ClusterError>> {
+interface Prepared {
+  readonly dir: DataDir;
+  readonly lock: Lock;
+  readonly config: InsideConfig;
+  readonly port: OpenPort;
+}
+
+async function run({ dir, lock, config, port }: Prepared): Promise<Result<number, ClusterError>> {
   const stopping = new AbortController();
   if (config.mode === "explicit") {
     const signals = onStopSignals(
       () => stopping.abort(),
       () => process.exit(1),
     );
+    const watch = lock.onLost(() => {
+      sayLost(dir);
+      stopping.abort();
+    });
     const done = await runInside(config, { kind: "server", server: port.server }, stopping.signal);
+    watch.stop();
     signals.stop();
     return done;
   }
@@ -91,11 +103,20 @@ async function run(dir: DataDir, config: InsideConfig, port: OpenPort): Promise<
     () => launched.value.signal("SIGTERM"),
     () => launched.value.signal("SIGKILL"),
   );
+  const watch = lock.onLost(() => {
+    sayLost(dir);
+    launched.value.signal("SIGTERM");
+  });
   const exit = await launched.value.exited;
+  watch.stop();
   signals.stop();
   if (exit.kind === "exited") return ok(exit.code);
   await cleanLeftovers(dir);
   return err({ message: `the cluster was ended by ${exit.signal}`, next: `What it said is above, or in ${dir.log}.` });
+}
+
+function sayLost(dir: DataDir): void {
+  console.error(`weft: ${dir.lock} is gone: the data directory was removed, so the cluster stops`);
 }
 
 /** Names that are not the mesh's are asked for in the machine's network; without it, pods know the mesh's alone. */
