@@ -21,3 +21,5 @@ export const TCP_BUFFER_BYTES_MAX = 2 + 65_535;
 /** Questions sent upstream and not yet answered; one more is answered SERVFAIL. */
 export const UPSTREAM_PENDING_MAX = 512;
 export const UPSTREAM_TIMEOUT_MS = 2_000;
+/** Tries to find a port that is free for UDP and TCP. */
+export const FREE_PORT_ATTEMPTS_MAX = 8;

@@ -3,7 +3,14 @@
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
-import { TCP_BUFFER_BYTES_MAX, TCP_CONNECTIONS_MAX, TCP_IDLE_MS, UDP_BYTES_DEFAULT, UDP_BYTES_MAX } from "./limits.ts";
+import {
+  FREE_PORT_ATTEMPTS_MAX,
+  TCP_BUFFER_BYTES_MAX,
+  TCP_CONNECTIONS_MAX,
+  TCP_IDLE_MS,
+  UDP_BYTES_DEFAULT,
+  UDP_BYTES_MAX,
+} from "./limits.ts";
 import { CLASS_IN, type DnsMessage, decodeMessage, encodeMessage, recordType, responseCode } from "./message.ts";
 import { answerQuestion, emptyResponse, type NameTable, nameTable, resolveName } from "./names.ts";
 import type { DnsUpstream } from "./upstream.ts";
@@ -33,13 +40,7 @@ export class DnsServer {
   }
 
   static async listen({ address, port, upstream }: DnsServerOptions): Promise<DnsServer> {
-    const udp = createSocket("udp4");
-    udp.bind(port, address);
-    await once(udp, "listening");
-    const tcp = createServer();
-    tcp.maxConnections = TCP_CONNECTIONS_MAX;
-    tcp.listen(udp.address().port, address);
-    await once(tcp, "listening");
+    const { udp, tcp } = await listenOnBoth(address, port, port === 0 ? FREE_PORT_ATTEMPTS_MAX : 1);
     return new DnsServer(udp, tcp, upstream);
   }
 
@@ -99,6 +100,28 @@ export class DnsServer {
     const answer = resolveName(this.#table, question.name);
     if (answer.kind !== "foreign") return encodeMessage(answerQuestion(query, question, answer));
     return (await this.#upstream?.ask(bytes)) ?? encodeMessage(emptyResponse(query, responseCode.SERVFAIL));
+  }
+}
+
+/** One number for both protocols: a port that is free for UDP may be taken for TCP, and then another one is tried. */
+async function listenOnBoth(
+  address: string,
+  port: number,
+  attemptsLeft: number,
+): Promise<{ readonly udp: UdpSocket; readonly tcp: Server }> {
+  const udp = createSocket("udp4");
+  udp.bind(port, address);
+  await once(udp, "listening");
+  const tcp = createServer();
+  tcp.maxConnections = TCP_CONNECTIONS_MAX;
+  tcp.listen(udp.address().port, address);
+  try {
+    await once(tcp, "listening");
+    return { udp, tcp };
+  } catch (error) {
+    udp.close();
+    if (attemptsLeft <= 1) throw error;
+    return listenOnBoth(address, port, attemptsLeft - 1);
   }
 }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { Resolver } from "node:dns/promises";
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { CLASS_IN, decodeMessage, encodeMessage, recordType } from "../../../src/node/dns/message.ts";
 import { nameTable, resolveName } from "../../../src/node/dns/names.ts";
@@ -62,6 +62,21 @@ describe("the mesh's DNS server", () => {
     assert.ok(short.ok && short.value.truncated && short.value.answers.length === 0);
     const full = decodeMessage(await askTcp(query, server.port));
     assert.ok(full.ok && !full.value.truncated && full.value.answers.length === many.length);
+  });
+
+  it("leaves nothing open when the port is taken for TCP", async () => {
+    const taken = createServer();
+    taken.listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const address = taken.address();
+    assert.ok(address !== null && typeof address === "object");
+    const options = { address: "127.0.0.1", port: address.port, upstream: undefined };
+    await assert.rejects(DnsServer.listen(options), { code: "EADDRINUSE" });
+    const udp = createSocket("udp4");
+    udp.bind(address.port, "127.0.0.1");
+    await once(udp, "listening");
+    udp.close();
+    taken.close();
   });
 
   it("goes on after bytes that are no question", async () => {
