@@ -7,6 +7,7 @@ const SHOP = process.env.SHOP_URL || "http://frontend:8080";
 const RATE = Number(process.env.REQUESTS_PER_SECOND || 25);
 const BETA_EVERY = Number(process.env.BETA_EVERY || 25);
 const IN_FLIGHT_MAX = 50;
+const OPEN_CHECK_MS = 200;
 
 let sent = 0;
 let inFlight = 0;
@@ -37,10 +38,21 @@ async function visit() {
   second.versions[version] = (second.versions[version] || 0) + 1;
 }
 
-setInterval(visit, 1_000 / RATE);
-setInterval(() => {
-  log({ kind: "load", ...second });
-  second = empty();
-}, 1_000);
+/** Nobody comes before the shop has opened: what is not there yet is no error. */
+async function untilOpen() {
+  for (;;) {
+    const { status } = await call("GET", `${SHOP}/`);
+    if (status === 200) return;
+    await new Promise((resolve) => setTimeout(resolve, OPEN_CHECK_MS));
+  }
+}
+
+untilOpen().then(() => {
+  setInterval(visit, 1_000 / RATE);
+  setInterval(() => {
+    log({ kind: "load", ...second });
+    second = empty();
+  }, 1_000);
+});
 probe("customers");
 process.on("SIGTERM", () => process.exit(0));

@@ -1,6 +1,6 @@
 // Where the picture goes: redrawn in place on a terminal, one line now and then elsewhere.
 
-import { styleText } from "node:util";
+import { stripVTControlCharacters, styleText } from "node:util";
 import type { Paint } from "./view.ts";
 
 const ENTER = "\x1b[?1049h\x1b[?25l";
@@ -21,9 +21,8 @@ export class Screen {
 
   /** The size is asked for anew: in a process group of its own, no signal tells of a change. */
   draw(lines: readonly string[]): void {
-    const [, rows] = this.#stream.getWindowSize();
-    const dense = lines.length < rows ? lines : lines.filter((line) => line !== "");
-    const fitting = dense.slice(0, Math.max(1, rows - 1));
+    const [columns, rows] = this.#stream.getWindowSize();
+    const fitting = fit(lines, { columns, rows });
     const head = this.#open ? HOME : `${ENTER}${HOME}`;
     this.#open = true;
     this.#stream.write(`${head}${fitting.map((line) => `${line}${END_OF_LINE}\n`).join("")}${END_OF_SCREEN}`);
@@ -35,4 +34,24 @@ export class Screen {
     this.#open = false;
     this.#stream.write(LEAVE);
   }
+}
+
+/**
+ * As many lines as have room, the empty ones first left out. A line that is too wide goes on in the next row, so that a
+ * command can still be copied from it whole: it counts as the rows that it takes.
+ */
+export function fit(
+  lines: readonly string[],
+  { columns, rows }: { readonly columns: number; readonly rows: number },
+): readonly string[] {
+  const room = Math.max(1, rows - 1);
+  const rowsOf = (line: string): number =>
+    Math.max(1, Math.ceil(stripVTControlCharacters(line).length / Math.max(1, columns)));
+  const all = lines.reduce((sum, line) => sum + rowsOf(line), 0);
+  const dense = all <= room ? lines : lines.filter((line) => line !== "");
+  let taken = 0;
+  return dense.filter((line, index) => {
+    taken += rowsOf(line);
+    return index === 0 || taken <= room;
+  });
 }
