@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { proxyCommand } from "../src/cluster/proxy-command.ts";
+import { PROXY_ENVIRONMENT } from "../src/node/prepare.ts";
 import type { EnvoyBinary } from "./envoy.ts";
 
 export interface Contender {
@@ -24,6 +25,7 @@ export async function weftContender(work: string): Promise<Contender> {
     start: (bootstrap) =>
       spawn(program, [...before, "proxy", "-c", writeFile(work, "weft.json", bootstrap)], {
         stdio: ["ignore", ...logFiles(work, "weft.log")],
+        env: { ...process.env, ...PROXY_ENVIRONMENT },
       }),
   };
 }

@@ -34,6 +34,7 @@ export async function prepareContainer(preparation: Preparation): Promise<Result
   if (!own.ok) return refuse(own.error);
   const env = {
     ...context.environment,
+    ...(context.images.resolve(container.image ?? "").kind === "proxy" ? PROXY_ENVIRONMENT : {}),
     HOSTNAME: facts.pod.spec.hostname ?? facts.pod.metadata.name,
     ...sandbox.environment({ name: container.name, ports: portsOf(container, preparation) }),
     ...own.value,
@@ -58,6 +59,9 @@ export async function prepareContainer(preparation: Preparation): Promise<Result
     },
   });
 }
+
+/** The C library's default of several heaps a thread costs a sidecar 4 to 7 MB under load, and buys it nothing. */
+export const PROXY_ENVIRONMENT = { MALLOC_ARENA_MAX: "1" };
 
 /** What a container with an image of weft's own runs when it calls Istio's agent by name. */
 const AGENT_PROGRAM = /^(?:.*\/)?pilot-agent$/;
