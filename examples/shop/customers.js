@@ -47,12 +47,11 @@ async function untilOpen() {
   }
 }
 
-untilOpen().then(() => {
-  setInterval(visit, 1_000 / RATE);
-  setInterval(() => {
-    log({ kind: "load", ...second });
-    second = empty();
-  }, 1_000);
-});
-probe("customers");
 process.on("SIGTERM", () => process.exit(0));
+probe("customers");
+await untilOpen();
+setInterval(visit, 1_000 / RATE);
+setInterval(() => {
+  log({ kind: "load", ...second });
+  second = empty();
+}, 1_000);

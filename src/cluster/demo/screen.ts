@@ -22,7 +22,7 @@ export class Screen {
   /** The size is asked for anew: in a process group of its own, no signal tells of a change. */
   draw(lines: readonly string[]): void {
     const [columns, rows] = this.#stream.getWindowSize();
-    const fitting = fit(lines, { columns, rows });
+    const fitting = inRoom(lines, { columns, rows });
     const head = this.#open ? HOME : `${ENTER}${HOME}`;
     this.#open = true;
     this.#stream.write(`${head}${fitting.map((line) => `${line}${END_OF_LINE}\n`).join("")}${END_OF_SCREEN}`);
@@ -40,7 +40,7 @@ export class Screen {
  * As many lines as have room, the empty ones first left out. A line that is too wide goes on in the next row, so that a
  * command can still be copied from it whole: it counts as the rows that it takes.
  */
-export function fit(
+export function inRoom(
   lines: readonly string[],
   { columns, rows }: { readonly columns: number; readonly rows: number },
 ): readonly string[] {

@@ -70,7 +70,7 @@ function drawPods(figures: Figures, frame: ViewFrame, paint: Paint): readonly st
     const identity =
       certificate === undefined
         ? paint("dim", pod.phase === "Running" ? "none seen yet" : pod.phase)
-        : `${certificate.spiffe.replace("spiffe://", "")}, ${clock(frame.nowMs - certificate.issuedMs)} old`;
+        : `${certificate.spiffe.replace(/^spiffe:\/\/[^/]*\//, "")}, ${clock(frame.nowMs - certificate.issuedMs)} old`;
     const ready = `${pod.ready}/${pod.containers}`;
     return ` ${dot} ${pod.name.slice(0, NAME_WIDTH - 3).padEnd(NAME_WIDTH - 2)}${ready.padEnd(7)}${String(pod.restarts).padEnd(10)}${identity}`;
   });
