@@ -96,7 +96,7 @@ test("the picture says mode, pods, calls, split and traffic in less than 100 col
   const lines = drawView(goodFigures(), frame, (_colour, text) => text);
   const text = lines.join("\n");
   assert.match(text, /explicit mode, up 60 s/);
-  assert.match(text, /api-v1-2 +2\/2 +0 +cluster\.local\/ns\/shop\/sa\/api, 60 s old/);
+  assert.match(text, /api-v1-2 +2\/2 +0 +ns\/shop\/sa\/api, 60 s old/);
   assert.match(text, /customers +yes 200 +no {2}403 +no {2}403/);
   assert.match(text, /no certificate +no {2}refused/);
   assert.match(text, /v1 90\.0 % +v2 10\.0 % \(wanted 90\/10\)/);
