@@ -27,7 +27,7 @@ export function draftConditions(input: StatusInput): readonly Draft[] {
   const references = input.findings.filter((finding) => finding.type === "reference");
   const ignored = input.findings.filter((finding) => finding.type === "ignored");
   const whole = conflicts.some((finding) => !finding.path.includes(".") || finding.path.startsWith("spec.hosts"));
-  const notes = [...input.warnings.map((issue) => issue.message), ...ignored.map(textOf)];
+  const notes = [...input.warnings.map(textOf), ...ignored.map(textOf)];
   const drafts: Draft[] = [
     {
       type: "Accepted",
@@ -83,7 +83,7 @@ function sorted(conditions: readonly Condition[]): readonly Condition[] {
   return [...conditions].sort((a, b) => (a.type < b.type ? -1 : 1));
 }
 
-function textOf(finding: Finding): string {
+function textOf(finding: Pick<Finding, "path" | "message">): string {
   return finding.path === "" ? finding.message : `${finding.path}: ${finding.message}`;
 }
 

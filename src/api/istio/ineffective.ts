@@ -5,16 +5,14 @@ import { type Issue, warningIssue } from "../issue.ts";
 export interface Ineffective {
   /** `spec.http[].delegate`; `[]` stands for every element, `{}` for every key of a map. */
   readonly field: string;
-  /** Finishes "… is accepted but …": what happens instead. */
+  /** Finishes "accepted, but …": what happens instead. */
   readonly effect: string;
 }
 
 /** One warning for each use of a field in the table, with the exact path. */
 export function warnIneffective(object: object, table: readonly Ineffective[]): readonly Issue[] {
   return table.flatMap((entry) =>
-    occurrences(object, "", entry.field.split(".")).map((path) =>
-      warningIssue(path, `${path} is accepted but ${entry.effect}`),
-    ),
+    occurrences(object, "", entry.field.split(".")).map((path) => warningIssue(path, `accepted, but ${entry.effect}`)),
   );
 }
 

@@ -35,7 +35,7 @@ export function warnLostSettings(object: VirtualService, previous: VirtualServic
     if (lost.length === 0) return [];
     const details = lost.map((name) => describe(old, name)).join(", ");
     const message =
-      `spec.http[${index}] no longer has ${details}, which spec.http[${i}] had: ` +
+      `no longer has ${details}, which spec.http[${i}] had: ` +
       "a merge patch replaces the whole list, so write every field of the rule that is to stay";
     return [warningIssue(`spec.http[${index}]`, message)];
   });
