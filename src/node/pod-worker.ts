@@ -36,6 +36,8 @@ export class PodWorker {
   readonly #directory: string;
   readonly #startTime: string;
   readonly #wakeups = new Set<() => void>();
+  /** As the node took it over: its own status comes back in later versions, and a restart counts only once. */
+  readonly #found: Pod;
   #pod: Pod;
   #sandbox: Sandbox | undefined;
   #initialized = false;
@@ -45,6 +47,7 @@ export class PodWorker {
 
   constructor(pod: Pod, context: NodeContext) {
     this.uid = pod.metadata.uid ?? "";
+    this.#found = pod;
     this.#pod = pod;
     this.#context = context;
     this.#directory = join(context.runDirectory, "pods", this.uid);
@@ -182,7 +185,7 @@ export class PodWorker {
           note: (note) => this.#note(note, container),
         }),
       translateExec: (argv) => translateExec(container, argv, this.#context),
-      resumed: resumeOf(this.#pod, container.name, timestamp(clock.wallMs())),
+      resumed: resumeOf(this.#found, container.name, timestamp(clock.wallMs())),
       onChange: () => this.#changed(),
       onEvent: (event) => this.#note(event, container),
     });
@@ -252,7 +255,7 @@ export class PodWorker {
   }
 
   #unborn(container: Container): ContainerView {
-    const { restartCount, last } = resumeOf(this.#pod, container.name, timestamp(this.#context.clock.wallMs()));
+    const { restartCount, last } = resumeOf(this.#found, container.name, timestamp(this.#context.clock.wallMs()));
     const reason = this.#initialized ? "ContainerCreating" : "PodInitializing";
     const state = { kind: "waiting", reason, message: "" } as const;
     return { state, last, restartCount, started: false, ready: false, finished: false };

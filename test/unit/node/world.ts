@@ -124,10 +124,14 @@ export async function getPod(world: World, name: string): Promise<Pod | undefine
 }
 
 export async function podWhen(world: World, name: string, holds: (pod: Pod) => boolean): Promise<Pod> {
-  return eventually(async () => {
-    const found = await getPod(world, name);
-    return found !== undefined && holds(found) ? found : undefined;
-  }, `pod ${name}: ${holds}`);
+  let last: Pod | undefined;
+  const look = async () => {
+    last = await getPod(world, name);
+    return last !== undefined && holds(last) ? last : undefined;
+  };
+  return eventually(look, `pod ${name}: ${holds}`).catch((cause: unknown) => {
+    throw new Error(`last seen: ${JSON.stringify(last?.status)}`, { cause });
+  });
 }
 
 export function isReady(found: Pod): boolean {
