@@ -71,7 +71,7 @@ function meshOf({ services, endpoints }: Size): ResourceSet {
     });
     slices.set(`${NAMESPACE}/${name}`, sliceOf(i, endpoints));
   }
-  return { ...emptyResources, pods, services: all, endpointSlices: slices };
+  return { ...emptyResources(), pods, services: all, endpointSlices: slices };
 }
 
 function sliceOf(service: number, endpoints: number): EndpointSliceResource {

@@ -76,18 +76,23 @@ export type ResourceName = keyof ResourceTypes;
 /** Keys are `namespace/name`. A kind that did not change keeps its map from one set to the next. */
 export type ResourceSet = { readonly [K in ResourceName]: ReadonlyMap<string, ResourceTypes[K]> };
 
-export const emptyResources: ResourceSet = {
-  namespaces: new Map(),
-  services: new Map(),
-  endpointSlices: new Map(),
-  pods: new Map(),
-  virtualServices: new Map(),
-  destinationRules: new Map(),
-  peerAuthentications: new Map(),
-  authorizationPolicies: new Map(),
-  telemetries: new Map(),
-  keptForms: new Map(),
-};
+/** A set in the making: only its maker writes to it, and gives it on as a `ResourceSet`. */
+export type ResourceMaps = { -readonly [K in ResourceName]: Map<string, ResourceTypes[K]> };
+
+export function emptyResources(): ResourceMaps {
+  return {
+    namespaces: new Map(),
+    services: new Map(),
+    endpointSlices: new Map(),
+    pods: new Map(),
+    virtualServices: new Map(),
+    destinationRules: new Map(),
+    peerAuthentications: new Map(),
+    authorizationPolicies: new Map(),
+    telemetries: new Map(),
+    keptForms: new Map(),
+  };
+}
 
 export function keyOf(object: KubeObject): string {
   return `${object.metadata.namespace ?? ""}/${object.metadata.name}`;

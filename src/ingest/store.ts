@@ -2,13 +2,18 @@
 
 import type { KubeObject } from "../api/object.ts";
 import { deepEqual } from "../base/equal.ts";
-import { emptyResources, keyOf, type ResourceName, type ResourceSet, type ResourceTypes } from "./resources.ts";
-
-type MutableSet = { -readonly [K in ResourceName]: Map<string, ResourceTypes[K]> };
+import {
+  emptyResources,
+  keyOf,
+  type ResourceMaps,
+  type ResourceName,
+  type ResourceSet,
+  type ResourceTypes,
+} from "./resources.ts";
 
 export class ResourceStore {
-  #current: MutableSet = emptyMaps();
-  #taken: ResourceSet = emptyResources;
+  #current: ResourceMaps = emptyResources();
+  #taken: ResourceSet = emptyResources();
   #changed = new Set<ResourceName>();
 
   get<K extends ResourceName>(name: K, object: KubeObject): ResourceTypes[K] | undefined {
@@ -73,19 +78,4 @@ function essence(name: ResourceName, object: ResourceTypes[ResourceName]): unkno
   const body = Object.fromEntries(Object.entries(rest).filter(([key]) => key !== "status"));
   if (name === "services" || name === "endpointSlices") return { labels: metadata.labels, deleting, body };
   return { identity, generation: metadata.generation, deleting, body };
-}
-
-function emptyMaps(): MutableSet {
-  return {
-    namespaces: new Map(),
-    services: new Map(),
-    endpointSlices: new Map(),
-    pods: new Map(),
-    virtualServices: new Map(),
-    destinationRules: new Map(),
-    peerAuthentications: new Map(),
-    authorizationPolicies: new Map(),
-    telemetries: new Map(),
-    keptForms: new Map(),
-  };
 }
