@@ -1,7 +1,7 @@
 // What `kubectl get` prints: rows that the server has already put into words.
 
+import { ageColumn, nameColumn } from "../api/columns.ts";
 import type { Column, Kind } from "../api/kind.ts";
-import { ageColumn, nameColumn } from "../api/kubernetes/columns.ts";
 import type { KubeObject } from "../api/object.ts";
 import { formatAge } from "./age.ts";
 

@@ -1,5 +1,6 @@
 // What a row of the walk is given.
 
+import assert from "node:assert/strict";
 import type { Cluster } from "./cluster.ts";
 import type { Manifest, Post } from "./post.ts";
 
@@ -18,4 +19,15 @@ export interface Row {
   /** A tool without which the row is skipped; in CI, which installs it, that is a failure. */
   readonly needs?: string;
   readonly run: (walk: Walk) => Promise<void>;
+}
+
+/** One of the post's manifests, which later rows stand on. */
+export function appliesAsItStands(kind: string, name: string): Row {
+  return {
+    name: `${kind} ${name} applies as it stands`,
+    sets: true,
+    run: async ({ cluster, manifest }) => {
+      assert.match(await cluster.apply(manifest(kind, name).yaml), /created/);
+    },
+  };
 }

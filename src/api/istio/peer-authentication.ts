@@ -1,6 +1,7 @@
 // PeerAuthentication: which connections a workload accepts.
 
 import { type Static, Type } from "typebox";
+import { ageColumn } from "../columns.ts";
 import { errorIssue, type Issue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
@@ -37,7 +38,7 @@ export const peerAuthenticationKind: Kind<PeerAuthentication> = {
   schema,
   columns: [
     { name: "Mode", type: "string", priority: 0, value: (object) => object.spec?.mtls?.mode ?? null },
-    { name: "Age", type: "date", priority: 0, value: (object) => object.metadata.creationTimestamp ?? null },
+    ageColumn,
   ],
   check: checkPeerAuthentication,
 };

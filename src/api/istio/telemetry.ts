@@ -1,9 +1,10 @@
 // Telemetry: accepted, so that existing manifests apply; tracing, metrics and access logs follow it later.
 
 import { type Static, Type } from "typebox";
-import { type Issue, warningIssue } from "../issue.ts";
+import { ageColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { durationText, mapOf, meshStatus, oneOf, percent, targetRef, workloadSelector } from "./shapes.ts";
 
 const workloadMode = oneOf(["CLIENT_AND_SERVER", "CLIENT", "SERVER"]);
@@ -80,6 +81,12 @@ const schema = Type.Object({
 
 export type Telemetry = KubeObject & Static<typeof schema>;
 
+const INEFFECTIVE: readonly Ineffective[] = [
+  { field: "spec.tracing", effect: "no spans are sent yet" },
+  { field: "spec.metrics", effect: "metrics are not changed by it yet" },
+  { field: "spec.accessLogging", effect: "access logs are not changed by it yet" },
+];
+
 export const telemetryKind: Kind<Telemetry> = {
   group: "telemetry.istio.io",
   versions: ["v1", "v1alpha1"],
@@ -92,19 +99,6 @@ export const telemetryKind: Kind<Telemetry> = {
   origin: "custom",
   subresources: ["status"],
   schema,
-  columns: [{ name: "Age", type: "date", priority: 0, value: (object) => object.metadata.creationTimestamp ?? null }],
-  check: checkTelemetry,
+  columns: [ageColumn],
+  check: (object) => warnIneffective(object, INEFFECTIVE),
 };
-
-function checkTelemetry(object: Telemetry): readonly Issue[] {
-  const sections = [
-    ["tracing", "no spans are sent yet"],
-    ["metrics", "metrics are not changed by it yet"],
-    ["accessLogging", "access logs are not changed by it yet"],
-  ] as const;
-  return sections.flatMap(([section, effect]) =>
-    object.spec?.[section] === undefined
-      ? []
-      : [warningIssue(`spec.${section}`, `spec.${section} is accepted but ${effect}`)],
-  );
-}

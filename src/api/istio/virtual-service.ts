@@ -1,6 +1,7 @@
 // VirtualService: where requests for a host go.
 
 import { type Static, Type } from "typebox";
+import { ageColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import {
@@ -213,7 +214,7 @@ export const virtualServiceKind: Kind<VirtualService> = {
   columns: [
     { name: "Gateways", type: "string", priority: 0, value: (object) => list(object.spec.gateways) },
     { name: "Hosts", type: "string", priority: 0, value: (object) => list(object.spec.hosts) },
-    { name: "Age", type: "date", priority: 0, value: (object) => object.metadata.creationTimestamp ?? null },
+    ageColumn,
   ],
   check: checkVirtualService,
 };

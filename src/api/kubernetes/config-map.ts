@@ -1,10 +1,10 @@
 // ConfigMap: text and bytes for pods to read.
 
 import { deepEqual } from "../../base/equal.ts";
+import { ageColumn, nameColumn } from "../columns.ts";
 import { errorIssue, type Issue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
 import { bytes, dict, flag, struct, textMap } from "./fields.ts";
 
 const DATA_KEY = /^[-._a-zA-Z0-9]{1,253}$/;

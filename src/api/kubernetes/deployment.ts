@@ -2,10 +2,10 @@
 
 import type { Static } from "typebox";
 import { deepEqual } from "../../base/equal.ts";
+import { ageColumn, nameColumn } from "../columns.ts";
 import { errorIssue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
 import {
   flag,
   int32,

@@ -1,9 +1,9 @@
 // EndpointSlice: the addresses behind a Service.
 
 import type { Static } from "typebox";
+import { ageColumn, nameColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
 import { flag, int32, list, objectReference, oneOf, struct, text, textMap, texts } from "./fields.ts";
 
 const endpoint = struct(

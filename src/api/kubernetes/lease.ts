@@ -1,9 +1,9 @@
 // Lease: who leads, and until when.
 
 import type { Static } from "typebox";
+import { ageColumn, nameColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
 import { int32, struct, text, time } from "./fields.ts";
 
 const leaseSpec = struct(

@@ -1,11 +1,11 @@
 // Namespace: where names are unique. It ends in two steps: Terminating while its content goes, gone when `spec.finalizers` is empty.
 
 import type { Static } from "typebox";
+import { ageColumn, nameColumn } from "../columns.ts";
 import { errorIssue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import { isDnsLabel } from "../names.ts";
 import type { KubeObject } from "../object.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
 import { mergeList, oneOf, struct, texts, workloadCondition } from "./fields.ts";
 
 const namespaceSpec = struct({}, { finalizers: texts });

@@ -1,9 +1,9 @@
 // Node: a machine that runs pods.
 
 import type { Static } from "typebox";
+import { ageColumn, nameColumn } from "../columns.ts";
 import type { Column, Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
 import {
   anything,
   flag,

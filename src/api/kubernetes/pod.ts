@@ -1,10 +1,10 @@
 // Pod: what runs. Its columns are those of `kubectl get pods`.
 
 import type { Static } from "typebox";
+import { ageColumn, nameColumn } from "../columns.ts";
 import { errorIssue } from "../issue.ts";
 import type { Column, Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
 import { type ContainerStatus, containerStatus, resources } from "./container.ts";
 import { int64, list, mergeList, oneOf, struct, text, time, workloadCondition } from "./fields.ts";
 import { checkPodSpec, checkPodUpdate } from "./pod-check.ts";

@@ -1,10 +1,10 @@
 // Secret: bytes for pods to read, which nothing prints.
 
 import { deepEqual } from "../../base/equal.ts";
+import { ageColumn, nameColumn } from "../columns.ts";
 import { errorIssue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
 import { checkDataKeys } from "./config-map.ts";
 import { bytes, dict, flag, struct, text, textMap } from "./fields.ts";
 

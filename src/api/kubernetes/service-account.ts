@@ -1,8 +1,8 @@
 // ServiceAccount: who a pod is.
 
+import { ageColumn, nameColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
-import { ageColumn, nameColumn } from "./columns.ts";
 import { imagePullSecrets } from "./container.ts";
 import { flag, mergeList, objectReference, struct } from "./fields.ts";
 

@@ -2,11 +2,11 @@
 
 import { isIP } from "node:net";
 import type { Static } from "typebox";
+import { ageColumn, mapCell, nameColumn } from "../columns.ts";
 import { errorIssue, type Issue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import { isDns1035Label, isDnsLabel, isPortNumber } from "../names.ts";
 import type { KubeObject } from "../object.ts";
-import { ageColumn, mapCell, nameColumn } from "./columns.ts";
 import {
   flag,
   int32,

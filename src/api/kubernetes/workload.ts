@@ -1,9 +1,9 @@
 // What Deployment and ReplicaSet share: a selector, a template, and how they print.
 
+import { mapCell } from "../columns.ts";
 import { errorIssue, type Issue } from "../issue.ts";
 import type { Column } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
-import { mapCell } from "./columns.ts";
 import type { LabelSelector } from "./fields.ts";
 import { checkPodSpec } from "./pod-check.ts";
 import { podSpecDefaults } from "./pod-defaults.ts";

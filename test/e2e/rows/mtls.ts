@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { caller, deployment, documents, named, service } from "../own.ts";
 import { eventually } from "../process.ts";
-import type { Row, Walk } from "../row.ts";
+import { appliesAsItStands, type Row, type Walk } from "../row.ts";
 import { ask, send, tally } from "../traffic.ts";
 
 const API = "http://api.production.svc.cluster.local:8080";
@@ -39,15 +39,7 @@ export const MTLS: readonly Row[] = [
     ["Deployment", "api-v1"],
     ["Deployment", "api-v2"],
     ["Service", "api"],
-  ].map(
-    ([kind = "", name = ""]): Row => ({
-      name: `${kind} ${name} applies as it stands`,
-      sets: true,
-      run: async ({ cluster, manifest }) => {
-        assert.match(await cluster.apply(manifest(kind, name).yaml), /created/);
-      },
-    }),
-  ),
+  ].map(([kind = "", name = ""]) => appliesAsItStands(kind, name)),
   {
     name: "the api and a health checker in istio-system come up",
     sets: true,

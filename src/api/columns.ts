@@ -1,7 +1,7 @@
 // Columns that many kinds share. In a cell's text a time in angle brackets, `<2026-01-31T12:00:00Z>`, becomes an age when printed.
 
-import type { Column } from "../kind.ts";
-import type { KubeObject } from "../object.ts";
+import type { Column } from "./kind.ts";
+import type { KubeObject } from "./object.ts";
 
 export const nameColumn: Column<KubeObject> = {
   name: "Name",
