@@ -1,5 +1,7 @@
 // What a case of the table is.
 
+import type { ListenerName } from "./listeners.ts";
+
 export type Json = Readonly<Record<string, unknown>>;
 
 export interface Call {
@@ -8,10 +10,16 @@ export interface Call {
   /** `host` is the case's domain unless given. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** These bytes instead of what the fields above make; the answer is what came until the peer closed or was silent. */
+  readonly raw?: string;
 }
 
 export interface Expected {
   readonly status: number;
+  /** Of the reason phrase. */
+  readonly reason?: string;
+  /** The answer as it came over the wire, where the call is raw. */
+  readonly wire?: RegExp;
   readonly body?: string | RegExp;
   /** Of the response; null: must be absent. */
   readonly headers?: Readonly<Record<string, string | RegExp | null>>;
@@ -20,6 +28,9 @@ export interface Expected {
     readonly method?: string;
     readonly path?: string;
     readonly headers?: Readonly<Record<string, string | RegExp | null>>;
+    readonly body?: string;
+    /** How often it was asked. */
+    readonly times?: number;
   } | null;
   /** `%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %ROUTE_NAME%` of the access log. */
   readonly log?: string | RegExp;
@@ -33,8 +44,8 @@ export interface WalkCase {
   readonly host?: Json;
   /** Domains instead of the case's own. */
   readonly domains?: readonly string[];
-  /** `edge`: a connection manager that trusts nobody and cleans paths and names. */
-  readonly listener?: "mesh" | "edge";
+  /** Which connection manager it goes through: `mesh` unless given. */
+  readonly listener?: ListenerName;
   readonly call: Call;
   readonly expect: Expected;
   /** Why Envoy's answer is another one. */

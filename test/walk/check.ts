@@ -9,6 +9,8 @@ type Headers = Readonly<Record<string, string | RegExp | null>>;
 
 export function checkAnswer(expected: Expected, answer: Answer, seen: readonly Seen[]): void {
   assert.equal(answer.status, expected.status, `status; body ${JSON.stringify(answer.body)}`);
+  if (expected.reason !== undefined) assert.equal(answer.reason, expected.reason);
+  if (expected.wire !== undefined) assert.match(answer.wire, expected.wire);
   if (expected.body !== undefined) checkText("body", answer.body, expected.body);
   checkHeaders("response", answer.headers, expected.headers ?? {});
   const { origin } = expected;
@@ -20,6 +22,8 @@ export function checkAnswer(expected: Expected, answer: Answer, seen: readonly S
   const last = seen.at(-1);
   assert.ok(last !== undefined, "the origin was not asked");
   if (origin.method !== undefined) assert.equal(last.method, origin.method);
+  if (origin.times !== undefined) assert.equal(seen.length, origin.times, "how often the origin was asked");
+  if (origin.body !== undefined) assert.equal(last.body, origin.body);
   if (origin.path !== undefined) assert.equal(last.path, origin.path);
   checkHeaders("request", last.headers, origin.headers ?? {});
 }

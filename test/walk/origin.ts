@@ -7,6 +7,7 @@ export interface Seen {
   readonly method: string;
   readonly path: string;
   readonly headers: http.IncomingHttpHeaders;
+  readonly body: string;
 }
 
 export interface WalkOrigin {
@@ -20,16 +21,18 @@ export async function startOrigin(): Promise<WalkOrigin> {
   let seen: Seen[] = [];
   const server = http.createServer((request, response) => {
     const path = request.url ?? "";
-    seen.push({ method: request.method ?? "", path, headers: request.headers });
-    request.resume();
-    if (path === "/reset") {
-      request.socket.end();
-      return;
-    }
-    if (path === "/slow") return;
-    const status = /^\/status\/(\d+)$/.exec(path)?.[1];
-    response.writeHead(Number(status ?? 200), { "x-from-origin": "1", "content-length": "6" });
-    response.end("origin");
+    let body = "";
+    const one = { method: request.method ?? "", path, headers: request.headers, body };
+    seen.push(one);
+    request.on("data", (chunk: Buffer) => {
+      body += chunk.toString("latin1");
+      one.body = body;
+    });
+    answer(path, request, response);
+  });
+  server.on("upgrade", (request, socket) => {
+    seen.push({ method: request.method ?? "", path: request.url ?? "", headers: request.headers, body: "" });
+    socket.end("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\ntunnel");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
@@ -44,6 +47,29 @@ export async function startOrigin(): Promise<WalkOrigin> {
       server.close();
     },
   };
+}
+
+/** The path says how to answer: `/status/N`, `/with?NAME=VALUE` (these headers), `/reset`, `/slow`, `/early` (before the body is read). */
+function answer(path: string, request: http.IncomingMessage, response: http.ServerResponse): void {
+  const [bare = "", query = ""] = path.split("?", 2);
+  request.resume();
+  if (bare === "/reset") {
+    request.socket.end();
+    return;
+  }
+  if (bare === "/slow") return;
+  const status = Number(/^\/status\/(\d+)$/.exec(bare)?.[1] ?? 200);
+  const headers: Record<string, string | string[]> = { "x-from-origin": "1" };
+  if (bare.startsWith("/with") || bare.startsWith("/status")) {
+    for (const [name, value] of new URLSearchParams(query)) headers[name] = value;
+  }
+  if (status >= 200 && status !== 204 && status !== 304) headers["content-length"] = "6";
+  const send = () => {
+    response.writeHead(status, headers);
+    response.end(status === 204 || status === 304 ? undefined : "origin");
+  };
+  if (bare === "/early") send();
+  else request.on("end", send);
 }
 
 export async function freePort(): Promise<number> {

@@ -1,12 +1,14 @@
 // The table as one bootstrap, and what an engine made of each call.
 
 import http from "node:http";
+import net from "node:net";
 import type { Call, Json, WalkCase } from "./case.ts";
+import { LISTENERS } from "./listeners.ts";
 import { TYPE } from "./route.ts";
 
 export interface TablePorts {
-  readonly mesh: number;
-  readonly edge: number;
+  /** By name; 0: any. */
+  readonly listeners: ReadonlyMap<string, number>;
   readonly admin: number;
   readonly origin: number;
   /** Nobody listens there. */
@@ -17,37 +19,31 @@ export interface TablePorts {
 const LOG_FORMAT = "%REQ(:AUTHORITY)% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %ROUTE_NAME%\n";
 
 export function bootstrapOf(cases: readonly WalkCase[], ports: TablePorts, log: string): Json {
-  const listener = (name: "mesh" | "edge") => ({
+  const listener = (name: string) => ({
     name,
-    address: { socketAddress: { address: "127.0.0.1", portValue: ports[name] } },
+    address: { socketAddress: { address: "127.0.0.1", portValue: ports.listeners.get(name) ?? 0 } },
     filterChains: [{ filters: [manager(name, cases, log)] }],
   });
   return {
     admin: { address: { socketAddress: { address: "127.0.0.1", portValue: ports.admin } } },
     staticResources: {
-      listeners: [listener("mesh"), listener("edge")],
+      listeners: [...LISTENERS.keys()].map(listener),
       clusters: [cluster("origin", [ports.origin]), cluster("nowhere", []), cluster("refusing", [ports.refusing])],
     },
   };
 }
 
-function manager(name: "mesh" | "edge", cases: readonly WalkCase[], log: string): Json {
+function manager(name: string, cases: readonly WalkCase[], log: string): Json {
   const filter = (short: string, message: string) => ({
     name: `envoy.filters.http.${short}`,
     typedConfig: { "@type": `${TYPE}.filters.http.${short}.v3.${message}` },
   });
-  const edge = {
-    useRemoteAddress: true,
-    normalizePath: true,
-    mergeSlashes: true,
-    commonHttpProtocolOptions: { headersWithUnderscoresAction: "REJECT_REQUEST" },
-  };
   return {
     name: "envoy.filters.network.http_connection_manager",
     typedConfig: {
       "@type": `${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
       statPrefix: name,
-      ...(name === "edge" ? edge : {}),
+      ...LISTENERS.get(name),
       accessLog: [
         {
           name: "envoy.access_loggers.file",
@@ -92,16 +88,24 @@ function domainOf(one: WalkCase): string {
 
 export interface Answer {
   readonly status: number;
+  readonly reason: string;
+  /** Of a raw call: all that came. */
+  readonly wire: string;
   readonly body: string;
   readonly headers: http.IncomingHttpHeaders;
 }
 
+export function portOf(one: WalkCase, ports: TablePorts): number {
+  return ports.listeners.get(one.listener ?? "mesh") ?? 0;
+}
+
 export function ask(one: WalkCase, ports: TablePorts): Promise<Answer> {
   const { call } = one;
+  if (call.raw !== undefined) return askRaw(call.raw, portOf(one, ports));
   return new Promise((resolve, reject) => {
     const request = http.request({
       host: "127.0.0.1",
-      port: ports[one.listener ?? "mesh"],
+      port: portOf(one, ports),
       method: call.method ?? "GET",
       path: call.path ?? "/",
       headers: { host: domainOf(one), ...call.headers },
@@ -117,14 +121,53 @@ export function ask(one: WalkCase, ports: TablePorts): Promise<Answer> {
         body += text;
       });
       response.on("error", reject);
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body, headers: response.headers }));
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          reason: response.statusMessage ?? "",
+          wire: "",
+          body,
+          headers: response.headers,
+        }),
+      );
     });
     request.end(call.body);
   });
 }
 
+/** A peer that has said nothing for this long has said all it will. */
+const SILENT_MS = 300;
+
+function askRaw(text: string, port: number): Promise<Answer> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, "127.0.0.1");
+    let wire = "";
+    socket.setTimeout(SILENT_MS, () => socket.destroy());
+    socket.on("data", (bytes) => {
+      wire += bytes.toString("latin1");
+    });
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => resolve(readWire(wire)));
+    socket.write(text, "latin1");
+  });
+}
+
+function readWire(wire: string): Answer {
+  const end = wire.indexOf("\r\n\r\n");
+  const [first = "", ...lines] = wire.slice(0, end === -1 ? 0 : end).split("\r\n");
+  const headers: Record<string, string> = {};
+  for (const line of lines) headers[line.split(":", 1)[0]?.toLowerCase() ?? ""] = line.replace(/^[^:]*:\s*/, "");
+  return {
+    status: Number(first.slice(9, 12)),
+    reason: first.slice(13),
+    wire,
+    body: end === -1 ? "" : wire.slice(end + 4),
+    headers,
+  };
+}
+
 /** The authority by which a case's line is found in the access log. */
 export function authorityOf(one: WalkCase): string {
   const { call }: { call: Call } = one;
-  return call.headers?.["host"] ?? domainOf(one);
+  return /\r\nhost: *([^\r]+)/i.exec(call.raw ?? "")?.[1] ?? call.headers?.["host"] ?? domainOf(one);
 }

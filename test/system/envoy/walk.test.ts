@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { walkCases } from "../../walk/cases.ts";
 import { checkAnswer, checkLog } from "../../walk/check.ts";
+import { LISTENERS } from "../../walk/listeners.ts";
 import { freePort, startOrigin, type WalkOrigin } from "../../walk/origin.ts";
 import { ask, authorityOf, bootstrapOf, type TablePorts } from "../../walk/table.ts";
 
@@ -19,11 +20,13 @@ describe("the walk table on Envoy", { skip }, () => {
   const directory = mkdtempSync(join(tmpdir(), "weft-walk-"));
   const log = join(directory, "access.log");
   const running: { child?: ChildProcess; origin?: WalkOrigin } = {};
-  let ports: TablePorts = { mesh: 0, edge: 0, admin: 0, origin: 0, refusing: 0 };
+  let ports: TablePorts = { listeners: new Map(), admin: 0, origin: 0, refusing: 0 };
   before(async () => {
     running.origin = await startOrigin();
-    const [mesh, edge, admin, refusing] = [await freePort(), await freePort(), await freePort(), await freePort()];
-    ports = { mesh, edge, admin, refusing, origin: running.origin.port };
+    const [admin, refusing] = [await freePort(), await freePort()];
+    const listeners = new Map<string, number>();
+    for (const name of LISTENERS.keys()) listeners.set(name, await freePort());
+    ports = { listeners, admin, refusing, origin: running.origin.port };
     const file = join(directory, "envoy.json");
     writeFileSync(file, JSON.stringify(bootstrapOf(cases, ports, log)));
     const flags = ["--concurrency", "1", "--use-dynamic-base-id", "-l", "error", "--file-flush-interval-msec", "50"];

@@ -13,6 +13,7 @@ import { fromEnvoyJson } from "../../../src/proto/json.ts";
 import { type RunningProxy, startProxy } from "../../../src/proxy/run/proxy.ts";
 import { walkCases } from "../../walk/cases.ts";
 import { checkAnswer, checkLog } from "../../walk/check.ts";
+import { LISTENERS } from "../../walk/listeners.ts";
 import { freePort, startOrigin, type WalkOrigin } from "../../walk/origin.ts";
 import { ask, authorityOf, bootstrapOf, type TablePorts } from "../../walk/table.ts";
 
@@ -21,7 +22,7 @@ describe("the walk table on weft", () => {
   const directory = mkdtempSync(join(tmpdir(), "weft-walk-"));
   const log = join(directory, "access.log");
   const running: { proxy?: RunningProxy; origin?: WalkOrigin } = {};
-  let ports: TablePorts = { mesh: 0, edge: 0, admin: 0, origin: 0, refusing: 0 };
+  let ports: TablePorts = { listeners: new Map(), admin: 0, origin: 0, refusing: 0 };
   before(async () => {
     running.origin = await startOrigin();
     ports = { ...ports, origin: running.origin.port, refusing: await freePort() };
@@ -36,7 +37,8 @@ describe("the walk table on weft", () => {
       registry: new Registry(),
     });
     await running.proxy.ready;
-    ports = { ...ports, mesh: running.proxy.port("mesh"), edge: running.proxy.port("edge") };
+    const { proxy } = running;
+    ports = { ...ports, listeners: new Map([...LISTENERS.keys()].map((name) => [name, proxy.port(name)])) };
   });
   after(() => {
     running.proxy?.close();

@@ -1,0 +1,19 @@
+// The connection managers that the cases go through: what each has beyond the plain one.
+
+import type { Json } from "./case.ts";
+
+const MANAGERS = {
+  /** As in a sidecar: nothing but defaults. */
+  mesh: {},
+  /** Trusts nobody and cleans paths and names. */
+  edge: {
+    useRemoteAddress: true,
+    normalizePath: true,
+    mergeSlashes: true,
+    commonHttpProtocolOptions: { headersWithUnderscoresAction: "REJECT_REQUEST" },
+  },
+} as const satisfies Readonly<Record<string, Json>>;
+
+export type ListenerName = keyof typeof MANAGERS;
+
+export const LISTENERS: ReadonlyMap<string, Json> = new Map(Object.entries(MANAGERS));
