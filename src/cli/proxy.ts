@@ -1,35 +1,36 @@
-// `weft proxy`: hands over to the proxy's bundle, which reads its own arguments.
+// `weft proxy`: becomes the proxy's bundle, which reads its own arguments.
 
 import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { proxyCommand } from "../cluster/proxy-command.ts";
-import { CommandFailure, examples } from "./command.ts";
+import { CommandFailure } from "./command.ts";
 import { asFailure } from "./data-dir.ts";
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const;
 
 export function define(command: Command): void {
   command
-    .description(
-      'Runs weft\'s proxy: "sidecar" as a pod\'s container does, configured by its environment; "-c FILE" on an Envoy\nbootstrap of your own, static or with an ADS server.',
-    )
+    // The proxy's own help and version are the ones that know its options.
+    .helpOption(false)
     .allowUnknownOption(true)
     .passThroughOptions(true)
     .argument("[args...]", "arguments of the proxy")
     .action(proxy);
-  examples(command, [
-    "weft proxy -c bootstrap.yaml",
-    "weft proxy -c bootstrap.yaml -l debug",
-    "weft proxy sidecar --domain production.svc.cluster.local",
-  ]);
 }
 
 async function proxy(args: readonly string[]): Promise<void> {
   const found = await proxyCommand(resolve(process.argv[1] ?? ""));
   if (!found.ok) throw asFailure(found.error);
   const [program = process.execPath, ...before] = found.value;
-  const child = spawn(program, [...before, "proxy", ...args], { stdio: "inherit" });
+  const words = [...before, "proxy", ...args];
+  if (typeof process.execve === "function") {
+    // It says that it is experimental; the user has no use for that.
+    process.removeAllListeners("warning");
+    // One process, the proxy's: nobody has to hand signals on, and nothing of the command line stays in memory.
+    process.execve(program, [program, ...words], process.env);
+  }
+  const child = spawn(program, words, { stdio: "inherit" });
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
   const { promise, resolve: ended, reject } = Promise.withResolvers<number>();
   child.on("error", (error) => reject(new CommandFailure(`the proxy could not be started: ${error.message}`)));

@@ -7,6 +7,8 @@ import type { SecretSource } from "../proxy/socket/secret.ts";
 export interface ViewParts {
   readonly logs: LogRoot;
   readonly secrets: SecretSource;
+  /** As /server_info shows it. */
+  readonly commandLine: Readonly<Record<string, unknown>>;
   quit(): void;
 }
 
@@ -15,6 +17,7 @@ export function processView(view: AdminView, parts: ViewParts): AdminView {
     registry: view.registry,
     bootstrap: view.bootstrap,
     startedAtMs: view.startedAtMs,
+    commandLine: parts.commandLine,
     state: () => view.state(),
     clusters: () => view.clusters(),
     listeners: () => view.listeners(),

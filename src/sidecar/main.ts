@@ -2,8 +2,8 @@
 
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
-import { LogRoot } from "../observe/log.ts";
-import { parseArguments } from "./arguments.ts";
+import { type Arguments, parseArguments } from "./arguments.ts";
+import { openLogs } from "./logs.ts";
 import type { Process } from "./process.ts";
 import { untilSignal } from "./shutdown.ts";
 
@@ -11,36 +11,43 @@ await main();
 
 async function main(): Promise<void> {
   const parsed = parseArguments(process.argv.slice(2));
-  if (!parsed.ok) {
-    process.stderr.write(`${parsed.error}\n`);
-    process.exitCode = 2;
-    return;
+  if (!parsed.ok) return fail(parsed.error, 2);
+  const given = parsed.value;
+  switch (given.kind) {
+    case "help":
+      process.stdout.write((await import("./usage.ts")).USAGE);
+      return;
+    case "version":
+      process.stdout.write(`weft ${(await import("../proxy/admin/server-info.ts")).VERSION}\n`);
+      return;
+    case "validate": {
+      const issues = (await import("./static.ts")).validateStatic(given.options);
+      for (const issue of issues) process.stderr.write(`${issue}\n`);
+      if (issues.length === 0) process.stdout.write(`configuration '${given.options.configPath}' OK\n`);
+      process.exitCode = issues.length === 0 ? 0 : 1;
+      return;
+    }
+    case "serve":
+    case "sidecar":
+      return run(given);
   }
-  const logs = new LogRoot({
-    level: parsed.value.logLevel,
-    format: process.env["WEFT_LOG_FORMAT"] === "json" ? "json" : "plain",
-    write: (line) => process.stdout.write(line),
-    wallMs: systemClock.wallMs,
-  });
-  const context: Process = { clock: systemClock, random: systemRandom, logs, startedAtMs: 0 };
-  const log = logs.logger("main");
+}
+
+async function run(given: Extract<Arguments, { kind: "serve" | "sidecar" }>): Promise<void> {
+  const logs = openLogs(given);
+  if (!logs.ok) return fail(logs.error, 2);
+  const context: Process = { clock: systemClock, random: systemRandom, logs: logs.value, startedAtMs: 0 };
+  const log = logs.value.logger("main");
   process.on("uncaughtException", (error) => {
     log.error(`broken: ${error.stack ?? error.message}`);
     process.exit(1);
   });
-  if (parsed.value.kind === "validate") {
-    const issues = (await import("./static.ts")).validateStatic(parsed.value.file);
-    for (const issue of issues) process.stderr.write(`${issue}\n`);
-    if (issues.length === 0) process.stdout.write(`configuration '${parsed.value.file}' OK\n`);
-    process.exitCode = issues.length === 0 ? 0 : 1;
-    return;
-  }
   const quit = untilSignal();
   // Each of the two ways needs what the other doesn't.
   const started =
-    parsed.value.kind === "sidecar"
-      ? await (await import("./sidecar.ts")).startSidecar(parsed.value, context, quit.request)
-      : await (await import("./static.ts")).startStatic(parsed.value.file, context, quit.request);
+    given.kind === "sidecar"
+      ? await (await import("./sidecar.ts")).startSidecar(given, context, quit.request)
+      : await (await import("./static.ts")).startStatic(given.options, context, quit.request);
   if (!started.ok) {
     for (const line of started.error) log.error(line);
     process.exitCode = 1;
@@ -52,4 +59,9 @@ async function main(): Promise<void> {
   await started.value.stop();
   log.info("ended");
   process.exit(0);
+}
+
+function fail(message: string, code: number): void {
+  process.stderr.write(`weft proxy: ${message}\n`);
+  process.exitCode = code;
 }

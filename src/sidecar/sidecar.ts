@@ -60,7 +60,12 @@ export async function startSidecar(
     log.error(`listeners: ${error instanceof Error ? error.message : String(error)}`),
   );
   const context = {
-    view: processView(proxy.view, { logs: process.logs, secrets: parts.secrets, quit: () => quit("quitquitquit") }),
+    view: processView(proxy.view, {
+      logs: process.logs,
+      secrets: parts.secrets,
+      commandLine: { concurrency: 1, mode: "Serve", drain_time: `${config.value.drainMs / 1000}s` },
+      quit: () => quit("quitquitquit"),
+    }),
     wallMs: process.clock.wallMs,
   };
   const admin = await startAdmin(context, { host: bindAddresses(config.value).admin, port: ADMIN_PORT });

@@ -1,35 +1,34 @@
-// The proxy alone, on a bootstrap file of one's own (JSON or YAML): for benchmarks, tests and other control planes.
+// The proxy alone, on a bootstrap of one's own: for benchmarks, tests and other control planes.
 
-import { readText } from "../agent/read-text.ts";
+import fs from "node:fs";
 import { LocalSecrets } from "../agent/secrets.ts";
-import { parseJson, parseYamlDocuments } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { Registry } from "../observe/metrics.ts";
-import { Bootstrap } from "../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
-import { fromEnvoyJson } from "../proto/json.ts";
+import type { Bootstrap } from "../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { startAdmin } from "../proxy/admin/server.ts";
 import { checkBootstrap, refusalText } from "../proxy/run/check.ts";
-import { startProxy } from "../proxy/run/proxy.ts";
+import { type RunningProxy, startProxy } from "../proxy/run/proxy.ts";
 import { makeAdsSource } from "../proxy/subscribe/ads.ts";
 import type { ResourceSource } from "../proxy/subscribe/source.ts";
 import { readAdsTarget } from "../proxy/subscribe/target.ts";
 import { processView } from "./admin-view.ts";
-import { readDataSources } from "./data-source.ts";
+import type { ServerOptions } from "./arguments.ts";
+import { placeOf, readBootstrap } from "./bootstrap-file.ts";
+import { commandLineOptions } from "./command-line-options.ts";
 import type { Process, Running } from "./process.ts";
 import { watchSource } from "./watch-source.ts";
 
-const DRAIN_MS = 5_000;
-
 export async function startStatic(
-  file: string,
+  options: ServerOptions,
   process: Process,
   quit: (cause: string) => void,
 ): Promise<Result<Running, readonly string[]>> {
-  const bootstrap = readBootstrap(file);
+  const place = placeOf(options);
+  const bootstrap = readBootstrap(options);
   if (!bootstrap.ok) return bootstrap;
   const secrets = new LocalSecrets();
   const source = openSource(bootstrap.value, secrets, process);
-  if (!source.ok) return err([`${file}: ${source.error}`]);
+  if (!source.ok) return err([`${place}: ${source.error}`]);
   const proxy = startProxy({
     bootstrap: bootstrap.value,
     source: source.value,
@@ -44,55 +43,68 @@ export async function startStatic(
   );
   if (failure !== undefined) {
     proxy.close();
-    return err(failure.split("\n").map((line) => `${file}: ${line}`));
+    return err(failure.split("\n").map((line) => `${place}: ${line}`));
   }
-  const view = processView(proxy.view, { logs: process.logs, secrets, quit: () => quit("quitquitquit") });
-  const address = bootstrap.value.admin?.address?.address;
-  let closeAdmin = () => undefined;
-  if (address?.$case === "socketAddress") {
-    const port = address.value.portSpecifier?.$case === "portValue" ? address.value.portSpecifier.value : 0;
-    const admin = await startAdmin({ view, wallMs: process.clock.wallMs }, { host: address.value.address, port });
-    if (!admin.ok) return err([`admin: ${admin.error}`]);
-    process.logs.logger("main").info(`admin interface on ${address.value.address}:${admin.value.port}`);
-    closeAdmin = () => {
-      admin.value.close();
-    };
+  const closeAdmin = await openAdmin({ options, process, proxy, secrets, quit }, bootstrap.value);
+  if (!closeAdmin.ok) {
+    proxy.close();
+    return err([closeAdmin.error]);
   }
   return ok({
     stop: async () => {
-      await Promise.race([proxy.drain(), new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
+      await Promise.race([proxy.drain(), new Promise((resolve) => setTimeout(resolve, options.drainMs))]);
       source.value?.stop();
-      closeAdmin();
+      closeAdmin.value();
       proxy.close();
     },
   });
 }
 
 /** What starting would refuse, without binding or connecting anything. */
-export function validateStatic(file: string): readonly string[] {
-  const bootstrap = readBootstrap(file);
+export function validateStatic(options: ServerOptions): readonly string[] {
+  const bootstrap = readBootstrap(options);
   if (!bootstrap.ok) return bootstrap.error;
-  return checkBootstrap(bootstrap.value).map((refusal) => `${file}: ${refusalText(refusal)}`);
+  return checkBootstrap(bootstrap.value).map((refusal) => `${placeOf(options)}: ${refusalText(refusal)}`);
 }
 
-/** Every unknown field is named with its path. */
-export function readBootstrap(file: string): Result<Bootstrap, readonly string[]> {
-  const text = readText(file);
-  if (!text.ok) return err([text.error]);
-  const parsed = parse(text.value);
-  if (!parsed.ok) return err([`${file}: ${parsed.error}`]);
-  const complete = readDataSources(parsed.value, { env: globalThis.process.env });
-  if (!complete.ok) return err(complete.error.map((issue) => `${file}: ${issue}`));
-  const bootstrap = fromEnvoyJson(Bootstrap, complete.value);
-  return bootstrap.ok ? bootstrap : err(bootstrap.error.map((issue) => `${file}: ${issue}`));
+interface AdminParts {
+  readonly options: ServerOptions;
+  readonly process: Process;
+  readonly proxy: RunningProxy;
+  readonly secrets: LocalSecrets;
+  readonly quit: (cause: string) => void;
 }
 
-function parse(text: string): Result<unknown, string> {
-  if (text.trimStart().startsWith("{")) return parseJson(text);
-  const documents = parseYamlDocuments(text);
-  if (!documents.ok) return documents;
-  const [only, ...more] = documents.value;
-  return only === undefined || more.length > 0 ? err("expected exactly one YAML document") : ok(only.value);
+/** Returns how to close it. */
+async function openAdmin(parts: AdminParts, bootstrap: Bootstrap): Promise<Result<() => void, string>> {
+  const { options, process, proxy, secrets, quit } = parts;
+  const address = bootstrap.admin?.address?.address;
+  if (address?.$case !== "socketAddress") return ok(() => undefined);
+  const view = processView(proxy.view, {
+    logs: process.logs,
+    secrets,
+    commandLine: commandLineOptions(options),
+    quit: () => quit("quitquitquit"),
+  });
+  const port = address.value.portSpecifier?.$case === "portValue" ? address.value.portSpecifier.value : 0;
+  const admin = await startAdmin({ view, wallMs: process.clock.wallMs }, { host: address.value.address, port });
+  if (!admin.ok) return err(`admin: ${admin.error}`);
+  const bound = `${address.value.address}:${admin.value.port}`;
+  process.logs.logger("main").info(`admin interface on ${bound}`);
+  if (options.adminAddressPath !== "") {
+    const written = write(options.adminAddressPath, bound);
+    if (!written.ok) return err(`--admin-address-path: ${written.error}`);
+  }
+  return ok(() => admin.value.close());
+}
+
+function write(path: string, text: string): Result<void, string> {
+  try {
+    fs.writeFileSync(path, text);
+    return ok(undefined);
+  } catch (error) {
+    return err(`can't be written: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function openSource(

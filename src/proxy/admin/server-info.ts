@@ -6,7 +6,7 @@ import { Node } from "../../proto/gen/envoy/config/core/v3/base.ts";
 import { type Answer, addressJson, type Endpoint, json, text } from "./answer.ts";
 
 /** Envoy's form: revision / version / state of the sources / build type / TLS library. */
-const VERSION = `weft/0.1.0/Clean/RELEASE/node-${nodeVersion}`;
+export const VERSION = `weft/0.1.0/Clean/RELEASE/node-${nodeVersion}`;
 
 export const readyEndpoint: Endpoint = {
   path: "/ready",
@@ -30,7 +30,7 @@ export const serverInfoEndpoint: Endpoint = {
       version: VERSION,
       state: view.state(),
       hot_restart_version: "disabled",
-      command_line_options: { concurrency: 1, mode: "Serve", log_level: view.logLevels()["main"] ?? "info" },
+      command_line_options: view.commandLine,
       uptime_current_epoch: uptime,
       uptime_all_epochs: uptime,
       node: toEnvoyJson(Node, view.bootstrap.node ?? Node.fromPartial({})),

@@ -70,6 +70,8 @@ export interface AdminView {
   readonly registry: Registry;
   readonly bootstrap: Bootstrap;
   readonly startedAtMs: number;
+  /** The command line by Envoy's names. */
+  readonly commandLine: Readonly<Record<string, unknown>>;
   state(): ServerState;
   clusters(): readonly ClusterView[];
   listeners(): readonly ListenerView[];

@@ -403,6 +403,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       registry: this.#options.registry,
       bootstrap: this.#options.bootstrap,
       startedAtMs: this.#options.clock.wallMs(),
+      commandLine: {},
       state: () => this.#state(),
       clusters: () =>
         this.#clusters.active().map((cluster) => {

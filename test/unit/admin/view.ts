@@ -122,6 +122,7 @@ export function makeView(): FakeView {
   return {
     calls,
     registry,
+    commandLine: { concurrency: 1 },
     bootstrap: Bootstrap.fromPartial({
       node: { id: "sidecar~10.0.0.1~api.production~x", metadata: { LABELS: { app: "api" } } },
     }),
