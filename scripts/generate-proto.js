@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { addNewerFields } from "./proto-additions.js";
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const outDir = path.join(root, "src/proto/gen");
@@ -130,7 +131,9 @@ function hashInputs(deps) {
   const hash = createHash("sha256");
   const packageJson = path.join(path.dirname(deps), "package.json");
   const generator = require.resolve("ts-proto/package.json");
-  for (const file of [fileURLToPath(import.meta.url), packageJson, generator]) hash.update(fs.readFileSync(file));
+  const additions = fileURLToPath(new URL("proto-additions.js", import.meta.url));
+  for (const file of [fileURLToPath(import.meta.url), additions, packageJson, generator])
+    hash.update(fs.readFileSync(file));
   for (const name of fs.readdirSync(ownDir).sort()) {
     if (name.endsWith(".proto")) hash.update(name).update(fs.readFileSync(path.join(ownDir, name)));
   }
@@ -143,15 +146,7 @@ function collect(deps, work) {
     fs.cpSync(path.join(deps, tree), protoDir, { recursive: true, filter: wanted });
   }
   fs.cpSync(ownDir, path.join(protoDir, "istio"), { recursive: true });
-  // Envoy's definitions use a field that the older validate.proto beside them does not know.
-  const validate = path.join(protoDir, "validate/validate.proto");
-  const text = fs.readFileSync(validate, "utf8");
-  if (!text.includes("ignore_empty = 26")) {
-    fs.writeFileSync(
-      validate,
-      text.replace("message StringRules {", "message StringRules {\n  optional bool ignore_empty = 26;"),
-    );
-  }
+  addNewerFields(protoDir);
 }
 
 function wanted(source) {

@@ -1,5 +1,6 @@
 // One line for each request: what is recorded, and Envoy's format strings compiled to a function that writes it.
 
+import { isRecord } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 
 /** A header list as the log sees it: names in lower case. A Map will do. */
@@ -41,6 +42,9 @@ export interface AccessRecord {
   readonly downstreamLocalUriSan?: string | undefined;
   readonly downstreamTlsVersion?: string | undefined;
   readonly traceId?: string | undefined;
+  /** What filters wrote of this request, by their namespace. */
+  readonly dynamicMetadata?: (namespace: string) => unknown;
+  readonly routeMetadata?: (namespace: string) => unknown;
 }
 
 export type RecordFormatter = (record: AccessRecord) => string;
@@ -185,11 +189,15 @@ function readerOf(name: string, argument: string | undefined): Result<ValueReade
       return headerReader(name, argument, (record) => record.responseTrailers);
     case "START_TIME":
       return ok(timeReader(argument ?? ""));
+    case "DYNAMIC_METADATA":
+      return metadataReader(name, argument, (record, namespace) => record.dynamicMetadata?.(namespace));
+    case "METADATA":
+      return typedMetadataReader(argument ?? "");
   }
   const plain = PLAIN[name];
   if (plain === undefined) {
     return err(
-      `%${name}% is not an operator that weft's access log knows: ${Object.keys(PLAIN).join(", ")}, REQ(), RESP(), TRAILER(), START_TIME`,
+      `%${name}% is not an operator that weft's access log knows: ${Object.keys(PLAIN).join(", ")}, REQ(), RESP(), TRAILER(), START_TIME, DYNAMIC_METADATA(), METADATA()`,
     );
   }
   if (argument !== undefined) return err(`%${name}% takes no argument, got (${argument})`);
@@ -249,6 +257,31 @@ function headerReader(
     const headers = from(record);
     return headers?.get(main) ?? headers?.get(alternative);
   });
+}
+
+/** `NAMESPACE:KEY:KEY`: text as it is, everything else as JSON. */
+function metadataReader(
+  operator: string,
+  argument: string | undefined,
+  from: (record: AccessRecord, namespace: string) => unknown,
+): Result<ValueReader, string> {
+  const [namespace = "", ...keys] = (argument ?? "").split(":");
+  if (namespace === "") return err(`%${operator}% needs a namespace: %${operator}(NAMESPACE:KEY)%`);
+  return ok((record) => {
+    let value: unknown = from(record, namespace);
+    for (const key of keys) value = isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+    if (value === undefined || value === null) return undefined;
+    return typeof value === "string" || typeof value === "number" ? value : JSON.stringify(value);
+  });
+}
+
+function typedMetadataReader(argument: string): Result<ValueReader, string> {
+  const colon = argument.indexOf(":");
+  const kind = argument.slice(0, Math.max(colon, 0));
+  const rest = argument.slice(colon + 1);
+  if (kind === "DYNAMIC") return metadataReader("METADATA", rest, (record, name) => record.dynamicMetadata?.(name));
+  if (kind === "ROUTE") return metadataReader("METADATA", rest, (record, name) => record.routeMetadata?.(name));
+  return err(`%METADATA(${argument})% is not known here: it must begin with DYNAMIC: or ROUTE:`);
 }
 
 function timeReader(format: string): ValueReader {

@@ -5,10 +5,15 @@ import { Cluster } from "./gen/envoy/config/cluster/v3/cluster.ts";
 import { ClusterLoadAssignment } from "./gen/envoy/config/endpoint/v3/endpoint.ts";
 import { Listener } from "./gen/envoy/config/listener/v3/listener.ts";
 import { RouteConfiguration } from "./gen/envoy/config/route/v3/route.ts";
+import { FilterConfig } from "./gen/envoy/config/route/v3/route_components.ts";
 import { FileAccessLog } from "./gen/envoy/extensions/access_loggers/file/v3/file.ts";
 import { StderrAccessLog, StdoutAccessLog } from "./gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
 import { Cors, CorsPolicy } from "./gen/envoy/extensions/filters/http/cors/v3/cors.ts";
 import { HTTPFault } from "./gen/envoy/extensions/filters/http/fault/v3/fault.ts";
+import {
+  HeaderMutation,
+  HeaderMutationPerRoute,
+} from "./gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation.ts";
 import { RBAC as HttpRbac, RBACPerRoute } from "./gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
 import { Router } from "./gen/envoy/extensions/filters/http/router/v3/router.ts";
 import { Config as SetFilterState } from "./gen/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.ts";
@@ -53,12 +58,15 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   "envoy.config.endpoint.v3.ClusterLoadAssignment": codec(ClusterLoadAssignment),
   "envoy.config.listener.v3.Listener": codec(Listener),
   "envoy.config.route.v3.RouteConfiguration": codec(RouteConfiguration),
+  "envoy.config.route.v3.FilterConfig": codec(FilterConfig),
   [`${EXT}.access_loggers.file.v3.FileAccessLog`]: codec(FileAccessLog),
   [`${EXT}.access_loggers.stream.v3.StderrAccessLog`]: codec(StderrAccessLog),
   [`${EXT}.access_loggers.stream.v3.StdoutAccessLog`]: codec(StdoutAccessLog),
   [`${EXT}.filters.http.cors.v3.Cors`]: codec(Cors),
   [`${EXT}.filters.http.cors.v3.CorsPolicy`]: codec(CorsPolicy),
   [`${EXT}.filters.http.fault.v3.HTTPFault`]: codec(HTTPFault),
+  [`${EXT}.filters.http.header_mutation.v3.HeaderMutation`]: codec(HeaderMutation),
+  [`${EXT}.filters.http.header_mutation.v3.HeaderMutationPerRoute`]: codec(HeaderMutationPerRoute),
   [`${EXT}.filters.http.rbac.v3.RBAC`]: codec(HttpRbac),
   [`${EXT}.filters.http.rbac.v3.RBACPerRoute`]: codec(RBACPerRoute),
   [`${EXT}.filters.http.router.v3.Router`]: codec(Router),

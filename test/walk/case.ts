@@ -34,6 +34,8 @@ export interface Expected {
   } | null;
   /** `%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %ROUTE_NAME%` of the access log. */
   readonly log?: string | RegExp;
+  /** Counters of the case's own connection manager, without `http.NAME.`: only for cases with filters of their own. */
+  readonly stats?: Readonly<Record<string, number>>;
 }
 
 export interface WalkCase {
@@ -46,6 +48,10 @@ export interface WalkCase {
   readonly domains?: readonly string[];
   /** Which connection manager it goes through: `mesh` unless given. */
   readonly listener?: ListenerName;
+  /** A connection manager of the case's own, with these filters before the router. */
+  readonly filters?: readonly Json[];
+  /** Made first, one after the other; nothing is asked of their answers. */
+  readonly before?: readonly Call[];
   readonly call: Call;
   readonly expect: Expected;
   /** Why Envoy's answer is another one. */

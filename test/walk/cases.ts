@@ -4,8 +4,9 @@
 import type { WalkCase } from "./case.ts";
 import { filterCases } from "./filter-cases.ts";
 import { matchCases } from "./match-cases.ts";
+import { mutationCases } from "./mutation-cases.ts";
 import { routeCases } from "./route-cases.ts";
 
 export function walkCases(): readonly WalkCase[] {
-  return [...matchCases, ...routeCases, ...filterCases];
+  return [...matchCases, ...routeCases, ...filterCases, ...mutationCases];
 }

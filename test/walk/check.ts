@@ -1,7 +1,7 @@
 // An answer against what the table expects.
 
 import assert from "node:assert/strict";
-import type { Expected } from "./case.ts";
+import type { Expected, WalkCase } from "./case.ts";
 import type { Seen } from "./origin.ts";
 import type { Answer } from "./table.ts";
 
@@ -26,6 +26,16 @@ export function checkAnswer(expected: Expected, answer: Answer, seen: readonly S
   if (origin.body !== undefined) assert.equal(last.body, origin.body);
   if (origin.path !== undefined) assert.equal(last.path, origin.path);
   checkHeaders("request", last.headers, origin.headers ?? {});
+}
+
+/** `read` gives a counter by its full name; one that nobody has counted yet may be missing. */
+export async function checkStats(
+  one: WalkCase,
+  read: (name: string) => number | undefined | Promise<number | undefined>,
+): Promise<void> {
+  for (const [name, wanted] of Object.entries(one.expect.stats ?? {})) {
+    assert.equal((await read(`http.${one.name}.${name}`)) ?? 0, wanted, name);
+  }
 }
 
 export function checkLog(expected: Expected, authority: string, lines: readonly string[]): void {

@@ -27,10 +27,19 @@ export function bootstrapOf(cases: readonly WalkCase[], ports: TablePorts, log: 
   return {
     admin: { address: { socketAddress: { address: "127.0.0.1", portValue: ports.admin } } },
     staticResources: {
-      listeners: [...LISTENERS.keys()].map(listener),
+      listeners: listenerNames(cases).map(listener),
       clusters: [cluster("origin", [ports.origin]), cluster("nowhere", []), cluster("refusing", [ports.refusing])],
     },
   };
+}
+
+/** One for each shared connection manager and each case that has its own. */
+export function listenerNames(cases: readonly WalkCase[]): readonly string[] {
+  return [...LISTENERS.keys(), ...cases.filter((one) => one.filters !== undefined).map((one) => one.name)];
+}
+
+function listenerOf(one: WalkCase): string {
+  return one.filters === undefined ? (one.listener ?? "mesh") : one.name;
 }
 
 function manager(name: string, cases: readonly WalkCase[], log: string): Json {
@@ -57,13 +66,15 @@ function manager(name: string, cases: readonly WalkCase[], log: string): Json {
       routeConfig: {
         name,
         virtualHosts: cases
-          .filter((one) => (one.listener ?? "mesh") === name)
+          .filter((one) => listenerOf(one) === name)
           .map((one) => ({ name: one.name, domains: one.domains ?? [domainOf(one)], routes: one.routes, ...one.host })),
       },
       httpFilters: [
-        filter("rbac", "RBAC"),
-        filter("fault", "HTTPFault"),
-        filter("cors", "Cors"),
+        ...(cases.find((one) => one.filters !== undefined && one.name === name)?.filters ?? [
+          filter("rbac", "RBAC"),
+          filter("fault", "HTTPFault"),
+          filter("cors", "Cors"),
+        ]),
         filter("router", "Router"),
       ],
     },
@@ -96,11 +107,15 @@ export interface Answer {
 }
 
 export function portOf(one: WalkCase, ports: TablePorts): number {
-  return ports.listeners.get(one.listener ?? "mesh") ?? 0;
+  return ports.listeners.get(listenerOf(one)) ?? 0;
 }
 
-export function ask(one: WalkCase, ports: TablePorts): Promise<Answer> {
-  const { call } = one;
+export async function ask(one: WalkCase, ports: TablePorts): Promise<Answer> {
+  for (const call of one.before ?? []) await send(one, call, ports);
+  return send(one, one.call, ports);
+}
+
+function send(one: WalkCase, call: Call, ports: TablePorts): Promise<Answer> {
   if (call.raw !== undefined) return askRaw(call.raw, portOf(one, ports));
   return new Promise((resolve, reject) => {
     const request = http.request({

@@ -59,6 +59,10 @@ export class HeaderList {
     this.#removeFrom(name, 0);
   }
 
+  removeMatching(matches: (name: string) => boolean): void {
+    this.raw = this.raw.filter((_, at, raw) => !matches(raw[at - (at % 2)] ?? ""));
+  }
+
   clone(): HeaderList {
     return new HeaderList(this.raw.slice());
   }

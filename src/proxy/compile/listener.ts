@@ -17,8 +17,8 @@ import type { TlsConfig } from "../socket/tls-config.ts";
 import { type AccessLogConfig, compileAccessLogs } from "./access-log.ts";
 import { type Field, fields } from "./field.ts";
 import { compileHttp, type HttpConfig } from "./http.ts";
-import type { RbacConfig } from "./http-filter.ts";
 import { compileRules } from "./rbac.ts";
+import type { RbacConfig } from "./rbac-filter.ts";
 import { compileDownstreamTls } from "./tls.ts";
 import { type Cause, causeOf, durationMs, type IpRange, ipRange, type SocketTarget, socketTarget } from "./value.ts";
 

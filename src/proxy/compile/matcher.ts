@@ -2,6 +2,7 @@
 
 import { RE2JS } from "re2js";
 import { assertNever } from "../../base/assert.ts";
+import { isRecord } from "../../base/json.ts";
 import type { HeaderMatcher, QueryParameterMatcher } from "../../proto/gen/envoy/config/route/v3/route_components.ts";
 import type { MetadataMatcher } from "../../proto/gen/envoy/type/matcher/v3/metadata.ts";
 import type { RegexMatchAndSubstitute, RegexMatcher } from "../../proto/gen/envoy/type/matcher/v3/regex.ts";
@@ -158,19 +159,28 @@ export function compileSubstitution(rewrite: RegexMatchAndSubstitute, at: Field)
   return { apply: (text) => (regex === undefined ? text : regex.matcher(text).replaceAll(replacement)) };
 }
 
-export type MetadataSource = (filter: string) => unknown;
+export interface MetadataPredicate {
+  /** Whose metadata is looked at. */
+  readonly namespace: string;
+  /** What is there under that name; undefined: nothing. */
+  matches(metadata: unknown): boolean;
+}
 
-export function compileMetadata(matcher: MetadataMatcher, at: Field): (source: MetadataSource) => boolean {
+export function compileMetadata(matcher: MetadataMatcher, at: Field): MetadataPredicate {
   const keys = matcher.path.map((segment) => (segment.segment?.$case === "key" ? segment.segment.value : ""));
   const matches = compileValue(matcher.value, at.at("value"));
   const { filter, invert } = matcher;
-  return (source) => {
-    let value: unknown = source(filter);
-    for (const key of keys) {
-      value = typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
-    }
-    return matches(value) !== invert;
+  return {
+    namespace: filter,
+    matches: (metadata) => matches(valueAt(metadata, keys)) !== invert,
   };
+}
+
+/** What a path of keys leads to. Only a struct's own fields count. */
+function valueAt(struct: unknown, keys: readonly string[]): unknown {
+  let value = struct;
+  for (const key of keys) value = isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+  return value;
 }
 
 function compileValue(matcher: ValueMatcher | undefined, at: Field): (value: unknown) => boolean {

@@ -2,15 +2,17 @@
 
 import { assertNever } from "../../base/assert.ts";
 import {
+  MetadataSource,
   type Permission,
   type Policy,
   type Principal,
   type RBAC,
   RBAC_Action,
+  type SourcedMetadata,
 } from "../../proto/gen/envoy/config/rbac/v3/rbac.ts";
 import { MATCHER_DEPTH_MAX } from "../limits.ts";
 import { type Field, fields } from "./field.ts";
-import { compileHeader, compileMetadata, compileString, type HeaderSource, type MetadataSource } from "./matcher.ts";
+import { compileHeader, compileMetadata, compileString, type HeaderSource } from "./matcher.ts";
 import { ipRange } from "./value.ts";
 
 /** What rules look at. A connection without HTTP has no headers: header and path rules don't match it. */
@@ -26,7 +28,10 @@ export interface Subject {
   readonly destinationIp: string;
   readonly destinationPort: number;
   readonly serverName: string;
-  readonly metadata: MetadataSource;
+  /** What filters before this one have written. */
+  metadata(namespace: string): unknown;
+  /** What the route's configuration says of itself. */
+  routeMetadata(namespace: string): unknown;
 }
 
 type Rule = (subject: Subject) => boolean;
@@ -95,6 +100,8 @@ function permission(one: Permission, at: Field, depth: number): Rule {
       const matches = compileString(rule.value, at.at("requestedServerName"));
       return (subject) => matches(subject.serverName);
     }
+    case "sourcedMetadata":
+      return sourcedRule(rule.value, at.at("sourcedMetadata"));
     case "matcher":
     case "uriTemplate":
       at.at(rule.$case).refuse("extension matchers are not built in");
@@ -146,6 +153,11 @@ function principal(one: Principal, at: Field, depth: number): Rule {
       return pathRule(identifier.value, at);
     case "metadata":
       return metadataRule(identifier.value, at);
+    case "sourcedMetadata":
+      return sourcedRule(identifier.value, at.at("sourcedMetadata"));
+    case "custom":
+      at.at("custom").refuse("extension principals are not built in");
+      return NEVER;
     case "filterState":
       return filterStateRule(identifier.value, at.at("filterState"));
     default:
@@ -167,8 +179,19 @@ function pathRule(value: PermissionValue<"urlPath">, at: Field): Rule {
 }
 
 function metadataRule(value: PermissionValue<"metadata">, at: Field): Rule {
-  const matches = compileMetadata(value, at.at("metadata"));
-  return (subject) => matches(subject.metadata);
+  const wanted = compileMetadata(value, at.at("metadata"));
+  return (subject) => wanted.matches(subject.metadata(wanted.namespace));
+}
+
+function sourcedRule(value: SourcedMetadata, at: Field): Rule {
+  if (value.metadataMatcher === undefined) {
+    at.at("metadataMatcher").refuse("a metadata matcher is missing");
+    return NEVER;
+  }
+  const wanted = compileMetadata(value.metadataMatcher, at.at("metadataMatcher"));
+  return value.metadataSource === MetadataSource.ROUTE
+    ? (subject) => wanted.matches(subject.routeMetadata(wanted.namespace))
+    : (subject) => wanted.matches(subject.metadata(wanted.namespace));
 }
 
 /** Istio names the peer by filter state `io.istio.peer_principal`; the peer's certificate is what it is taken from. */

@@ -12,7 +12,7 @@ import type { Any } from "../../proto/gen/google/protobuf/any.ts";
 import type { RequestHead } from "../codec/head.ts";
 import { type Action, compileAction } from "./action.ts";
 import { type Field, fields } from "./field.ts";
-import { compileFilterOverride, type FilterOverride } from "./http-filter.ts";
+import { compileFilterOverride, type FilterOverride, joinOverrides } from "./http-filter.ts";
 import { compileHeaders, compileQuery, compileRegex, fullMatch, type QueryPredicate } from "./matcher.ts";
 import { compileMutations, type HeaderMutation } from "./mutation.ts";
 import { type Cause, causeOf, runtimeFraction } from "./value.ts";
@@ -195,7 +195,7 @@ function compileRoute(route: Route, around: Around, at: Field): RouteEntry {
   };
 }
 
-/** The most specific configuration of each filter wins. */
+/** The most specific configuration of each filter wins, but where the filter knows how to have several. */
 function compileOverrides(
   holders: readonly { readonly typedPerFilterConfig: { readonly [name: string]: Any } }[],
   at: Field,
@@ -204,7 +204,7 @@ function compileOverrides(
   for (const holder of holders) {
     for (const [name, any] of Object.entries(holder.typedPerFilterConfig)) {
       const override = compileFilterOverride(any, at.at(`typedPerFilterConfig[${name}]`));
-      if (override !== undefined) overrides.set(name, override);
+      if (override !== undefined) overrides.set(name, joinOverrides(overrides.get(name), override));
     }
   }
   return overrides;

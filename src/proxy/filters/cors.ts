@@ -2,7 +2,7 @@
 
 import type { Scope } from "../../observe/metrics.ts";
 import type { ResponseHead } from "../codec/head.ts";
-import type { CorsConfig } from "../compile/http-filter.ts";
+import type { CorsConfig } from "../compile/cors.ts";
 import type { Exchange, Filter } from "./filter.ts";
 
 export function corsFilter(name: string, own: CorsConfig, scope: Scope): Filter {

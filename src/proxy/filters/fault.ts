@@ -1,7 +1,7 @@
 // Fault injection: a share of the requests waits, a share is answered with an error.
 
 import type { Scope } from "../../observe/metrics.ts";
-import type { FaultConfig } from "../compile/http-filter.ts";
+import type { FaultConfig } from "../compile/fault.ts";
 import type { Exchange, Filter, Verdict } from "./filter.ts";
 
 export function faultFilter(name: string, own: FaultConfig, scope: Scope): Filter {

@@ -1,8 +1,13 @@
 // What every HTTP filter is: a look at the request that lets it pass, holds it, or answers it; and a look at the response.
 
+import type { AccessRecord } from "../../observe/access-log.ts";
 import type { RequestHead, ResponseHead } from "../codec/head.ts";
+import type { HeaderList } from "../codec/headers.ts";
 import type { FilterOverride } from "../compile/http-filter.ts";
 import type { Subject } from "../compile/rbac.ts";
+
+/** A protobuf struct: plain data by name. */
+export type Struct = Readonly<Record<string, unknown>>;
 
 /** What a filter sees of a request. */
 export interface Exchange {
@@ -13,6 +18,10 @@ export interface Exchange {
   random(): number;
   setApplicationProtocols(protocols: readonly string[]): void;
   addFlag(flag: string): void;
+  /** Adds to what is there under the namespace; a key that is there already is replaced. */
+  setDynamicMetadata(namespace: string, fields: Struct): void;
+  /** As the access log will tell it, so far. Made anew at each call. */
+  record(): AccessRecord;
   /** Runs once when the exchange is over. */
   onDone(run: () => void): void;
 }
@@ -38,4 +47,7 @@ export type Verdict =
 export interface Filter {
   onRequest(exchange: Exchange): Verdict;
   onResponse(exchange: Exchange, response: ResponseHead): void;
+  /** Only where the message has trailers. */
+  onRequestTrailers?(exchange: Exchange, trailers: HeaderList): void;
+  onResponseTrailers?(exchange: Exchange, trailers: HeaderList): void;
 }

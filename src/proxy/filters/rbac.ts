@@ -1,8 +1,8 @@
 // Role-based access: the policies decide, shadow policies only count.
 
 import type { Counter, Scope } from "../../observe/metrics.ts";
-import type { RbacConfig } from "../compile/http-filter.ts";
 import type { RbacRules, Subject } from "../compile/rbac.ts";
+import type { RbacConfig } from "../compile/rbac-filter.ts";
 import type { Exchange, Filter, Reply } from "./filter.ts";
 
 export interface RbacStats {

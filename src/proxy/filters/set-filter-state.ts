@@ -1,6 +1,6 @@
 // Filter state: the protocols that the upstream TLS connection offers, which tell the peer that HTTP is inside.
 
-import type { FilterStateConfig } from "../compile/http-filter.ts";
+import type { FilterStateConfig } from "../compile/filter-state.ts";
 import type { Filter } from "./filter.ts";
 
 export function setFilterStateFilter(config: FilterStateConfig): Filter {

@@ -1,10 +1,7 @@
-// What a route changes: path, authority, headers; and where a redirect leads.
+// What a route changes: path and authority; and where a redirect leads.
 
-import type { AccessRecord } from "../../observe/access-log.ts";
 import type { RequestHead } from "../codec/head.ts";
-import type { HeaderList } from "../codec/headers.ts";
 import type { ForwardAction, PathRewrite, RedirectConfig } from "../compile/action.ts";
-import type { HeaderMutation } from "../compile/mutation.ts";
 
 export function rewritePath(path: string, rewrite: PathRewrite): string {
   const question = path.indexOf("?");
@@ -35,48 +32,6 @@ export function rewriteHost(head: RequestHead, action: ForwardAction, hostname: 
     case "path-regex":
       return rewrite.substitution.apply(head.path.split("?", 1)[0] ?? "");
   }
-}
-
-/** `record` is only made where a value is computed. */
-export function applyMutations(
-  mutations: readonly HeaderMutation[],
-  headers: HeaderList,
-  pseudo: RequestHead | undefined,
-  record: () => AccessRecord,
-): void {
-  for (const mutation of mutations) {
-    if (mutation.kind === "remove") {
-      headers.remove(mutation.name);
-      continue;
-    }
-    const value = typeof mutation.value === "string" ? mutation.value : mutation.value(record());
-    const isPseudo = pseudo !== undefined && (mutation.name === "host" || mutation.name.startsWith(":"));
-    if (isPseudo) setPseudo(pseudo, mutation.name, value);
-    else if (value !== "" || mutation.keepEmpty) put(headers, mutation, value);
-  }
-}
-
-function put(headers: HeaderList, mutation: Extract<HeaderMutation, { kind: "put" }>, value: string): void {
-  switch (mutation.action) {
-    case "append":
-      headers.add(mutation.name, value);
-      return;
-    case "add-if-absent":
-      if (!headers.has(mutation.name)) headers.add(mutation.name, value);
-      return;
-    case "overwrite-or-add":
-      headers.set(mutation.name, value);
-      return;
-    case "overwrite-if-exists":
-      if (headers.has(mutation.name)) headers.set(mutation.name, value);
-      return;
-  }
-}
-
-function setPseudo(head: RequestHead, name: string, value: string): void {
-  if (name === ":authority" || name === "host") head.authority = value;
-  else if (name === ":path") head.path = value;
-  else if (name === ":method") head.method = value;
 }
 
 export function redirectLocation(head: RequestHead, redirect: RedirectConfig): string {

@@ -5,13 +5,14 @@ import type { HeadError, RequestHead, ResponseHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import { writeTrailers } from "../codec/write.ts";
 import type { FilterOverride } from "../compile/http-filter.ts";
+import { applyMutations } from "../compile/mutation.ts";
 import type { Subject } from "../compile/rbac.ts";
 import type { RouteEntry } from "../compile/route.ts";
 import { causeText } from "../compile/value.ts";
-import type { Exchange, Verdict } from "../filters/filter.ts";
+import type { Exchange, Struct, Verdict } from "../filters/filter.ts";
 import { findHost, findRoute } from "../route/find.ts";
 import type { Reset } from "../route/retry.ts";
-import { applyMutations, redirectLocation } from "../route/rewrite.ts";
+import { redirectLocation } from "../route/rewrite.ts";
 import type { Attempt } from "./attempt.ts";
 import { Forward } from "./forward.ts";
 import type { HttpConnection } from "./http-connection.ts";
@@ -53,6 +54,7 @@ export class HttpStream implements Exchange {
   #keepAlive = true;
   #timer: { cancel(): void } | undefined;
   #onDone: (() => void)[] = [];
+  #metadata: Map<string, Struct> | undefined;
   #tunnel = false;
   /** The route itself is the answer (a redirect, a direct response): its header rules hold for that too. */
   #answersByRoute = false;
@@ -128,6 +130,15 @@ export class HttpStream implements Exchange {
     this.protocols = protocols;
   }
 
+  dynamicMetadata(namespace: string): Struct | undefined {
+    return this.#metadata?.get(namespace);
+  }
+
+  setDynamicMetadata(namespace: string, fields: Struct): void {
+    this.#metadata ??= new Map();
+    this.#metadata.set(namespace, { ...this.#metadata.get(namespace), ...fields });
+  }
+
   addFlag(flag: string): void {
     if (flag !== "" && !this.flags.includes(flag)) this.flags.push(flag);
   }
@@ -150,6 +161,8 @@ export class HttpStream implements Exchange {
     this.requestEnded = true;
     this.trailers = trailers;
     if (this.#over) return;
+    if (trailers !== undefined)
+      for (const filter of this.connection.runtime.filters) filter.onRequestTrailers?.(this, trailers);
     if (this.#responseEnded) this.#finish();
     else this.forward?.onRequestEnd();
   }
@@ -225,9 +238,16 @@ export class HttpStream implements Exchange {
 
   onResponseEnd(trailers: HeaderList | undefined): void {
     if (this.#over) return;
-    if (this.#body === "chunked") this.connection.out.text(writeTrailers(this.forwardsTrailers ? trailers : undefined));
+    if (this.#body === "chunked") this.connection.out.text(writeTrailers(this.#responseTrailers(trailers)));
     this.#responseEnded = true;
     this.#finish();
+  }
+
+  #responseTrailers(trailers: HeaderList | undefined): HeaderList | undefined {
+    if (trailers === undefined || !this.forwardsTrailers) return undefined;
+    const { filters } = this.connection.runtime;
+    for (let at = filters.length - 1; at >= 0; at -= 1) filters[at]?.onResponseTrailers?.(this, trailers);
+    return trailers;
   }
 
   /** A try ended without a response that could be given on, and there will be no other. */

@@ -34,5 +34,7 @@ export function makeRecord(stream: HttpStream, startWallMs: number): AccessRecor
     downstreamPeerUriSan: info.peer?.uris.join(","),
     downstreamLocalUriSan: info.localUri,
     downstreamTlsVersion: info.tlsVersion,
+    dynamicMetadata: (namespace) => stream.dynamicMetadata(namespace),
+    routeMetadata: (namespace) => stream.route?.metadata?.filterMetadata[namespace],
   };
 }

@@ -9,6 +9,7 @@ import type { RouteTable } from "../compile/route.ts";
 import { corsFilter } from "../filters/cors.ts";
 import { faultFilter } from "../filters/fault.ts";
 import type { Filter } from "../filters/filter.ts";
+import { headerMutationFilter } from "../filters/header-mutation.ts";
 import { rbacFilter } from "../filters/rbac.ts";
 import { setFilterStateFilter } from "../filters/set-filter-state.ts";
 import type { Cluster } from "../upstream/cluster.ts";
@@ -57,6 +58,8 @@ export class HttpRuntime {
         return [faultFilter(name, config, this.stats.scope)];
       case "cors":
         return [corsFilter(name, config, this.stats.scope)];
+      case "header_mutation":
+        return [headerMutationFilter(name, config)];
       case "set_filter_state":
         return [setFilterStateFilter(config)];
       case "router":

@@ -7,7 +7,7 @@ import type { HttpStream } from "./http-stream.ts";
 
 export class StreamSubject implements Subject {
   readonly headers: HeaderSource;
-  readonly path: string;
+  readonly #stream: HttpStream;
   readonly principals: readonly string[];
   readonly authenticated: boolean;
   readonly directRemoteIp: string;
@@ -18,8 +18,8 @@ export class StreamSubject implements Subject {
 
   constructor(stream: HttpStream) {
     const { info } = stream.connection;
+    this.#stream = stream;
     this.headers = stream.head;
-    this.path = stream.head.path.split("?", 1)[0] ?? "";
     this.principals = info.principals;
     this.authenticated = info.peer !== undefined;
     this.directRemoteIp = info.remoteIp;
@@ -29,9 +29,19 @@ export class StreamSubject implements Subject {
     this.serverName = info.serverName;
   }
 
-  metadata(filter: string): unknown {
-    // No filter of this proxy writes dynamic metadata yet; JWT will.
-    return filter === "" ? undefined : undefined;
+  /** As it is now: a filter between two looks may have changed it. */
+  get path(): string {
+    const { path } = this.#stream.head;
+    const question = path.indexOf("?");
+    return question === -1 ? path : path.slice(0, question);
+  }
+
+  metadata(namespace: string): unknown {
+    return this.#stream.dynamicMetadata(namespace);
+  }
+
+  routeMetadata(namespace: string): unknown {
+    return this.#stream.route?.metadata?.filterMetadata[namespace];
   }
 }
 
@@ -47,5 +57,6 @@ export function connectionSubject(info: ConnectionInfo): Subject {
     destinationPort: info.localPort,
     serverName: info.serverName,
     metadata: () => undefined,
+    routeMetadata: () => undefined,
   };
 }

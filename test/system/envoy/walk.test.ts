@@ -6,10 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { walkCases } from "../../walk/cases.ts";
-import { checkAnswer, checkLog } from "../../walk/check.ts";
-import { LISTENERS } from "../../walk/listeners.ts";
+import { checkAnswer, checkLog, checkStats } from "../../walk/check.ts";
 import { freePort, startOrigin, type WalkOrigin } from "../../walk/origin.ts";
-import { ask, authorityOf, bootstrapOf, type TablePorts } from "../../walk/table.ts";
+import { ask, authorityOf, bootstrapOf, listenerNames, type TablePorts } from "../../walk/table.ts";
 
 const beside = join(import.meta.dirname, "../../../bench/envoy/envoy/_bin/envoy");
 const envoy = process.env["WEFT_ENVOY"] ?? (existsSync(beside) ? beside : "envoy");
@@ -25,7 +24,7 @@ describe("the walk table on Envoy", { skip }, () => {
     running.origin = await startOrigin();
     const [admin, refusing] = [await freePort(), await freePort()];
     const listeners = new Map<string, number>();
-    for (const name of LISTENERS.keys()) listeners.set(name, await freePort());
+    for (const name of listenerNames(cases)) listeners.set(name, await freePort());
     ports = { listeners, admin, refusing, origin: running.origin.port };
     const file = join(directory, "envoy.json");
     writeFileSync(file, JSON.stringify(bootstrapOf(cases, ports, log)));
@@ -43,6 +42,7 @@ describe("the walk table on Envoy", { skip }, () => {
       running.origin?.take();
       const answer = await ask(one, ports);
       checkAnswer(one.expect, answer, running.origin?.take() ?? []);
+      await checkStats(one, (name) => stat(ports.admin, name));
     });
   }
   it("logs each with its flags, details and route", async () => {
@@ -51,6 +51,11 @@ describe("the walk table on Envoy", { skip }, () => {
     for (const one of cases) if (one.differs === undefined) checkLog(one.expect, authorityOf(one), lines);
   });
 });
+
+async function stat(port: number, name: string): Promise<number | undefined> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/stats?filter=^${name.replaceAll(".", "\\.")}$`)).text();
+  return text.trim() === "" ? undefined : Number(text.trim().split(": ").at(-1));
+}
 
 async function ready(port: number): Promise<void> {
   for (let tries = 0; tries < 200; tries += 1) {

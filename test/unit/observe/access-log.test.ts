@@ -80,3 +80,29 @@ describe("access log formats", () => {
     assert.match(bare.error, /needs the name of a header/);
   });
 });
+
+describe("metadata", () => {
+  const withMetadata: AccessRecord = {
+    ...record,
+    dynamicMetadata: (namespace) =>
+      namespace === "envoy.filters.http.jwt_authn" ? { payload: { sub: "me", exp: 5, groups: ["a", "b"] } } : undefined,
+    routeMetadata: (namespace) => (namespace === "n" ? { k: true } : undefined),
+  };
+  const printed = (format: string) => {
+    const compiled = compileFormat(format);
+    assert.ok(compiled.ok, compiled.ok ? "" : compiled.error);
+    return compiled.value(withMetadata);
+  };
+  test("is printed as text or as JSON, and as a dash where there is none", () => {
+    const jwt = "envoy.filters.http.jwt_authn";
+    assert.equal(printed(`%DYNAMIC_METADATA(${jwt}:payload:sub)%`), "me");
+    assert.equal(printed(`%DYNAMIC_METADATA(${jwt}:payload:exp)%`), "5");
+    assert.equal(printed(`%DYNAMIC_METADATA(${jwt}:payload:groups)%`), '["a","b"]');
+    assert.equal(printed(`%DYNAMIC_METADATA(${jwt}:payload:toString)%`), "-");
+    assert.equal(printed("%DYNAMIC_METADATA(other)% %METADATA(ROUTE:n:k)% %METADATA(DYNAMIC:x)%"), "- true -");
+  });
+  test("of another kind is refused", () => {
+    assert.equal(compileFormat("%METADATA(CLUSTER:a:b)%").ok, false);
+    assert.equal(compileFormat("%DYNAMIC_METADATA()%").ok, false);
+  });
+});

@@ -12,13 +12,13 @@ import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/boot
 import { fromEnvoyJson } from "../../../src/proto/json.ts";
 import { type RunningProxy, startProxy } from "../../../src/proxy/run/proxy.ts";
 import { walkCases } from "../../walk/cases.ts";
-import { checkAnswer, checkLog } from "../../walk/check.ts";
-import { LISTENERS } from "../../walk/listeners.ts";
+import { checkAnswer, checkLog, checkStats } from "../../walk/check.ts";
 import { freePort, startOrigin, type WalkOrigin } from "../../walk/origin.ts";
-import { ask, authorityOf, bootstrapOf, type TablePorts } from "../../walk/table.ts";
+import { ask, authorityOf, bootstrapOf, listenerNames, type TablePorts } from "../../walk/table.ts";
 
 describe("the walk table on weft", () => {
   const cases = walkCases();
+  const registry = new Registry();
   const directory = mkdtempSync(join(tmpdir(), "weft-walk-"));
   const log = join(directory, "access.log");
   const running: { proxy?: RunningProxy; origin?: WalkOrigin } = {};
@@ -34,11 +34,11 @@ describe("the walk table on weft", () => {
       localSecrets: undefined,
       clock: systemClock,
       random: seededRandom(1),
-      registry: new Registry(),
+      registry,
     });
     await running.proxy.ready;
     const { proxy } = running;
-    ports = { ...ports, listeners: new Map([...LISTENERS.keys()].map((name) => [name, proxy.port(name)])) };
+    ports = { ...ports, listeners: new Map(listenerNames(cases).map((name) => [name, proxy.port(name)])) };
   });
   after(() => {
     running.proxy?.close();
@@ -50,6 +50,7 @@ describe("the walk table on weft", () => {
       running.origin?.take();
       const answer = await ask(one, ports);
       checkAnswer(one.expect, answer, running.origin?.take() ?? []);
+      await checkStats(one, (name) => stat(registry, name));
     });
   }
   it("logs each with its flags, details and route", async () => {
@@ -58,3 +59,10 @@ describe("the walk table on weft", () => {
     for (const one of cases) checkLog(one.expect, authorityOf(one), lines);
   });
 });
+
+function stat(registry: Registry, name: string): number | undefined {
+  for (const series of registry.series()) {
+    if (series.stat === name && series.metric.type !== "histogram") return series.metric.handle.value;
+  }
+  return undefined;
+}

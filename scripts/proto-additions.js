@@ -1,0 +1,173 @@
+// Fields of Envoy 1.40 that the definitions in @grpc/grpc-js-xds are too old to have. Without them a sender's field would be
+// skipped unread, where it must be honoured or refused by name. Numbers and names are Envoy's.
+
+import fs from "node:fs";
+import path from "node:path";
+
+const FILTERS = "envoy/extensions/filters/http";
+const CORE = "envoy/config/core/v3";
+
+/** `into` begins the message or oneof that the text goes into; without it the text goes to the end of the file. */
+const ADDITIONS = [
+  {
+    // Envoy's definitions use it; the validate.proto beside them is older.
+    file: "validate/validate.proto",
+    into: "message StringRules {",
+    text: "optional bool ignore_empty = 26;",
+  },
+  {
+    file: `${CORE}/base.proto`,
+    into: "message KeyValueAppend {",
+    text: "KeyValuePair record = 3;",
+  },
+  {
+    file: `${CORE}/base.proto`,
+    text: "message KeyValuePair { string key = 1; google.protobuf.Value value = 2; }",
+  },
+  {
+    file: "envoy/config/common/mutation_rules/v3/mutation_rules.proto",
+    into: "  oneof action {",
+    text: "RemoveOnMatch remove_on_match = 3;",
+  },
+  {
+    file: "envoy/config/common/mutation_rules/v3/mutation_rules.proto",
+    into: "message HeaderMutation {",
+    text: "message RemoveOnMatch { type.matcher.v3.StringMatcher key_matcher = 1; }",
+    imports: ["envoy/type/matcher/v3/string.proto"],
+  },
+  {
+    file: `${FILTERS}/header_mutation/v3/header_mutation.proto`,
+    into: "message Mutations {",
+    text: `repeated config.core.v3.KeyValueMutation query_parameter_mutations = 3;
+      repeated config.common.mutation_rules.v3.HeaderMutation response_trailers_mutations = 4;
+      repeated config.common.mutation_rules.v3.HeaderMutation request_trailers_mutations = 5;
+      repeated config.core.v3.TypedExtensionConfig formatters = 6;`,
+    imports: [`${CORE}/base.proto`, `${CORE}/extension.proto`],
+  },
+  {
+    file: `${FILTERS}/local_ratelimit/v3/local_rate_limit.proto`,
+    into: "message LocalRateLimit {",
+    text: `repeated config.route.v3.RateLimit rate_limits = 17;
+      google.protobuf.UInt32Value max_dynamic_descriptors = 18;
+      bool enable_retry_after_header = 19;`,
+    imports: ["envoy/config/route/v3/route_components.proto"],
+  },
+  {
+    file: "envoy/extensions/common/ratelimit/v3/ratelimit.proto",
+    into: "message LocalRateLimitDescriptor {",
+    text: "bool shadow_mode = 3;",
+  },
+  {
+    file: "envoy/config/route/v3/route_components.proto",
+    into: "message RateLimit {",
+    text: `message HitsAddend { google.protobuf.UInt64Value number = 1; string format = 2; bool is_negative_hits = 3; }
+      HitsAddend hits_addend = 5;
+      bool apply_on_stream_done = 6;
+      uint32 x_ratelimit_option = 7;`,
+  },
+  {
+    file: "envoy/config/route/v3/route_components.proto",
+    into: "    oneof action_specifier {",
+    text: `QueryParameters query_parameters = 12;
+      RemoteAddressMatch remote_address_match = 13;`,
+  },
+  {
+    file: "envoy/config/route/v3/route_components.proto",
+    into: "    message SourceCluster {",
+    before: true,
+    text: `message QueryParameters { string query_parameter_name = 1; string descriptor_key = 2; bool skip_if_absent = 3; }
+      message RemoteAddressMatch { string descriptor_value = 1; string descriptor_key = 2; string default_value = 3; }`,
+  },
+  {
+    file: `${FILTERS}/jwt_authn/v3/config.proto`,
+    into: "message JwtAuthentication {",
+    text: "string stat_prefix = 7;",
+  },
+  {
+    file: `${FILTERS}/jwt_authn/v3/config.proto`,
+    into: "message JwtCacheConfig {",
+    text: "uint32 jwt_max_token_size = 2;",
+  },
+  {
+    file: `${FILTERS}/jwt_authn/v3/config.proto`,
+    into: "message JwtClaimToHeader {",
+    text: "message PathSegment { string key = 1; } repeated PathSegment claim_path = 3;",
+  },
+  {
+    file: `${FILTERS}/jwt_authn/v3/config.proto`,
+    into: "  oneof requires_type {",
+    text: "ExtractOnlyWithoutValidation extract_only_without_validation = 7;",
+  },
+  {
+    file: `${FILTERS}/jwt_authn/v3/config.proto`,
+    text: "message ExtractOnlyWithoutValidation { string verification_status_header = 1; }",
+  },
+  {
+    file: `${FILTERS}/ext_authz/v3/ext_authz.proto`,
+    into: "message ExtAuthz {",
+    text: `google.protobuf.Struct filter_metadata = 28;
+      bool emit_filter_state_stats = 29;
+      uint32 max_denied_response_body_bytes = 30;
+      bool enforce_response_header_limits = 31;
+      bool shadow_mode = 32;
+      google.protobuf.BoolValue emit_client_span = 33;
+      repeated string clear_route_cache_headers = 34;`,
+    imports: ["google/protobuf/struct.proto"],
+  },
+  {
+    file: `${FILTERS}/ext_authz/v3/ext_authz.proto`,
+    into: "message HttpService {",
+    text: "string path_override = 10; config.core.v3.RetryPolicy retry_policy = 9;",
+  },
+  {
+    file: `${FILTERS}/ext_authz/v3/ext_authz.proto`,
+    into: "message CheckSettings {",
+    text: `oneof service_override { config.core.v3.GrpcService grpc_service = 4; HttpService http_service = 5; }
+      google.protobuf.BoolValue emit_client_span = 6;`,
+  },
+  {
+    file: "envoy/service/auth/v3/external_auth.proto",
+    into: "  oneof http_response {",
+    text: "DeniedHttpResponse error_response = 5;",
+  },
+  {
+    file: `${FILTERS}/fault/v3/fault.proto`,
+    into: "message FaultAbort {",
+    text: "string response_body = 6;",
+  },
+  {
+    file: "envoy/config/rbac/v3/rbac.proto",
+    into: "message Policy {",
+    before: true,
+    text: `enum MetadataSource { DYNAMIC = 0; ROUTE = 1; }
+      message SourcedMetadata { type.matcher.v3.MetadataMatcher metadata_matcher = 1; MetadataSource metadata_source = 2; }`,
+  },
+  {
+    file: "envoy/config/rbac/v3/rbac.proto",
+    into: "  oneof rule {",
+    text: "SourcedMetadata sourced_metadata = 14;",
+  },
+  {
+    file: "envoy/config/rbac/v3/rbac.proto",
+    into: "  oneof identifier {",
+    text: "SourcedMetadata sourced_metadata = 13; core.v3.TypedExtensionConfig custom = 14;",
+  },
+];
+
+/** Writes the additions into a copy of the definitions. Where those have caught up, buf complains of a field named twice. */
+export function addNewerFields(directory) {
+  for (const addition of ADDITIONS) {
+    const file = path.join(directory, addition.file);
+    fs.writeFileSync(file, withAddition(fs.readFileSync(file, "utf8"), addition));
+  }
+}
+
+function withAddition(text, { file, into, before, text: added, imports = [] }) {
+  let out = text;
+  for (const name of imports) {
+    if (!out.includes(`import "${name}";`)) out = out.replace(/^import /m, `import "${name}";\nimport `);
+  }
+  if (into === undefined) return `${out}\n${added}\n`;
+  if (!out.includes(into)) throw new Error(`proto-additions: ${file} has no "${into.trim()}"`);
+  return out.replace(into, before ? `${added}\n${into}` : `${into}\n${added}\n`);
+}

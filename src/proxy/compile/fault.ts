@@ -1,0 +1,39 @@
+// The fault filter's configuration: which requests wait, and which are answered with an error.
+
+import type { HTTPFault } from "../../proto/gen/envoy/extensions/filters/http/fault/v3/fault.ts";
+import { type Field, fields } from "./field.ts";
+import { compileHeaders, type HeaderPredicate } from "./matcher.ts";
+import { durationMs, fraction } from "./value.ts";
+
+export interface FaultConfig {
+  readonly kind: "fault";
+  readonly delayMs: number;
+  readonly delayShare: number;
+  /** Delay and abort come from the request's x-envoy-fault-… headers. */
+  readonly delayByHeader: boolean;
+  readonly abortStatus: number;
+  readonly abortShare: number;
+  readonly abortByHeader: boolean;
+  readonly headers: readonly HeaderPredicate[];
+  readonly upstreamCluster: string;
+  readonly activeMax: number;
+}
+
+export function compileFault(fault: HTTPFault, at: Field): FaultConfig {
+  at.only(fault, fields("delay abort upstreamCluster headers maxActiveFaults disableDownstreamClusterStats"));
+  const delay = fault.delay?.faultDelaySecifier;
+  const abort = fault.abort?.errorType;
+  if (abort?.$case === "grpcStatus") at.at("abort").at("grpcStatus").refuse("gRPC is not served yet");
+  return {
+    kind: "fault",
+    delayMs: delay?.$case === "fixedDelay" ? (durationMs(delay.value) ?? 0) : 0,
+    delayShare: fault.delay === undefined ? 0 : fraction(fault.delay.percentage),
+    delayByHeader: delay?.$case === "headerDelay",
+    abortStatus: abort?.$case === "httpStatus" ? abort.value : 0,
+    abortShare: fault.abort === undefined ? 0 : fraction(fault.abort.percentage),
+    abortByHeader: abort?.$case === "headerAbort",
+    headers: compileHeaders(fault.headers, at.at("headers")),
+    upstreamCluster: fault.upstreamCluster,
+    activeMax: fault.maxActiveFaults ?? Number.POSITIVE_INFINITY,
+  };
+}

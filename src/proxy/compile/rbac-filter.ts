@@ -1,0 +1,25 @@
+// The RBAC filter's configuration: rules that decide and rules that only count.
+
+import type { RBAC } from "../../proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
+import { type Field, fields } from "./field.ts";
+import { compileRules, type RbacRules } from "./rbac.ts";
+
+export interface RbacConfig {
+  readonly kind: "rbac";
+  /** Undefined: everything passes. */
+  readonly rules: RbacRules | undefined;
+  readonly shadow: RbacRules | undefined;
+  readonly statPrefix: string;
+  readonly shadowStatPrefix: string;
+}
+
+export function compileRbac(rbac: RBAC, at: Field): RbacConfig {
+  at.only(rbac, fields("rules shadowRules rulesStatPrefix shadowRulesStatPrefix trackPerRuleStats"));
+  return {
+    kind: "rbac",
+    rules: rbac.rules === undefined ? undefined : compileRules(rbac.rules, at.at("rules")),
+    shadow: rbac.shadowRules === undefined ? undefined : compileRules(rbac.shadowRules, at.at("shadowRules")),
+    statPrefix: rbac.rulesStatPrefix,
+    shadowStatPrefix: rbac.shadowRulesStatPrefix,
+  };
+}
