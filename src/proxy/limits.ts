@@ -20,6 +20,14 @@ export const SPECULATE_AFTER_MS = 5;
 export const SERVER_FIRST_MEMORY_MAX = 1024;
 /** Bodies up to this size are joined with their head in one write. */
 export const JOINED_BODY_BYTES_MAX = 16 * 1024;
+/** Bytes that may wait for a slow peer before whoever produces them is held back. */
+export const OUTBOX_BYTES_MAX = 64 * 1024;
+/** Bytes taken from a socket in one read. */
+export const READ_BYTES_MAX = 64 * 1024;
+/** A read of this size is taken for part of a stream of large ones. */
+export const BULK_READ_BYTES_MIN = 16 * 1024;
+/** Pieces up to this size are copied when they are kept, larger ones keep their buffer. */
+export const COPIED_BYTES_MAX = 4 * 1024;
 /** A clean response is followed by this much reading of what the client still sends, so that it sees the answer rather than a reset. */
 export const LINGER_MS = 1000;
 /** How long a client may take for its TLS handshake. */

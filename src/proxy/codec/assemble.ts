@@ -44,7 +44,8 @@ export class HeadAssembler {
     for (let at = all.indexOf(LF, messageStart); at !== -1; at = all.indexOf(LF, at + 1)) {
       if (at === messageStart || all[at - 1] !== CR) return BARE_LF;
     }
-    this.#held = start === 0 ? all : all.subarray(start);
+    // Copied: the reader's buffer is used again.
+    this.#held = this.#held === undefined ? Buffer.from(all.subarray(start)) : all;
     return undefined;
   }
 }

@@ -14,6 +14,7 @@ type State = "idle" | "length" | "close" | "chunk-size" | "chunk-data" | "chunk-
 const CRLFCRLF = Buffer.from("\r\n\r\n");
 const CR = 13;
 const LF = 10;
+const ONE_CR = Buffer.from("\r");
 
 export class BodyDecoder {
   state: State = "idle";
@@ -99,7 +100,7 @@ export class BodyDecoder {
     if (this.#held === undefined) {
       if (bytes[at] !== CR) return this.#fail("a chunk that is longer than its size", at);
       if (at + 1 === bytes.length) {
-        this.#held = bytes.subarray(at, at + 1);
+        this.#held = ONE_CR;
         return at + 1;
       }
       if (bytes[at + 1] !== LF) return this.#fail("a chunk that does not end in CRLF", at);
@@ -139,7 +140,8 @@ export class BodyDecoder {
   }
 
   #hold(bytes: Buffer, bytesMax: number, problem: string): void {
-    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);
+    // Copied: the reader's buffer is used again.
+    this.#held = this.#held === undefined ? Buffer.from(bytes) : Buffer.concat([this.#held, bytes]);
     if (this.#held.length > bytesMax) this.#fail(problem, 0);
   }
 

@@ -45,11 +45,13 @@ export class ServerCodec {
 
   push(bytes: Buffer): void {
     if (this.#aheadBytes > 0 || this.#pushing) {
-      this.#keep(bytes);
+      this.#keep(Buffer.from(bytes));
       if (!this.#pushing) this.#drain();
       return;
     }
-    this.#consume(bytes);
+    const rest = this.#consume(bytes);
+    // Copied: the reader's buffer is used again.
+    if (rest < bytes.length) this.#keep(Buffer.from(bytes.subarray(rest)));
     this.#drain();
   }
 
@@ -76,11 +78,13 @@ export class ServerCodec {
       const bytes = this.#ahead.length === 1 ? (this.#ahead[0] ?? EMPTY) : Buffer.concat(this.#ahead);
       this.#ahead = [];
       this.#aheadBytes = 0;
-      this.#consume(bytes);
+      const rest = this.#consume(bytes);
+      if (rest < bytes.length) this.#keep(bytes.subarray(rest));
     }
   }
 
-  #consume(bytes: Buffer): void {
+  /** Returns where it stopped: what is behind waits for the response to what was read. */
+  #consume(bytes: Buffer): number {
     let at = 0;
     this.#pushing = true;
     while (at < bytes.length) {
@@ -89,12 +93,10 @@ export class ServerCodec {
       else if (this.state === "tunnel") {
         this.#handler.onTunnel(at === 0 ? bytes : bytes.subarray(at));
         at = bytes.length;
-      } else if (this.state === "busy") {
-        this.#keep(bytes.subarray(at));
-        at = bytes.length;
       } else break;
     }
     this.#pushing = false;
+    return this.state === "closed" ? bytes.length : at;
   }
 
   #readHead(bytes: Buffer, at: number): number {

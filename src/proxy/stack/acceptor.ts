@@ -328,8 +328,7 @@ export class Acceptor {
     if (chain.http !== undefined) {
       const connection = new HttpConnection(socket, chain.http, info, (gone) => this.#connections.delete(gone));
       this.#connections.add(connection);
-      if (first !== undefined) connection.push(first);
-      if (socket.isPaused() && first !== undefined) socket.resume();
+      connection.start(first);
       return;
     }
     const session = this.#tcp(chain, socket, info, ATTACHED_FROM_THE_START);

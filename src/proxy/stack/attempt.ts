@@ -2,9 +2,9 @@
 
 import type { ResponseHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
-import type { Outbox } from "../codec/outbox.ts";
 import { writeRequestHead, writeTrailers } from "../codec/write.ts";
 import type { Reset } from "../route/retry.ts";
+import type { Outbox } from "../socket/outbox.ts";
 import type { UpstreamConnection, UpstreamUser } from "../upstream/connection.ts";
 import type { Host } from "../upstream/host.ts";
 import type { HostPool, PoolFailure, PoolWaiter } from "../upstream/pool.ts";
@@ -88,7 +88,7 @@ export class Attempt implements PoolWaiter, UpstreamUser {
   }
 
   endTunnel(): void {
-    this.connection?.socket.end();
+    this.#out?.end();
   }
 
   flush(): void {

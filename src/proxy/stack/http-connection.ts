@@ -3,10 +3,11 @@
 import type { Socket } from "node:net";
 import type { HeadError, RequestHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
-import { Outbox } from "../codec/outbox.ts";
 import { ServerCodec, type ServerHandler } from "../codec/server.ts";
 import { reasonOf } from "../codec/write.ts";
 import { LINGER_MS } from "../limits.ts";
+import { receiveFrom } from "../socket/inbox.ts";
+import { Outbox } from "../socket/outbox.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import { HttpStream } from "./http-stream.ts";
 import { badRequest } from "./rescue.ts";
@@ -36,21 +37,21 @@ export class HttpConnection implements ServerHandler {
     this.runtime = runtime;
     this.info = info;
     this.#onClosed = onClosed;
-    this.out = new Outbox(socket);
+    this.out = new Outbox(socket, () => this.#stream?.onDownstreamWritable());
     this.codec = new ServerCodec(this, runtime.config);
     this.#openedMs = runtime.core.clock.monotonicMs();
     this.activeMs = this.#openedMs;
     runtime.stats.cxTotal.value += 1;
     runtime.stats.cxActive.value += 1;
     socket.setNoDelay(true);
-    socket.on("data", (bytes: Buffer) => this.push(bytes));
     socket.on("end", () => this.#onEnd());
     socket.on("error", () => this.#onGone());
     socket.on("close", () => this.#onGone());
-    socket.on("drain", () => {
-      this.out.blocked = false;
-      this.#stream?.onDownstreamWritable();
-    });
+  }
+
+  /** Begins to read; `first` has been read already. */
+  start(first: Buffer | undefined): void {
+    receiveFrom(this.socket, first, (bytes) => this.push(bytes));
   }
 
   push(bytes: Buffer): void {
@@ -129,8 +130,7 @@ export class HttpConnection implements ServerHandler {
     if (this.#closing || this.#closed) return;
     this.#closing = true;
     this.codec.close();
-    this.out.flush();
-    this.socket.end();
+    this.out.end();
     if (this.socket.isPaused()) this.socket.resume();
     this.runtime.core.clock.after(LINGER_MS, () => this.socket.destroy());
   }

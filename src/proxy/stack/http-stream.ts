@@ -13,6 +13,7 @@ import type { Exchange, Struct, Verdict } from "../filters/filter.ts";
 import { findHost, findRoute } from "../route/find.ts";
 import type { Reset } from "../route/retry.ts";
 import { redirectLocation } from "../route/rewrite.ts";
+import { keep } from "../socket/inbox.ts";
 import type { Attempt } from "./attempt.ts";
 import { Forward } from "./forward.ts";
 import type { HttpConnection } from "./http-connection.ts";
@@ -462,7 +463,7 @@ export class HttpStream implements Exchange {
 
   #keep(chunk: Buffer, sent: boolean): void {
     if (!this.replayable) return;
-    this.buffered.push(chunk);
+    this.buffered.push(keep(chunk));
     this.bufferedBytes += chunk.length;
     const max = this.forward?.action.bufferBytesMax ?? 1024 * 1024;
     if (this.bufferedBytes <= max) return;

@@ -3,9 +3,10 @@
 import type { Socket } from "node:net";
 import type { ClientHandler } from "../codec/client.ts";
 import { ClientCodec } from "../codec/client.ts";
-import { Outbox } from "../codec/outbox.ts";
 import { HEAD_BYTES_MAX } from "../limits.ts";
 import type { Peer } from "../socket/identity.ts";
+import { receiveFrom } from "../socket/inbox.ts";
+import { Outbox } from "../socket/outbox.ts";
 import type { HostPool } from "./pool.ts";
 
 export interface UpstreamUser extends ClientHandler {
@@ -35,16 +36,12 @@ export class UpstreamConnection {
     this.socket = socket;
     this.pool = pool;
     this.peer = peer;
-    this.out = new Outbox(socket);
+    this.out = new Outbox(socket, () => this.user?.onWritable());
     this.openedMs = nowMs;
     this.localAddress = `${socket.localAddress ?? ""}:${socket.localPort ?? 0}`;
-    socket.on("data", (bytes: Buffer) => this.#onData(bytes));
     socket.on("end", () => this.#onEnd());
     socket.on("close", () => this.#onClose("remote"));
-    socket.on("drain", () => {
-      this.out.blocked = false;
-      this.user?.onWritable();
-    });
+    receiveFrom(socket, undefined, (bytes) => this.#onData(bytes));
   }
 
   /** True: it carried a request before, so that its peer may have closed it meanwhile. */

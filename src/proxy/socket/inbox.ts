@@ -1,0 +1,102 @@
+// What a socket reads, without an allocation a read: every socket reads into one buffer of the process, whose bytes are
+// good until the receiver returns. A socket with much to read gets a buffer of its own, so that large pieces needn't be copied.
+
+import type { Socket } from "node:net";
+import { BULK_READ_BYTES_MIN, COPIED_BYTES_MAX, READ_BYTES_MAX } from "../limits.ts";
+import { handleOf, READ_FIELDS } from "./handle.ts";
+
+const SHARED = Buffer.allocUnsafeSlow(READ_BYTES_MAX);
+
+/** The reader whose bytes are being received now. */
+let current: Inbox | undefined;
+
+/**
+ * Hands everything that `socket` reads to `receive`, one call a read; `first` has been read before. The bytes may change
+ * after the call: see `keep`.
+ */
+export function receiveFrom(socket: Socket, first: Buffer | undefined, receive: (bytes: Buffer) => void): void {
+  const handle = handleOf(socket);
+  if (READ_FIELDS === undefined || handle === undefined) {
+    socket.on("data", receive);
+    socket.resume();
+    if (first !== undefined) receive(first);
+    return;
+  }
+  const inbox = new Inbox(receive);
+  const early = readAll(socket);
+  Reflect.set(socket, READ_FIELDS.buffer, SHARED);
+  Reflect.set(socket, READ_FIELDS.callback, (count: number, buffer: Buffer) => inbox.onRead(count, buffer));
+  Reflect.set(socket, READ_FIELDS.next, () => inbox.next());
+  handle.useUserBuffer(SHARED);
+  // The end is told only to a stream that flows.
+  socket.resume();
+  if (first !== undefined) receive(first);
+  for (const bytes of early) receive(bytes);
+}
+
+/** What the stream has taken from the socket already. */
+function readAll(socket: Socket): readonly Buffer[] {
+  const all: Buffer[] = [];
+  for (let bytes: unknown = socket.read(); bytes !== null; bytes = socket.read()) {
+    if (Buffer.isBuffer(bytes)) all.push(bytes);
+  }
+  return all;
+}
+
+/** The bytes as they can be held after the call that brought them. */
+export function keep(bytes: Buffer): Buffer {
+  if (bytes.length <= COPIED_BYTES_MAX) return isRead(bytes) ? Buffer.from(bytes) : bytes;
+  const owned = own(bytes);
+  hold(owned);
+  return owned;
+}
+
+/** Bytes that nobody else will write to while the current call lasts: those of a shared buffer are copied. */
+export function own(bytes: Buffer): Buffer {
+  return bytes.buffer === SHARED.buffer ? Buffer.from(bytes) : bytes;
+}
+
+/** Owned bytes stay in use after the call: their buffer is not read into again. */
+export function hold(bytes: Buffer): void {
+  if (current !== undefined && bytes.buffer === current.buffer.buffer) current.held = true;
+}
+
+function isRead(bytes: Buffer): boolean {
+  return current !== undefined && bytes.buffer === current.buffer.buffer;
+}
+
+class Inbox {
+  buffer: Buffer = SHARED;
+  held = false;
+  #count = 0;
+  readonly #receive: (bytes: Buffer) => void;
+
+  constructor(receive: (bytes: Buffer) => void) {
+    this.#receive = receive;
+  }
+
+  onRead(count: number, buffer: Buffer): boolean {
+    this.#count = count;
+    const outer = current;
+    current = this;
+    try {
+      this.#receive(buffer.subarray(0, count));
+    } finally {
+      current = outer;
+    }
+    return true;
+  }
+
+  /** The buffer for the next read; undefined: the same again. */
+  next(): Buffer | undefined {
+    if (this.#count < BULK_READ_BYTES_MIN) return this.buffer === SHARED ? undefined : this.#use(SHARED);
+    if (this.buffer !== SHARED && !this.held) return undefined;
+    return this.#use(Buffer.allocUnsafeSlow(READ_BYTES_MAX));
+  }
+
+  #use(buffer: Buffer): Buffer {
+    this.buffer = buffer;
+    this.held = false;
+    return buffer;
+  }
+}
