@@ -1,22 +1,30 @@
 // One hop of a bench bootstrap: a listener with its filters and the cluster behind it, in protobuf JSON.
 
-import { type CertificateFiles, CLIENT_ID, SERVER_ID } from "./certificates.ts";
+import { type CertificateFiles, CLIENT_ID, SERVER_ID, SERVER_NAME } from "./certificates.ts";
 
-export interface Ports {
+export interface CaseOptions {
   readonly frontPort: number;
   readonly middlePort: number;
   readonly adminPort: number;
   readonly originPort: number;
+  readonly certificates: CertificateFiles;
 }
 
-export interface HopOptions {
+interface HopOptions {
   readonly name: string;
   readonly port: number;
   readonly upstreamPort: number;
   readonly listenTls?: object;
   readonly upstreamTls?: object;
-  /** `router` alone; `client`: what a mesh puts on the calling side; `policies`: what it puts on the called side. */
-  readonly filters: "router" | "client" | "policies";
+  /** What a mesh puts on the calling side or on the called side; without: the router alone. */
+  readonly filters?: "client" | "server";
+  /** Spliced, not HTTP. */
+  readonly tcp?: boolean;
+  /** How many routes stand in the table; without, one for every path. */
+  readonly routes?: number;
+  readonly maxRequestsPerConnection?: number;
+  /** Envoy's default circuit breakers instead of none. */
+  readonly bounded?: boolean;
 }
 
 const TYPE = "type.googleapis.com/envoy.extensions";
@@ -42,7 +50,7 @@ export function outboundTls(files: CertificateFiles): object {
     name: "envoy.transport_sockets.tls",
     typedConfig: {
       "@type": `${TYPE}.transport_sockets.tls.v3.UpstreamTlsContext`,
-      sni: "api.production.svc.cluster.local",
+      sni: SERVER_NAME,
       commonTlsContext: { ...commonTls(files.root, files.client, SERVER_ID) },
     },
   };
@@ -60,24 +68,37 @@ function commonTls(root: string, own: { readonly chain: string; readonly key: st
 
 function listener(options: HopOptions): object {
   const chain = {
-    filters: [
-      {
-        name: "envoy.filters.network.http_connection_manager",
-        typedConfig: {
-          "@type": `${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
-          statPrefix: options.name,
-          codecType: "HTTP1",
-          routeConfig: routes(options),
-          httpFilters: httpFilters(options),
-        },
-      },
-    ],
+    filters: [options.tcp === true ? tcpProxy(options) : connectionManager(options)],
     ...(options.listenTls === undefined ? {} : { transportSocket: options.listenTls }),
   };
   return {
     name: options.name,
     address: { socketAddress: { address: "127.0.0.1", portValue: options.port } },
     filterChains: [chain],
+  };
+}
+
+function tcpProxy(options: HopOptions): object {
+  return {
+    name: "envoy.filters.network.tcp_proxy",
+    typedConfig: {
+      "@type": `${TYPE}.filters.network.tcp_proxy.v3.TcpProxy`,
+      statPrefix: options.name,
+      cluster: options.name,
+    },
+  };
+}
+
+function connectionManager(options: HopOptions): object {
+  return {
+    name: "envoy.filters.network.http_connection_manager",
+    typedConfig: {
+      "@type": `${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+      statPrefix: options.name,
+      codecType: "HTTP1",
+      routeConfig: routes(options),
+      httpFilters: httpFilters(options),
+    },
   };
 }
 
@@ -92,18 +113,20 @@ function routes(options: HopOptions): object {
     timeout: "10s",
     ...(options.filters === "client" ? { retryPolicy } : {}),
   };
+  // Prefixes and exact paths in turn, as VirtualServices with many matches make them.
+  const many = Array.from({ length: options.routes ?? 0 }, (_unused, index) => ({
+    match: index % 2 === 0 ? { path: `/service-${index}/exact` } : { prefix: `/service-${index}/` },
+    route,
+  }));
   return {
     name: options.name,
-    virtualHosts: [{ name: "all", domains: ["*"], routes: [{ match: { prefix: "/" }, route }] }],
+    virtualHosts: [{ name: "all", domains: ["*"], routes: [...many, { match: { prefix: "/" }, route }] }],
   };
 }
 
 function httpFilters(options: HopOptions): readonly object[] {
-  const router = {
-    name: "envoy.filters.http.router",
-    typedConfig: { "@type": `${TYPE}.filters.http.router.v3.Router` },
-  };
-  if (options.filters === "router") return [router];
+  const router = plainFilter("router", "Router");
+  if (options.filters === undefined) return [router];
   const sides = [plainFilter("fault", "HTTPFault"), plainFilter("cors", "Cors")];
   return options.filters === "client" ? [...sides, router] : [rbac(), ...sides, router];
 }
@@ -144,28 +167,38 @@ function policy(account: string): object {
   };
 }
 
+/** Loaded, never called. */
+export function idleClusters(count: number, upstreamPort: number): readonly object[] {
+  return Array.from({ length: count }, (_unused, index) =>
+    cluster({ name: `idle-${index}`, port: 0, upstreamPort, filters: "client" }),
+  );
+}
+
+const UNBOUNDED = 4_294_967_295;
+
 function cluster(options: HopOptions): object {
-  const mesh =
-    options.filters === "router"
-      ? {}
-      : { outlierDetection: { consecutive5xx: 5, interval: "30s", baseEjectionTime: "30s" } };
+  const { filters, maxRequestsPerConnection, name, upstreamPort } = options;
+  const ejection = { outlierDetection: { consecutive5xx: 5, interval: "30s", baseEjectionTime: "30s" } };
+  const all = {
+    maxConnections: UNBOUNDED,
+    maxPendingRequests: UNBOUNDED,
+    maxRequests: UNBOUNDED,
+    maxRetries: UNBOUNDED,
+  };
   return {
-    name: options.name,
+    name,
     type: "STATIC",
     connectTimeout: "10s",
     lbPolicy: "LEAST_REQUEST",
-    circuitBreakers: {
-      thresholds: [
-        { maxConnections: 4294967295, maxPendingRequests: 4294967295, maxRequests: 4294967295, maxRetries: 4294967295 },
-      ],
-    },
-    ...mesh,
+    ...(options.bounded === true ? {} : { circuitBreakers: { thresholds: [all] } }),
+    ...(filters === undefined ? {} : ejection),
+    ...(maxRequestsPerConnection === undefined ? {} : { maxRequestsPerConnection }),
     loadAssignment: {
-      clusterName: options.name,
+      clusterName: name,
       endpoints: [
         {
           lbEndpoints: [
-            { endpoint: { address: { socketAddress: { address: "127.0.0.1", portValue: options.upstreamPort } } } },
+            { endpoint: { address: { socketAddress: { address: "127.0.0.1", portValue: upstreamPort } } } },
           ],
         },
       ],

