@@ -17,10 +17,10 @@ const require = __createRequire(import.meta.url);`;
 
 /**
  * The bundle's path; made when the sources have changed since it was made last. A checkout of somebody else can't be
- * written: then it lies in the user's own cache, or in the folder that is spare.
+ * written: then it lies in the user's own cache, or in the folder that is spare. `readable` keeps the names, for profiles.
  */
-export async function bundleProxy(spare) {
-  const name = `proxy-${hashSources()}.js`;
+export async function bundleProxy(spare, { readable = false } = {}) {
+  const name = `proxy-${hashSources()}${readable ? ".readable" : ""}.js`;
   const own = path.join(root, ".cache");
   if (fs.existsSync(path.join(own, name))) return path.join(own, name);
   const cache = writableFolder([own, ...ownCaches(spare)]);
@@ -40,7 +40,8 @@ export async function bundleProxy(spare) {
     plugins: [lazyBuiltins],
     minifySyntax: true,
     minifyWhitespace: true,
-    keepNames: false,
+    // Each sidecar holds the text of its program in memory; a profile wants to be read.
+    minifyIdentifiers: !readable,
     legalComments: "none",
     logLevel: "warning",
   });
@@ -114,7 +115,7 @@ function hashSources() {
 function forgetOlder(cache, kept) {
   const bundles = fs
     .readdirSync(cache)
-    .filter((name) => /^proxy-[0-9a-f]+\.js$/.test(name))
+    .filter((name) => /^proxy-[0-9a-f]+(\.readable)?\.js$/.test(name))
     .map((name) => path.join(cache, name))
     .filter((file) => file !== kept)
     .sort((a, b) => fs.statSync(b).mtimeMs - fs.statSync(a).mtimeMs);
@@ -122,5 +123,5 @@ function forgetOlder(cache, kept) {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  console.log(await bundleProxy());
+  console.log(await bundleProxy(undefined, { readable: process.argv.includes("--readable") }));
 }

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { proxyCommand } from "../cluster/proxy-command.ts";
+import { PROXY_ENVIRONMENT } from "../node/prepare.ts";
 import { CommandFailure } from "./command.ts";
 import { asFailure } from "./data-dir.ts";
 
@@ -24,13 +25,14 @@ async function proxy(args: readonly string[]): Promise<void> {
   if (!found.ok) throw asFailure(found.error);
   const [program = process.execPath, ...before] = found.value;
   const words = [...before, "proxy", ...args];
+  const env = { ...PROXY_ENVIRONMENT, ...process.env };
   if (typeof process.execve === "function") {
     // It says that it is experimental; the user has no use for that.
     process.removeAllListeners("warning");
     // One process, the proxy's: nobody has to hand signals on, and nothing of the command line stays in memory.
-    process.execve(program, [program, ...words], process.env);
+    process.execve(program, [program, ...words], env);
   }
-  const child = spawn(program, words, { stdio: "inherit" });
+  const child = spawn(program, words, { stdio: "inherit", env });
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
   const { promise, resolve: ended, reject } = Promise.withResolvers<number>();
   child.on("error", (error) => reject(new CommandFailure(`the proxy could not be started: ${error.message}`)));

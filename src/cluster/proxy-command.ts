@@ -7,10 +7,18 @@ import { err, ok, type Result } from "../base/result.ts";
 import type { ClusterError } from "./failure.ts";
 
 /**
- * A proxy's objects die young and its code is small: a young generation of 1 MB, no helper threads for collection, one
- * optimising compiler less and functions compiled when called hold a third less memory under load at the same CPU time.
+ * A proxy's objects die young and its code is small. A young generation of 1 MB, no helper threads for collection, one
+ * optimising compiler less, functions compiled when called and an old generation that grows by small steps hold less
+ * than two thirds of the memory under load, at the same CPU time. What starting up left is collected once, by name.
  */
-const NODE_FLAGS = ["--max-semi-space-size=1", "--single-threaded-gc", "--no-maglev", "--max-lazy"];
+const NODE_FLAGS = [
+  "--max-semi-space-size=1",
+  "--single-threaded-gc",
+  "--no-maglev",
+  "--max-lazy",
+  "--memory-saver-mode",
+  "--expose-gc",
+];
 
 /**
  * `main` is the program's entry: beside a compiled one lies the bundle, from sources it is made (and cached, in `spare`

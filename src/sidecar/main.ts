@@ -2,6 +2,7 @@
 
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
+import { collectGarbage } from "../proxy/socket/runtime.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { openLogs } from "./logs.ts";
 import type { Process } from "./process.ts";
@@ -54,6 +55,7 @@ async function run(given: Extract<Arguments, { kind: "serve" | "sidecar" }>): Pr
     setImmediate(() => process.exit());
     return;
   }
+  collectGarbage();
   const cause = await quit.requested;
   log.info(`${cause}: draining`);
   await started.value.stop();

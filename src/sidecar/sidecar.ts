@@ -18,6 +18,7 @@ import type { Log } from "../observe/log.ts";
 import { Registry } from "../observe/metrics.ts";
 import { startAdmin } from "../proxy/admin/server.ts";
 import { type RunningProxy, startProxy } from "../proxy/run/proxy.ts";
+import { collectGarbage } from "../proxy/socket/runtime.ts";
 import { makeAdsSource } from "../proxy/subscribe/ads.ts";
 import { readAdsTarget } from "../proxy/subscribe/target.ts";
 import { processView } from "./admin-view.ts";
@@ -183,6 +184,7 @@ class Progress {
     const tookMs = clock.monotonicMs() - this.#startedAtMs;
     const scope = parts.agentRegistry.scope({ statPrefix: "", namePrefix: "", labels: {} });
     scope.gauge("istio_agent_startup_duration_seconds").set(tookMs / 1000);
+    collectGarbage();
     this.#log.info(`ready after ${Math.round(tookMs)} ms`);
   }
 }

@@ -3,6 +3,7 @@
 
 import { createRequire } from "node:module";
 import type { Socket } from "node:net";
+import { fileDescriptor } from "./runtime.ts";
 
 export interface Destination {
   readonly host: string;
@@ -20,9 +21,8 @@ let getsockopt: GetSockOpt | undefined;
 /** Undefined where the connection was not redirected, or the system can't say. */
 export function originalDestination(socket: Socket): Destination | undefined {
   if (process.platform !== "linux") return undefined;
-  const handle: unknown = Reflect.get(socket, "_handle");
-  const fd: unknown = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
-  if (typeof fd !== "number" || fd < 0) return undefined;
+  const fd = fileDescriptor(socket);
+  if (fd === undefined) return undefined;
   getsockopt ??= load();
   const address = Buffer.alloc(28);
   const length = new Uint32Array([16]);
