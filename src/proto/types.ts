@@ -20,9 +20,26 @@ import { Config as SetFilterState } from "./gen/envoy/extensions/filters/http/se
 import { HttpInspector } from "./gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector.ts";
 import { OriginalDst } from "./gen/envoy/extensions/filters/listener/original_dst/v3/original_dst.ts";
 import { TlsInspector } from "./gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts";
+import { ConnectionLimit } from "./gen/envoy/extensions/filters/network/connection_limit/v3/connection_limit.ts";
+import { Config as DirectResponse } from "./gen/envoy/extensions/filters/network/direct_response/v3/config.ts";
+import { Echo } from "./gen/envoy/extensions/filters/network/echo/v3/echo.ts";
 import { HttpConnectionManager } from "./gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import { RBAC as NetworkRbac } from "./gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
 import { TcpProxy } from "./gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
+import { HeaderMutation as EarlyHeaderMutation } from "./gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation.ts";
+import { PreserveCaseFormatterConfig } from "./gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case.ts";
+import { CustomHeaderConfig } from "./gen/envoy/extensions/http/original_ip_detection/custom_header/v3/custom_header.ts";
+import { XffConfig } from "./gen/envoy/extensions/http/original_ip_detection/xff/v3/xff.ts";
+import { AllowListedRoutesConfig } from "./gen/envoy/extensions/internal_redirect/allow_listed_routes/v3/allow_listed_routes_config.ts";
+import { PreviousRoutesConfig } from "./gen/envoy/extensions/internal_redirect/previous_routes/v3/previous_routes_config.ts";
+import { SafeCrossSchemeConfig } from "./gen/envoy/extensions/internal_redirect/safe_cross_scheme/v3/safe_cross_scheme_config.ts";
+import { UriTemplateMatchConfig } from "./gen/envoy/extensions/path/match/uri_template/v3/uri_template_match.ts";
+import { UriTemplateRewriteConfig } from "./gen/envoy/extensions/path/rewrite/uri_template/v3/uri_template_rewrite.ts";
+import { UuidRequestIdConfig } from "./gen/envoy/extensions/request_id/uuid/v3/uuid.ts";
+import { OmitCanaryHostsPredicate } from "./gen/envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts.ts";
+import { OmitHostMetadataConfig } from "./gen/envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config.ts";
+import { PreviousHostsPredicate } from "./gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.ts";
+import { PreviousPrioritiesConfig } from "./gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.ts";
 import { RawBuffer } from "./gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts";
 import { Secret } from "./gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import { DownstreamTlsContext, UpstreamTlsContext } from "./gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
@@ -77,6 +94,23 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   [`${EXT}.filters.network.http_connection_manager.v3.HttpConnectionManager`]: codec(HttpConnectionManager),
   [`${EXT}.filters.network.rbac.v3.RBAC`]: codec(NetworkRbac),
   [`${EXT}.filters.network.tcp_proxy.v3.TcpProxy`]: codec(TcpProxy),
+  [`${EXT}.filters.network.connection_limit.v3.ConnectionLimit`]: codec(ConnectionLimit),
+  [`${EXT}.filters.network.direct_response.v3.Config`]: codec(DirectResponse),
+  [`${EXT}.filters.network.echo.v3.Echo`]: codec(Echo),
+  [`${EXT}.http.early_header_mutation.header_mutation.v3.HeaderMutation`]: codec(EarlyHeaderMutation),
+  [`${EXT}.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig`]: codec(PreserveCaseFormatterConfig),
+  [`${EXT}.http.original_ip_detection.custom_header.v3.CustomHeaderConfig`]: codec(CustomHeaderConfig),
+  [`${EXT}.http.original_ip_detection.xff.v3.XffConfig`]: codec(XffConfig),
+  [`${EXT}.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig`]: codec(AllowListedRoutesConfig),
+  [`${EXT}.internal_redirect.previous_routes.v3.PreviousRoutesConfig`]: codec(PreviousRoutesConfig),
+  [`${EXT}.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig`]: codec(SafeCrossSchemeConfig),
+  [`${EXT}.path.match.uri_template.v3.UriTemplateMatchConfig`]: codec(UriTemplateMatchConfig),
+  [`${EXT}.path.rewrite.uri_template.v3.UriTemplateRewriteConfig`]: codec(UriTemplateRewriteConfig),
+  [`${EXT}.request_id.uuid.v3.UuidRequestIdConfig`]: codec(UuidRequestIdConfig),
+  [`${EXT}.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate`]: codec(OmitCanaryHostsPredicate),
+  [`${EXT}.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig`]: codec(OmitHostMetadataConfig),
+  [`${EXT}.retry.host.previous_hosts.v3.PreviousHostsPredicate`]: codec(PreviousHostsPredicate),
+  [`${EXT}.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig`]: codec(PreviousPrioritiesConfig),
   [`${EXT}.transport_sockets.raw_buffer.v3.RawBuffer`]: codec(RawBuffer),
   [`${EXT}.transport_sockets.tls.v3.DownstreamTlsContext`]: codec(DownstreamTlsContext),
   [`${EXT}.transport_sockets.tls.v3.Secret`]: codec(Secret),

@@ -30,6 +30,8 @@ export const BULK_READ_BYTES_MIN = 16 * 1024;
 export const COPIED_BYTES_MAX = 4 * 1024;
 /** A clean response is followed by this much reading of what the client still sends, so that it sees the answer rather than a reset. */
 export const LINGER_MS = 1000;
+/** Bytes of the body of a direct response; Envoy's `max_direct_response_body_size_bytes`. */
+export const DIRECT_RESPONSE_BYTES_MAX = 4096;
 /** How long a client may take for its TLS handshake. */
 export const HANDSHAKE_MS = 15_000;
 /** TLS sessions remembered for each upstream cluster. */

@@ -12,6 +12,8 @@ export interface Call {
   readonly body?: string;
   /** These bytes instead of what the fields above make; the answer is what came until the peer closed or was silent. */
   readonly raw?: string;
+  /** Of the line in the access log, where it is not the Host header of the call. */
+  readonly authority?: string;
 }
 
 export interface Expected {

@@ -1,12 +1,15 @@
 // One table of configurations, calls and what must come of them: run on weft's proxy and, where it is installed, on Envoy.
 // Every case has its own domain in one bootstrap; the origin tells in its answer what it was asked.
 
+import { answerCases } from "./answer-cases.ts";
 import type { WalkCase } from "./case.ts";
 import { filterCases } from "./filter-cases.ts";
+import { headerCases } from "./header-cases.ts";
 import { matchCases } from "./match-cases.ts";
 import { mutationCases } from "./mutation-cases.ts";
+import { pathCases } from "./path-cases.ts";
 import { routeCases } from "./route-cases.ts";
 
 export function walkCases(): readonly WalkCase[] {
-  return [...matchCases, ...routeCases, ...filterCases, ...mutationCases];
+  return [...matchCases, ...pathCases, ...headerCases, ...answerCases, ...routeCases, ...filterCases, ...mutationCases];
 }

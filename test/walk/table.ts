@@ -184,5 +184,6 @@ function readWire(wire: string): Answer {
 /** The authority by which a case's line is found in the access log. */
 export function authorityOf(one: WalkCase): string {
   const { call }: { call: Call } = one;
+  if (call.authority !== undefined) return call.authority;
   return /\r\nhost: *([^\r]+)/i.exec(call.raw ?? "")?.[1] ?? call.headers?.["host"] ?? domainOf(one);
 }

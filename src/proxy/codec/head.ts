@@ -31,6 +31,12 @@ export class RequestHead {
     this.headers = headers;
   }
 
+  some(name: string, passes: (value: string) => boolean): boolean | undefined {
+    if (name.charCodeAt(0) !== 58 && name !== "host") return this.headers.some(name, passes);
+    const value = this.get(name);
+    return value === undefined ? undefined : passes(value);
+  }
+
   /** With Envoy's pseudo headers, as matchers and the access log name them. */
   get(name: string): string | undefined {
     if (name.charCodeAt(0) !== 58) return name === "host" ? this.authority : this.headers.joined(name);
@@ -64,6 +70,10 @@ export class ResponseHead {
     this.reason = reason;
     this.http10 = http10;
     this.headers = headers;
+  }
+
+  some(name: string, passes: (value: string) => boolean): boolean | undefined {
+    return name === ":status" ? passes(String(this.status)) : this.headers.some(name, passes);
   }
 
   get(name: string): string | undefined {

@@ -24,6 +24,18 @@ export class HeaderList {
     return value;
   }
 
+  /** Whether one of the values passes; undefined: there is none. */
+  some(name: string, passes: (value: string) => boolean): boolean | undefined {
+    const { raw } = this;
+    let found: boolean | undefined;
+    for (let at = 0; at < raw.length; at += 2) {
+      if (raw[at] !== name) continue;
+      if (passes(raw[at + 1] ?? "")) return true;
+      found = false;
+    }
+    return found;
+  }
+
   has(name: string): boolean {
     return this.get(name) !== undefined;
   }

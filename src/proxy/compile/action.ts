@@ -2,6 +2,7 @@
 
 import { isIP } from "node:net";
 import { RoutingPriority } from "../../proto/gen/envoy/config/core/v3/base.ts";
+import type { RouteConfiguration } from "../../proto/gen/envoy/config/route/v3/route.ts";
 import {
   type DirectResponseAction,
   type RedirectAction,
@@ -11,34 +12,54 @@ import {
   RouteAction_ClusterNotFoundResponseCode,
   type RouteAction_HashPolicy,
   type RouteAction_RequestMirrorPolicy,
+  type RouteAction_UpgradeConfig,
   type VirtualHost,
   type WeightedCluster,
 } from "../../proto/gen/envoy/config/route/v3/route_components.ts";
+import { UriTemplateRewriteConfig } from "../../proto/gen/envoy/extensions/path/rewrite/uri_template/v3/uri_template_rewrite.ts";
 import { BUFFERED_BODY_BYTES_MAX } from "../limits.ts";
-import { type Field, fields } from "./field.ts";
+import { Field, fields } from "./field.ts";
+import type { FilterOverride } from "./http-filter.ts";
+import { templateOf } from "./match.ts";
 import { compileSubstitution, type Substitution } from "./matcher.ts";
 import type { HeaderMutation } from "./mutation.ts";
 import { compileMutations } from "./mutation.ts";
+import { compileOverrides } from "./overrides.ts";
 import { compileRetry, type RetryConfig } from "./retry.ts";
+import { compileTemplateRewrite, type PathTemplate } from "./template.ts";
 import { durationMs, inlineText, runtimeFraction } from "./value.ts";
 
 export interface WeightedTarget {
+  /** Empty where `header` names the header that holds it. */
   readonly name: string;
+  readonly header: string;
   readonly weight: number;
   readonly hostRewrite: string | undefined;
   readonly requestMutations: readonly HeaderMutation[];
   readonly responseMutations: readonly HeaderMutation[];
+  readonly overrides: ReadonlyMap<string, FilterOverride>;
 }
 
 export type ClusterTarget =
   | { readonly kind: "cluster"; readonly name: string }
-  | { readonly kind: "weighted"; readonly total: number; readonly clusters: readonly WeightedTarget[] }
+  | {
+      readonly kind: "weighted";
+      readonly total: number;
+      readonly clusters: readonly WeightedTarget[];
+      /** The header whose number chooses instead of chance; empty: none. */
+      readonly randomHeader: string;
+    }
   | { readonly kind: "header"; readonly header: string };
 
 export type PathRewrite =
   | { readonly kind: "prefix"; readonly matched: number; readonly text: string }
   | { readonly kind: "exact"; readonly text: string }
-  | { readonly kind: "regex"; readonly substitution: Substitution };
+  | { readonly kind: "regex"; readonly substitution: Substitution }
+  | {
+      readonly kind: "template";
+      readonly pattern: PathTemplate;
+      readonly write: (captures: ReadonlyMap<string, string>) => string;
+    };
 
 export type HostRewrite =
   | { readonly kind: "literal"; readonly text: string }
@@ -59,6 +80,8 @@ export type HashSource =
       /** Undefined: never made by the proxy. 0: a session cookie. */
       readonly ttlMs: number | undefined;
       readonly path: string;
+      /** `; NAME=VALUE` of further attributes. */
+      readonly attributes: string;
       readonly terminal: boolean;
     }
   | { readonly kind: "source-ip"; readonly terminal: boolean }
@@ -66,6 +89,8 @@ export type HashSource =
 
 export interface Mirror {
   readonly cluster: string;
+  /** The header that names the cluster, where `cluster` is empty. */
+  readonly header: string;
   readonly share: number;
   readonly keepHost: boolean;
 }
@@ -109,21 +134,30 @@ export interface DirectConfig {
 
 export type Action = ForwardAction | RedirectConfig | DirectConfig | { readonly kind: "none" };
 
+/** max_grpc_timeout concerns gRPC, which HTTP/1.1 doesn't carry. total_weight is what the weights add up to,
+ * whatever it says; runtime keys stand for their default values. */
 const FORWARD =
   fields(`clusterSpecifier clusterNotFoundResponseCode prefixRewrite regexRewrite hostRewriteSpecifier appendXForwardedHost
-  timeout idleTimeout retryPolicy requestMirrorPolicies priority hashPolicy maxGrpcTimeout upgradeConfigs maxStreamDuration`);
+  timeout idleTimeout retryPolicy requestMirrorPolicies priority hashPolicy maxGrpcTimeout upgradeConfigs maxStreamDuration pathRewritePolicy`);
 const WEIGHT =
   fields(`name weight requestHeadersToAdd requestHeadersToRemove responseHeadersToAdd responseHeadersToRemove
-  hostRewriteSpecifier metadataMatch`);
+  hostRewriteSpecifier clusterHeader typedPerFilterConfig`);
+
+const URI_REWRITE = "type.googleapis.com/envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig";
 
 /** Envoy's default where a route has no timeout. */
 const ROUTE_TIMEOUT_MS = 15_000;
 
-export function compileAction(route: Route, host: VirtualHost, at: Field): Action {
+export interface ActionAround {
+  readonly host: VirtualHost;
+  readonly config: RouteConfiguration;
+}
+
+export function compileAction(route: Route, around: ActionAround, at: Field): Action {
   const action = route.action;
   switch (action?.$case) {
     case "route":
-      return compileForward(action.value, { route, host }, at.at("route"));
+      return compileForward(action.value, { route, ...around }, at.at("route"));
     case "redirect":
       return compileRedirect(action.value, route, at.at("redirect"));
     case "directResponse":
@@ -140,13 +174,16 @@ export function compileAction(route: Route, host: VirtualHost, at: Field): Actio
 
 function compileForward(
   action: RouteAction,
-  around: { readonly route: Route; readonly host: VirtualHost },
+  around: ActionAround & { readonly route: Route },
   at: Field,
 ): ForwardAction {
   at.only(action, FORWARD);
-  const { route, host } = around;
+  const { route, host, config } = around;
   const retry = action.retryPolicy ?? host.retryPolicy;
-  const mirrors = action.requestMirrorPolicies.length > 0 ? action.requestMirrorPolicies : host.requestMirrorPolicies;
+  // The nearest list holds, whole.
+  const mirrors = [action, host, config].map((one) => one.requestMirrorPolicies).find((list) => list.length > 0) ?? [];
+  const { maxStreamDuration } = action;
+  if (maxStreamDuration !== undefined) at.at("maxStreamDuration").only(maxStreamDuration, fields("maxStreamDuration"));
   return {
     kind: "forward",
     target: compileTarget(action, at),
@@ -161,9 +198,20 @@ function compileForward(
     mirrors: mirrors.map((mirror, index) => compileMirror(mirror, at.at("requestMirrorPolicies").at(index))),
     hash: action.hashPolicy.flatMap((policy, index) => compileHash(policy, at.at("hashPolicy").at(index))),
     priority: action.priority === RoutingPriority.HIGH ? "high" : "default",
-    upgrades: new Map(action.upgradeConfigs.map((one) => [one.upgradeType.toLowerCase(), one.enabled ?? true])),
+    upgrades: compileUpgrades(action.upgradeConfigs, at.at("upgradeConfigs")),
     bufferBytesMax: route.perRequestBufferLimitBytes ?? host.perRequestBufferLimitBytes ?? BUFFERED_BODY_BYTES_MAX,
   };
+}
+
+function compileUpgrades(configs: readonly RouteAction_UpgradeConfig[], at: Field): ReadonlyMap<string, boolean> {
+  const upgrades = new Map<string, boolean>();
+  for (const [index, one] of configs.entries()) {
+    at.at(index).only(one, fields("upgradeType enabled"));
+    const type = one.upgradeType.toLowerCase();
+    if (upgrades.has(type)) at.at(index).refuse(`the upgrade ${one.upgradeType} comes twice`);
+    upgrades.set(type, one.enabled ?? true);
+  }
+  return upgrades;
 }
 
 function compileTarget(action: RouteAction, at: Field): ClusterTarget {
@@ -182,16 +230,19 @@ function compileTarget(action: RouteAction, at: Field): ClusterTarget {
 }
 
 function compileWeighted(weighted: WeightedCluster, at: Field): ClusterTarget {
-  at.only(weighted, fields("clusters totalWeight runtimeKeyPrefix"));
+  at.only(weighted, fields("clusters totalWeight runtimeKeyPrefix randomValueSpecifier"));
   let total = 0;
   const clusters = weighted.clusters.map((one, index): WeightedTarget => {
     const field = at.at("clusters").at(index);
     field.only(one, WEIGHT);
     const weight = one.weight ?? 0;
     total += weight;
+    if ((one.name === "") === (one.clusterHeader === "")) field.refuse("one of name and cluster_header is needed");
     return {
       name: one.name,
+      header: one.clusterHeader.toLowerCase(),
       weight,
+      overrides: compileOverrides([one], field),
       hostRewrite: one.hostRewriteSpecifier?.value,
       requestMutations: compileMutations(
         { add: one.requestHeadersToAdd, remove: one.requestHeadersToRemove },
@@ -206,7 +257,7 @@ function compileWeighted(weighted: WeightedCluster, at: Field): ClusterTarget {
     };
   });
   if (total === 0) at.refuse("the weights add up to nothing");
-  return { kind: "weighted", total, clusters };
+  return { kind: "weighted", total, clusters, randomHeader: weighted.randomValueSpecifier?.value.toLowerCase() ?? "" };
 }
 
 function notFoundStatus(action: RouteAction): number {
@@ -221,10 +272,37 @@ function notFoundStatus(action: RouteAction): number {
 }
 
 function compilePathRewrite(action: RouteAction, route: Route, at: Field): PathRewrite | undefined {
+  const given = [
+    action.prefixRewrite !== "",
+    action.regexRewrite !== undefined,
+    action.pathRewritePolicy !== undefined,
+  ];
+  if (given.filter(Boolean).length > 1)
+    at.refuse("only one of prefix_rewrite, regex_rewrite and path_rewrite_policy may be given");
+  if (action.pathRewritePolicy !== undefined) return compileTemplatePolicy(action, route, at);
   if (action.regexRewrite !== undefined) {
     return { kind: "regex", substitution: compileSubstitution(action.regexRewrite, at.at("regexRewrite")) };
   }
   return action.prefixRewrite === "" ? undefined : prefixRewrite(action.prefixRewrite, route);
+}
+
+function compileTemplatePolicy(action: RouteAction, route: Route, at: Field): PathRewrite | undefined {
+  const any = action.pathRewritePolicy?.typedConfig;
+  const field = at.at("pathRewritePolicy");
+  if (any?.typeUrl !== URI_REWRITE) {
+    field.refuse(`path rewrite policy ${any?.typeUrl ?? action.pathRewritePolicy?.name} is not built in`);
+    return undefined;
+  }
+  // What is wrong with the match itself is said where the match is.
+  const pattern = templateOf(route.match, Field.root("", ""));
+  if (pattern === undefined) {
+    field.refuse("a template can rewrite only what a path_match_policy matched");
+    return undefined;
+  }
+  const write = compileTemplateRewrite(UriTemplateRewriteConfig.decode(any.value).pathTemplateRewrite, pattern.names);
+  if (write.ok) return { kind: "template", pattern, write: write.value };
+  field.at("typedConfig").as(URI_REWRITE).at("pathTemplateRewrite").refuse(write.error);
+  return undefined;
 }
 
 /** A prefix rewrite of a route that matches one path or a regular expression replaces all of it, as in Envoy. */
@@ -253,9 +331,13 @@ function compileHostRewrite(action: RouteAction, at: Field): HostRewrite | undef
 }
 
 function compileMirror(mirror: RouteAction_RequestMirrorPolicy, at: Field): Mirror {
-  at.only(mirror, fields("cluster runtimeFraction traceSampled disableShadowHostSuffixAppend"));
+  // trace_sampled is about spans of mirrored requests, and mirrored requests have none here.
+  at.only(mirror, fields("cluster clusterHeader runtimeFraction traceSampled disableShadowHostSuffixAppend"));
+  if ((mirror.cluster === "") === (mirror.clusterHeader === ""))
+    at.refuse("one of cluster and cluster_header is needed");
   return {
     cluster: mirror.cluster,
+    header: mirror.clusterHeader.toLowerCase(),
     share: runtimeFraction(mirror.runtimeFraction, 1),
     keepHost: mirror.disableShadowHostSuffixAppend,
   };
@@ -271,7 +353,10 @@ function compileHash(policy: RouteAction_HashPolicy, at: Field): readonly HashSo
     }
     case "cookie": {
       const { name, ttl, path } = specifier.value;
-      return [{ kind: "cookie", name, ttlMs: durationMs(ttl), path, terminal }];
+      const attributes = specifier.value.attributes
+        .map((one) => (one.value === "" ? `; ${one.name}` : `; ${one.name}=${one.value}`))
+        .join("");
+      return [{ kind: "cookie", name, ttlMs: durationMs(ttl), path, attributes, terminal }];
     }
     case "connectionProperties":
       return specifier.value.sourceIp ? [{ kind: "source-ip", terminal }] : [];

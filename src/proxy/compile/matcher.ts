@@ -15,6 +15,8 @@ export type StringPredicate = (value: string) => boolean;
 /** Anything with headers by lower-case name, Envoy's pseudo headers among them. */
 export interface HeaderSource {
   get(name: string): string | undefined;
+  /** Whether one of a header's lines passes; undefined: there is none. Without it, `get` has the only one. */
+  some?(name: string, passes: StringPredicate): boolean | undefined;
 }
 
 export type HeaderPredicate = (headers: HeaderSource) => boolean;
@@ -94,12 +96,17 @@ export function compileHeader(matcher: HeaderMatcher, at: Field): HeaderPredicat
     };
   }
   const matches = headerValue(specifier, at);
+  const missing = treatMissingHeaderAsEmpty && matches("") !== invertMatch;
   return (headers) => {
-    const value = headers.get(name) ?? (treatMissingHeaderAsEmpty ? "" : undefined);
-    // A header that isn't there matches nothing, inverted or not.
-    if (value === undefined) return false;
-    return matches(value) !== invertMatch;
+    // Line by line: joined, a second line could hide the first from a rule.
+    const passes = headers.some === undefined ? only(headers.get(name), matches) : headers.some(name, matches);
+    // A header that isn't there matches nothing, inverted or not, unless it counts as empty.
+    return passes === undefined ? missing : passes !== invertMatch;
   };
+}
+
+function only(value: string | undefined, matches: StringPredicate): boolean | undefined {
+  return value === undefined ? undefined : matches(value);
 }
 
 type HeaderSpecifier = Exclude<HeaderMatcher["headerMatchSpecifier"], undefined | { $case: "presentMatch" }>;
@@ -154,9 +161,28 @@ export interface Substitution {
 
 export function compileSubstitution(rewrite: RegexMatchAndSubstitute, at: Field): Substitution {
   const regex = compileRegex(rewrite.pattern, at.at("pattern"));
-  // RE2's \1 is RE2JS's $1, where a literal dollar sign is escaped.
-  const replacement = rewrite.substitution.replaceAll("$", "\\$").replace(/\\(\d)/g, "$$$1");
-  return { apply: (text) => (regex === undefined ? text : regex.matcher(text).replaceAll(replacement)) };
+  // Texts and, between them, what RE2 calls \\1: the number of a group, or a second backslash.
+  const parts = rewrite.substitution.split(/\\([\d\\])/);
+  const groups = regex?.groupCount() ?? 0;
+  for (const [index, part] of parts.entries()) {
+    if (index % 2 === 0 ? part.includes("\\") : Number(part) > groups)
+      at.at("substitution").refuse(`"${rewrite.substitution}" names a group that the pattern doesn't have`);
+  }
+  if (regex === undefined) return { apply: (text) => text };
+  return {
+    apply(text) {
+      const matcher = regex.matcher(text);
+      let out = "";
+      let from = 0;
+      while (matcher.find()) {
+        out += text.slice(from, matcher.start());
+        for (const [index, part] of parts.entries())
+          out += index % 2 === 0 || part === "\\" ? part : (matcher.group(Number(part)) ?? "");
+        from = matcher.end();
+      }
+      return out + text.slice(from);
+    },
+  };
 }
 
 export interface MetadataPredicate {

@@ -4,31 +4,17 @@ import type { Metadata } from "../../proto/gen/envoy/config/core/v3/base.ts";
 import type { RouteConfiguration } from "../../proto/gen/envoy/config/route/v3/route.ts";
 import {
   type Route,
-  type RouteMatch,
   type VirtualHost,
   VirtualHost_TlsRequirementType,
 } from "../../proto/gen/envoy/config/route/v3/route_components.ts";
-import type { Any } from "../../proto/gen/google/protobuf/any.ts";
-import type { RequestHead } from "../codec/head.ts";
+import { DIRECT_RESPONSE_BYTES_MAX } from "../limits.ts";
 import { type Action, compileAction } from "./action.ts";
 import { type Field, fields } from "./field.ts";
-import { compileFilterOverride, type FilterOverride, joinOverrides } from "./http-filter.ts";
-import { compileHeaders, compileQuery, compileRegex, fullMatch, type QueryPredicate } from "./matcher.ts";
+import type { FilterOverride } from "./http-filter.ts";
+import { compileMatch, type RoutePredicate } from "./match.ts";
 import { compileMutations, type HeaderMutation } from "./mutation.ts";
-import { type Cause, causeOf, runtimeFraction } from "./value.ts";
-
-/** What a route is chosen by. */
-export interface RouteInput {
-  readonly head: RequestHead;
-  /** The path without its query. */
-  readonly path: string;
-  readonly query: string | undefined;
-  /** Uniform in [0, 1), one for the request. */
-  readonly random: number;
-  readonly tls: boolean;
-}
-
-export type RoutePredicate = (input: RouteInput) => boolean;
+import { compileOverrides } from "./overrides.ts";
+import { type Cause, causeOf } from "./value.ts";
 
 export interface RouteEntry {
   readonly name: string;
@@ -48,12 +34,15 @@ export interface VirtualHostEntry {
   readonly routes: readonly RouteEntry[];
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
-  readonly requireTls: boolean;
+  /** Whom it sends to https: `external` leaves out callers that are internal. */
+  readonly requireTls: "none" | "external" | "all";
 }
 
 export interface RouteTable {
   readonly name: string;
   readonly ignorePort: boolean;
+  /** Headers that only an internal caller may send. */
+  readonly internalOnlyHeaders: readonly string[];
   readonly exact: ReadonlyMap<string, VirtualHostEntry>;
   /** `*.example.com`, longest first, without the star. */
   readonly suffixes: readonly { readonly text: string; readonly host: VirtualHostEntry }[];
@@ -66,7 +55,7 @@ export interface RouteTable {
 const TABLE =
   fields(`name virtualHosts responseHeadersToAdd responseHeadersToRemove requestHeadersToAdd requestHeadersToRemove
   mostSpecificHeaderMutationsWins validateClusters maxDirectResponseBodySizeBytes ignorePortInHostMatching typedPerFilterConfig metadata
-  requestMirrorPolicies`);
+  requestMirrorPolicies internalOnlyHeaders ignorePathParametersInPathMatching`);
 const HOST =
   fields(`name domains routes requireTls requestHeadersToAdd requestHeadersToRemove responseHeadersToAdd responseHeadersToRemove
   typedPerFilterConfig includeRequestAttemptCount includeAttemptCountInResponse retryPolicy perRequestBufferLimitBytes metadata
@@ -74,7 +63,6 @@ const HOST =
 const ROUTE =
   fields(`name match action metadata decorator typedPerFilterConfig requestHeadersToAdd requestHeadersToRemove
   responseHeadersToAdd responseHeadersToRemove perRequestBufferLimitBytes tracing statPrefix`);
-const MATCH = fields("pathSpecifier caseSensitive runtimeFraction headers queryParameters tlsContext");
 const HOST_TYPE = "type.googleapis.com/envoy.config.route.v3.VirtualHost";
 const ROUTE_TYPE = "type.googleapis.com/envoy.config.route.v3.Route";
 
@@ -90,6 +78,7 @@ export function compileRoutes(config: RouteConfiguration, at: Field): RouteTable
     const field = at.at("virtualHosts").at(index);
     const entry = compileHost(host, config, field.as(HOST_TYPE));
     for (const route of entry.routes) for (const name of clustersOf(route.action)) clusters.add(name);
+    refuseLargeBodies(entry, config, field);
     for (const domain of domainsOf(host, seen, field.at("domains"))) {
       if (domain === "*") any = entry;
       else if (domain.startsWith("*")) suffixes.push({ text: domain.slice(1), host: entry });
@@ -100,7 +89,26 @@ export function compileRoutes(config: RouteConfiguration, at: Field): RouteTable
   const longestFirst = (a: { text: string }, b: { text: string }) => b.text.length - a.text.length;
   suffixes.sort(longestFirst);
   prefixes.sort(longestFirst);
-  return { name: config.name, ignorePort: config.ignorePortInHostMatching, exact, suffixes, prefixes, any, clusters };
+  return {
+    name: config.name,
+    ignorePort: config.ignorePortInHostMatching,
+    internalOnlyHeaders: config.internalOnlyHeaders.map((name) => name.toLowerCase()),
+    exact,
+    suffixes,
+    prefixes,
+    any,
+    clusters,
+  };
+}
+
+/** Envoy refuses a direct response beyond the limit rather than cut it. */
+function refuseLargeBodies(host: VirtualHostEntry, config: RouteConfiguration, at: Field): void {
+  const bytesMax = config.maxDirectResponseBodySizeBytes ?? DIRECT_RESPONSE_BYTES_MAX;
+  for (const [index, { action }] of host.routes.entries()) {
+    if (action.kind !== "direct" || Buffer.byteLength(action.body) <= bytesMax) continue;
+    const field = at.at("routes").at(index).at("directResponse").at("body");
+    field.refuse(`the body is larger than ${bytesMax} bytes, the configuration's max_direct_response_body_size_bytes`);
+  }
 }
 
 /** In lower case; each belongs to one virtual host only. */
@@ -118,7 +126,7 @@ function clustersOf(action: Action): readonly string[] {
   const names = action.mirrors.map((mirror) => mirror.cluster);
   if (action.target.kind === "cluster") names.push(action.target.name);
   if (action.target.kind === "weighted") for (const one of action.target.clusters) names.push(one.name);
-  return names;
+  return names.filter((name) => name !== "");
 }
 
 function compileHost(host: VirtualHost, config: RouteConfiguration, at: Field): VirtualHostEntry {
@@ -131,7 +139,7 @@ function compileHost(host: VirtualHost, config: RouteConfiguration, at: Field): 
     routes,
     includeRequestAttemptCount: host.includeRequestAttemptCount,
     includeAttemptCountInResponse: host.includeAttemptCountInResponse,
-    requireTls: host.requireTls !== VirtualHost_TlsRequirementType.NONE,
+    requireTls: requireTls(host),
   };
   const outer = levelsOf(host, config, at);
   for (const [index, route] of host.routes.entries()) {
@@ -139,6 +147,11 @@ function compileHost(host: VirtualHost, config: RouteConfiguration, at: Field): 
     routes.push(compileRoute(route, { entry, host, config, outer }, field));
   }
   return entry;
+}
+
+function requireTls(host: VirtualHost): VirtualHostEntry["requireTls"] {
+  if (host.requireTls === VirtualHost_TlsRequirementType.ALL) return "all";
+  return host.requireTls === VirtualHost_TlsRequirementType.EXTERNAL_ONLY ? "external" : "none";
 }
 
 interface Level {
@@ -186,97 +199,15 @@ function compileRoute(route: Route, around: Around, at: Field): RouteEntry {
     name: route.name,
     cause: causeOf(route.metadata) ?? around.entry.cause,
     virtualHost: around.entry,
-    predicates: compileMatch(route.match, at.at("match")),
-    action: compileAction(route, around.host, at),
+    predicates: compileMatch(
+      route.match,
+      { ignorePathParameters: around.config.ignorePathParametersInPathMatching },
+      at.at("match"),
+    ),
+    action: compileAction(route, around, at),
     requestMutations: levels.flatMap((level) => level.request),
     responseMutations: levels.flatMap((level) => level.response),
     overrides: compileOverrides([around.config, around.host, route], at),
     metadata: route.metadata,
   };
-}
-
-/** The most specific configuration of each filter wins, but where the filter knows how to have several. */
-function compileOverrides(
-  holders: readonly { readonly typedPerFilterConfig: { readonly [name: string]: Any } }[],
-  at: Field,
-): ReadonlyMap<string, FilterOverride> {
-  const overrides = new Map<string, FilterOverride>();
-  for (const holder of holders) {
-    for (const [name, any] of Object.entries(holder.typedPerFilterConfig)) {
-      const override = compileFilterOverride(any, at.at(`typedPerFilterConfig[${name}]`));
-      if (override !== undefined) overrides.set(name, joinOverrides(overrides.get(name), override));
-    }
-  }
-  return overrides;
-}
-
-function compileMatch(match: RouteMatch | undefined, at: Field): readonly RoutePredicate[] {
-  if (match === undefined) {
-    at.refuse("a route needs a match");
-    return [];
-  }
-  at.only(match, MATCH);
-  const predicates: RoutePredicate[] = [];
-  const path = compilePath(match, at);
-  if (path !== undefined) predicates.push(path);
-  for (const matches of compileHeaders(match.headers, at.at("headers"))) {
-    predicates.push((input) => matches(input.head));
-  }
-  const queries = match.queryParameters.map((one, index) => compileQuery(one, at.at("queryParameters").at(index)));
-  if (queries.length > 0) predicates.push(queryPredicate(queries));
-  if (match.tlsContext !== undefined) {
-    const { presented } = match.tlsContext;
-    if (presented !== undefined) predicates.push((input) => input.tls === presented);
-  }
-  if (match.runtimeFraction !== undefined) {
-    const share = runtimeFraction(match.runtimeFraction, 1);
-    predicates.push((input) => input.random < share);
-  }
-  return predicates;
-}
-
-function queryPredicate(queries: readonly QueryPredicate[]): RoutePredicate {
-  return (input) => {
-    const parameters = new Map<string, string>();
-    for (const [name, value] of new URLSearchParams(input.query ?? "")) {
-      if (!parameters.has(name)) parameters.set(name, value);
-    }
-    return queries.every((matches) => matches(parameters));
-  };
-}
-
-function compilePath(match: RouteMatch, at: Field): RoutePredicate | undefined {
-  const specifier = match.pathSpecifier;
-  const folded = match.caseSensitive === false;
-  const fold = (text: string) => (folded ? text.toLowerCase() : text);
-  if (specifier === undefined) {
-    at.refuse("a route match needs a path specifier");
-    return undefined;
-  }
-  switch (specifier.$case) {
-    case "prefix": {
-      const wanted = fold(specifier.value);
-      if (wanted === "" || wanted === "/")
-        return wanted === "" ? undefined : (input) => input.path.charCodeAt(0) === 47;
-      return (input) => fold(input.path).startsWith(wanted);
-    }
-    case "path": {
-      const wanted = fold(specifier.value);
-      return (input) => fold(input.path) === wanted;
-    }
-    case "pathSeparatedPrefix": {
-      const wanted = fold(specifier.value);
-      return (input) => {
-        const path = fold(input.path);
-        return path.startsWith(wanted) && (path.length === wanted.length || path.charCodeAt(wanted.length) === 47);
-      };
-    }
-    case "safeRegex": {
-      const matches = fullMatch(compileRegex(specifier.value, at.at("safeRegex")));
-      return (input) => matches(input.path);
-    }
-    default:
-      at.at(specifier.$case).refuse("this kind of path match is not built in");
-      return undefined;
-  }
 }

@@ -1,6 +1,9 @@
 // Which virtual host and which route a request belongs to.
 
-import type { RouteEntry, RouteInput, RouteTable, VirtualHostEntry } from "../compile/route.ts";
+import type { RequestHead } from "../codec/head.ts";
+import type { ClusterTarget, WeightedTarget } from "../compile/action.ts";
+import type { RouteInput } from "../compile/match.ts";
+import type { RouteEntry, RouteTable, VirtualHostEntry } from "../compile/route.ts";
 
 /** Envoy's precedence: exact, longest suffix, longest prefix, any. */
 export function findHost(table: RouteTable, authority: string): VirtualHostEntry | undefined {
@@ -16,6 +19,22 @@ export function findHost(table: RouteTable, authority: string): VirtualHostEntry
 export function findRoute(host: VirtualHostEntry, input: RouteInput): RouteEntry | undefined {
   for (const route of host.routes) if (matches(route, input)) return route;
   return undefined;
+}
+
+/** By weight: of a header's number where the route names one and the request has it, else of chance (uniform in [0, 1)). */
+export function chooseWeighted(
+  target: Extract<ClusterTarget, { kind: "weighted" }>,
+  head: RequestHead,
+  random: number,
+): WeightedTarget | undefined {
+  const told = target.randomHeader === "" ? undefined : head.get(target.randomHeader);
+  let point =
+    told !== undefined && /^\d{1,19}$/.test(told) ? Number(BigInt(told) % BigInt(target.total)) : random * target.total;
+  for (const one of target.clusters) {
+    point -= one.weight;
+    if (point < 0) return one;
+  }
+  return target.clusters.at(-1);
 }
 
 function withoutPort(authority: string): string {

@@ -24,7 +24,7 @@ export function hashKey(
         part = around.freshId();
         const age = source.ttlMs === 0 ? "" : `; Max-Age=${Math.floor(source.ttlMs / 1000)}`;
         const path = source.path === "" ? "" : `; Path=${source.path}`;
-        setCookie = `${source.name}="${part}"${age}${path}; HttpOnly`;
+        setCookie = `${source.name}="${part}"${age}${path}${source.attributes}; HttpOnly`;
       }
     } else part = plainKey(source, head, around.sourceIp);
     if (part === undefined) continue;

@@ -14,6 +14,10 @@ export function rewritePath(path: string, rewrite: PathRewrite): string {
       return rewrite.text + query;
     case "regex":
       return rewrite.substitution.apply(bare) + query;
+    case "template": {
+      const captures = rewrite.pattern.capture(bare);
+      return captures === undefined ? path : rewrite.write(captures) + query;
+    }
   }
 }
 
@@ -38,19 +42,19 @@ export function redirectLocation(head: RequestHead, redirect: RedirectConfig): s
   const scheme = redirect.scheme === "" ? head.scheme : redirect.scheme;
   const [name = "", port = ""] = splitAuthority(head.authority);
   const host = redirect.host === "" ? name : redirect.host;
-  let keptPort = redirect.host === "" ? port : "";
+  let newPort = redirect.port === 0 ? "" : String(redirect.port);
   // A port that was only the old scheme's default would be wrong behind the new one.
-  if (scheme !== head.scheme && (keptPort === "80" || keptPort === "443")) keptPort = "";
-  const newPort = redirect.port === 0 ? keptPort : String(redirect.port);
-  const standard = (scheme === "http" && newPort === "80") || (scheme === "https" && newPort === "443");
-  let path = head.path;
-  if (redirect.path !== undefined) {
-    const question = head.path.indexOf("?");
-    const query = question === -1 || redirect.path.includes("?") ? "" : head.path.slice(question);
-    path = redirect.path + query;
-  } else if (redirect.rewrite !== undefined) path = rewritePath(head.path, redirect.rewrite);
-  if (redirect.stripQuery) path = path.split("?", 1)[0] ?? "";
-  return `${scheme}://${host}${newPort === "" || standard ? "" : `:${newPort}`}${path}`;
+  const outdated = scheme !== head.scheme && (port === "80" || port === "443");
+  if (redirect.port === 0 && redirect.host === "" && !outdated) newPort = port;
+  return `${scheme}://${host}${newPort === "" ? "" : `:${newPort}`}${redirectPath(head.path, redirect)}`;
+}
+
+function redirectPath(path: string, redirect: RedirectConfig): string {
+  const question = path.indexOf("?");
+  const query = question === -1 || redirect.stripQuery ? "" : path.slice(question);
+  if (redirect.path !== undefined) return redirect.path.includes("?") ? redirect.path : redirect.path + query;
+  const bare = question === -1 ? path : path.slice(0, question);
+  return redirect.rewrite === undefined ? bare + query : rewritePath(bare, redirect.rewrite) + query;
 }
 
 function splitAuthority(authority: string): readonly string[] {

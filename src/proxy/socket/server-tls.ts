@@ -11,6 +11,8 @@ export type HandshakeFailure = "no-certificate" | "verify-error" | "san-mismatch
 export interface SecureConnection {
   readonly socket: TLSSocket;
   readonly peer: Peer | undefined;
+  /** It showed a certificate, checked or not. */
+  readonly presented: boolean;
   readonly resumed: boolean;
 }
 
@@ -112,7 +114,7 @@ export class TlsAcceptor {
         this.#refuse(socket, listener, "no-certificate");
         return;
       }
-      listener.onSecure({ socket, peer: undefined, resumed: socket.isSessionReused() });
+      listener.onSecure({ socket, peer: undefined, presented: false, resumed: socket.isSessionReused() });
       return;
     }
     if (trusts && !socket.authorized) {
@@ -123,7 +125,12 @@ export class TlsAcceptor {
       this.#refuse(socket, listener, "san-mismatch");
       return;
     }
-    listener.onSecure({ socket, peer: trusts ? peerOf(certificate) : undefined, resumed: socket.isSessionReused() });
+    listener.onSecure({
+      socket,
+      peer: trusts ? peerOf(certificate) : undefined,
+      presented: true,
+      resumed: socket.isSessionReused(),
+    });
   }
 
   #refuse(socket: TLSSocket, listener: HandshakeListener, reason: HandshakeFailure): void {

@@ -271,10 +271,10 @@ export class Acceptor {
     if (first !== undefined) socket.unshift(first);
     const { contexts } = chain.tls;
     chain.tls.accept(socket, sniffed.protocols, {
-      onSecure: ({ socket: secure, peer, resumed }) => {
+      onSecure: ({ socket: secure, peer, presented, resumed }) => {
         this.#stats.handshake.inc();
         if (resumed) this.#stats.reused.inc();
-        const tls = { version: secure.getProtocol() ?? "TLSv1.3", peer, localUri: localUri(contexts) };
+        const tls = { version: secure.getProtocol() ?? "TLSv1.3", peer, presented, localUri: localUri(contexts) };
         this.#open(chain, secure, this.#info(socket, original, sniffed, tls), undefined);
       },
       onFailed: (reason) => {
@@ -292,7 +292,12 @@ export class Acceptor {
     original: Destination | undefined,
     sniffed: Sniffed,
     tls:
-      | { readonly version: string; readonly peer: Peer | undefined; readonly localUri: string | undefined }
+      | {
+          readonly version: string;
+          readonly peer: Peer | undefined;
+          readonly presented: boolean;
+          readonly localUri: string | undefined;
+        }
       | undefined,
   ): ConnectionInfo {
     return connectionInfo(socket, {
@@ -300,6 +305,7 @@ export class Acceptor {
       serverName: sniffed.serverName,
       tlsVersion: tls?.version,
       peer: tls?.peer,
+      certificatePresented: tls?.presented ?? false,
       localUri: tls?.localUri,
     });
   }

@@ -17,6 +17,8 @@ export interface ConnectionInfo {
   readonly tls: boolean;
   readonly tlsVersion: string | undefined;
   readonly peer: Peer | undefined;
+  /** The client showed a certificate, checked or not. */
+  readonly certificatePresented: boolean;
   /** SPIFFE URI of the certificate that this side presented. */
   readonly localUri: string | undefined;
   /** What RBAC takes as the authenticated names. */
@@ -30,6 +32,7 @@ export function connectionInfo(
     readonly serverName: string;
     readonly tlsVersion: string | undefined;
     readonly peer: Peer | undefined;
+    readonly certificatePresented: boolean;
     readonly localUri: string | undefined;
   },
 ): ConnectionInfo {

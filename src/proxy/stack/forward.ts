@@ -3,7 +3,7 @@
 import { isIP } from "node:net";
 import { backoffMs } from "../../base/backoff.ts";
 import type { RequestHead, ResponseHead } from "../codec/head.ts";
-import type { ForwardAction, WeightedTarget } from "../compile/action.ts";
+import type { ForwardAction } from "../compile/action.ts";
 import { applyMutations } from "../compile/mutation.ts";
 import type { RouteEntry } from "../compile/route.ts";
 import { hashKey } from "../route/hash.ts";
@@ -29,7 +29,6 @@ export class Forward {
   setCookie: string | undefined;
   /** The attempt has a connection: body goes straight to it. */
   sending = false;
-  weighted: WeightedTarget | undefined;
   timeoutMs: number;
   readonly #plan: RetryPlan | undefined;
   readonly #tried: Host[] = [];
@@ -178,14 +177,8 @@ export class Forward {
     const { target } = this.action;
     if (target.kind === "cluster") return target.name;
     if (target.kind === "header") return this.stream.head.headers.get(target.header) ?? "";
-    let point = this.stream.random() * target.total;
-    for (const one of target.clusters) {
-      point -= one.weight;
-      if (point >= 0) continue;
-      this.weighted = one;
-      return one.name;
-    }
-    return target.clusters.at(-1)?.name ?? "";
+    const { weighted } = this.stream;
+    return weighted?.name || (this.stream.head.headers.get(weighted?.header ?? "") ?? "");
   }
 
   #upgradeAllowed(upgrade: string): boolean {
@@ -222,7 +215,8 @@ export class Forward {
       if (!suppress) head.headers.set("x-envoy-original-path", head.path);
       head.path = rewritePath(head.path, action.pathRewrite);
     }
-    if (this.weighted !== undefined) applyMutations(this.weighted.requestMutations, head.headers, head, record);
+    const { weighted } = stream;
+    if (weighted !== undefined) applyMutations(weighted.requestMutations, head.headers, head, record);
     applyMutations(this.route.requestMutations, head.headers, head, record);
     if (action.hostRewrite !== undefined && action.hostRewrite.kind !== "auto") {
       const host = rewriteHost(head, action, "");
@@ -230,8 +224,7 @@ export class Forward {
         head.headers.append("x-forwarded-host", head.authority);
       head.authority = host;
     }
-    if (this.weighted?.hostRewrite !== undefined && this.weighted.hostRewrite !== "")
-      head.authority = this.weighted.hostRewrite;
+    if (weighted?.hostRewrite !== undefined && weighted.hostRewrite !== "") head.authority = weighted.hostRewrite;
     if (head.framing === "chunked") head.headers.add("transfer-encoding", "chunked");
     if (!suppress && this.timeoutMs > 0) {
       const expected = this.#perTryMs > 0 ? this.#perTryMs : this.timeoutMs;
@@ -361,7 +354,8 @@ export class Forward {
     if (this.route.virtualHost.includeAttemptCountInResponse)
       headers.set("x-envoy-attempt-count", String(this.attempts));
     const record = () => stream.record();
-    if (this.weighted !== undefined) applyMutations(this.weighted.responseMutations, headers, undefined, record);
+    const { weighted } = stream;
+    if (weighted !== undefined) applyMutations(weighted.responseMutations, headers, undefined, record);
     applyMutations(this.route.responseMutations, headers, undefined, record);
     if (this.setCookie !== undefined) headers.add("set-cookie", this.setCookie);
   }

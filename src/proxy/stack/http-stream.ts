@@ -4,13 +4,14 @@ import type { AccessRecord } from "../../observe/access-log.ts";
 import type { HeadError, RequestHead, ResponseHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import { writeTrailers } from "../codec/write.ts";
+import type { WeightedTarget } from "../compile/action.ts";
 import type { FilterOverride } from "../compile/http-filter.ts";
 import { applyMutations } from "../compile/mutation.ts";
 import type { Subject } from "../compile/rbac.ts";
 import type { RouteEntry } from "../compile/route.ts";
 import { causeText } from "../compile/value.ts";
 import type { Exchange, Struct, Verdict } from "../filters/filter.ts";
-import { findHost, findRoute } from "../route/find.ts";
+import { chooseWeighted, findHost, findRoute } from "../route/find.ts";
 import type { Reset } from "../route/retry.ts";
 import { redirectLocation } from "../route/rewrite.ts";
 import { keep } from "../socket/inbox.ts";
@@ -19,8 +20,8 @@ import { Forward } from "./forward.ts";
 import type { HttpConnection } from "./http-connection.ts";
 import { normalizePath } from "./path.ts";
 import { makeRecord } from "./record.ts";
-import { prepareRequest } from "./request-headers.ts";
-import { badRequest, type LocalReply, noRoute, routeTimeout } from "./rescue.ts";
+import { oddName, prepareRequest, stripPort } from "./request-headers.ts";
+import { badRequest, type LocalReply, noPath, noRoute, routeTimeout } from "./rescue.ts";
 import { type Body, localHead, writeHead } from "./response.ts";
 import { StreamSubject } from "./subject.ts";
 
@@ -29,6 +30,8 @@ export class HttpStream implements Exchange {
   readonly head: RequestHead;
   readonly startMs: number;
   route: RouteEntry | undefined;
+  /** Which of the route's weighted clusters the request goes to. */
+  weighted: WeightedTarget | undefined;
   forward: Forward | undefined;
   response: ResponseHead | undefined;
   requestEnded = false;
@@ -92,8 +95,17 @@ export class HttpStream implements Exchange {
     this.requestEnded = ended;
     this.#keepAlive = head.keepAlive;
     if (head.expectContinue && !ended) this.connection.out.text("HTTP/1.1 100 Continue\r\n\r\n");
-    if (runtime.config.underscores !== "allow" && !this.#acceptsNames(runtime.config.underscores)) return;
+    const odd = runtime.config.underscores === "allow" ? undefined : oddName(head.headers, runtime.config.underscores);
+    if (odd !== undefined) {
+      const refusal = badRequest(400, `a header name with an underscore: ${odd}`);
+      this.reply({ ...refusal, details: "http1.unexpected_underscore" });
+      return;
+    }
     this.remoteIp = prepareRequest(head, runtime.config, info);
+    if (head.path.charCodeAt(0) !== 47 && head.method !== "CONNECT") {
+      this.reply(noPath(`${head.path} is not a path`));
+      return;
+    }
     const path = normalizePath(head.path, runtime.config);
     if (path.kind === "refuse") {
       this.reply(badRequest(400, path.message));
@@ -104,13 +116,13 @@ export class HttpStream implements Exchange {
       this.#redirect(path.path);
       return;
     }
-    this.#strip();
+    if (runtime.config.stripPort !== "none") stripPort(head, runtime.config.stripPort, info.localPort);
     this.#findRoute();
     this.#runFilters(0);
   }
 
   override(filterName: string): FilterOverride | undefined {
-    return this.route?.overrides.get(filterName);
+    return this.weighted?.overrides.get(filterName) ?? this.route?.overrides.get(filterName);
   }
 
   get subject(): Subject {
@@ -120,7 +132,8 @@ export class HttpStream implements Exchange {
 
   get routeCluster(): string {
     const action = this.route?.action;
-    return action?.kind === "forward" && action.target.kind === "cluster" ? action.target.name : "";
+    if (action?.kind !== "forward") return "";
+    return action.target.kind === "cluster" ? action.target.name : (this.weighted?.name ?? "");
   }
 
   random(): number {
@@ -350,44 +363,31 @@ export class HttpStream implements Exchange {
     return makeRecord(this, this.#wallMs);
   }
 
-  #acceptsNames(underscores: "reject" | "drop"): boolean {
-    const { headers } = this.head;
-    const odd = headers.raw.filter((name, at) => at % 2 === 0 && name.includes("_"));
-    if (odd.length > 0 && underscores === "reject") {
-      this.reply({
-        ...badRequest(400, `a header name with an underscore: ${odd[0]}`),
-        details: "http1.unexpected_underscore",
-      });
-      return false;
-    }
-    for (const name of odd) headers.remove(name);
-    return true;
-  }
-
-  #strip(): void {
-    const { stripPort } = this.connection.runtime.config;
-    if (stripPort === "none") return;
-    const { head } = this;
-    const match = /^(.*):(\d+)$/.exec(head.authority);
-    if (match !== null && (stripPort === "any" || Number(match[2]) === this.connection.info.localPort)) {
-      head.authority = match[1] ?? head.authority;
-    }
+  /** The caller is one whose x-envoy-… headers are taken at their word. */
+  get #internal(): boolean {
+    return this.head.headers.get("x-envoy-internal") === "true";
   }
 
   #findRoute(): void {
     const { head, connection } = this;
     const table = connection.runtime.routes();
-    if (table === undefined || head.method === "CONNECT") return;
+    if (table === undefined) return;
+    for (const name of table.internalOnlyHeaders) if (!this.#internal) head.headers.remove(name);
     const host = findHost(table, head.authority);
     if (host === undefined) return;
     const question = head.path.indexOf("?");
-    this.route = findRoute(host, {
+    const { info } = connection;
+    const route = findRoute(host, {
       head,
       path: question === -1 ? head.path : head.path.slice(0, question),
       query: question === -1 ? undefined : head.path.slice(question + 1),
       random: this.random(),
-      tls: connection.info.tls,
+      presented: info.certificatePresented,
+      validated: info.peer !== undefined,
     });
+    this.route = route;
+    if (route?.action.kind === "forward" && route.action.target.kind === "weighted")
+      this.weighted = chooseWeighted(route.action.target, head, this.random());
   }
 
   #runFilters(from: number): void {
@@ -424,7 +424,8 @@ export class HttpStream implements Exchange {
       this.reply(noRoute(this.#noRouteCause()));
       return;
     }
-    if (route.virtualHost.requireTls && this.head.scheme !== "https") {
+    const { requireTls } = route.virtualHost;
+    if (requireTls !== "none" && this.head.scheme !== "https" && (requireTls === "all" || !this.#internal)) {
       this.#redirect(`https://${this.head.authority}${this.head.path}`);
       return;
     }

@@ -14,7 +14,7 @@ export function startMirrors(forward: Forward): void {
   const { core } = stream.connection.runtime;
   for (const mirror of action.mirrors) {
     if (core.random() >= mirror.share) continue;
-    const cluster = core.cluster(mirror.cluster);
+    const cluster = core.cluster(mirror.cluster || (stream.head.headers.get(mirror.header) ?? ""));
     const host = cluster?.pick({ hash: undefined, avoid: [], attemptsMax: 0 }, undefined);
     if (host === undefined) continue;
     const { head } = stream;

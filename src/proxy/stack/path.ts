@@ -22,9 +22,7 @@ export function normalizePath(path: string, config: HttpConfig): NormalizedPath 
     redirect = config.escapedSlashes === "unescape-redirect";
   }
   if (config.normalizePath) {
-    const normal = removeDots(unescapeUnreserved(bare.replaceAll("\\", "/")));
-    if (normal === undefined) return { kind: "refuse", message: "a path that leads above its root" };
-    bare = normal;
+    bare = removeDots(unescapeUnreserved(bare.replaceAll("\\", "/")));
   }
   if (config.mergeSlashes) bare = bare.replace(/\/{2,}/g, "/");
   return { kind: redirect ? "redirect" : "path", path: bare + query };
@@ -33,18 +31,18 @@ export function normalizePath(path: string, config: HttpConfig): NormalizedPath 
 function unescapeUnreserved(path: string): string {
   return path.replace(/%([0-9a-fA-F]{2})/g, (whole, digits: string) => {
     const char = String.fromCharCode(Number.parseInt(digits, 16));
-    return /[A-Za-z0-9\-._~]/.test(char) ? char : whole.toUpperCase();
+    return /[A-Za-z0-9\-._~]/.test(char) ? char : whole;
   });
 }
 
-function removeDots(path: string): string | undefined {
+/** As a browser does it: above the root is the root. */
+function removeDots(path: string): string {
   if (!path.includes("/.")) return path;
   const kept: string[] = [];
   const parts = path.split("/").slice(1);
   for (const [index, part] of parts.entries()) {
     const last = index === parts.length - 1;
     if (part === "..") {
-      if (kept.length === 0) return undefined;
       kept.pop();
       if (last) kept.push("");
     } else if (part === ".") {

@@ -154,3 +154,17 @@ function forwardClientCert(head: RequestHead, config: HttpConfig, info: Connecti
   if (config.clientCert === "append-forward") headers.append(name, text);
   else headers.set(name, text);
 }
+
+/** A header name with an underscore, where those are refused; where they are dropped, there is none after this. */
+export function oddName(headers: HeaderList, underscores: "reject" | "drop"): string | undefined {
+  const odd = headers.raw.filter((name, at) => at % 2 === 0 && name.includes("_"));
+  if (underscores === "reject") return odd[0];
+  for (const name of odd) headers.remove(name);
+  return undefined;
+}
+
+export function stripPort(head: RequestHead, which: "matching" | "any", localPort: number): void {
+  const match = /^(.*):(\d+)$/.exec(head.authority);
+  if (match !== null && (which === "any" || Number(match[2]) === localPort))
+    head.authority = match[1] ?? head.authority;
+}

@@ -18,6 +18,10 @@ export function noRoute(cause: string): LocalReply {
   return { status: 404, body: "", flag: "NR", details: "route_not_found", headers: [], cause };
 }
 
+export function noPath(cause: string): LocalReply {
+  return { status: 404, body: "", flag: "", details: "absolute_path_rejected", headers: [], cause };
+}
+
 export function noCluster(status: number, cluster: string, cause: string): LocalReply {
   const reason = `cluster ${cluster} is not known to this proxy`;
   return { status, body: "", flag: "NC", details: "cluster_not_found", headers: [], cause: join(cause, reason) };
