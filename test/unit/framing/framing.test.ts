@@ -1,0 +1,127 @@
+// The framing corpus on weft's proxy, whole and in pieces.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { systemClock } from "../../../src/base/clock.ts";
+import { seededRandom } from "../../../src/base/random.ts";
+import { Registry } from "../../../src/observe/metrics.ts";
+import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
+import { fromEnvoyJson } from "../../../src/proto/json.ts";
+import { type RunningProxy, startProxy } from "../../../src/proxy/run/proxy.ts";
+import type { FramingCase } from "../../framing/case.ts";
+import { framingCases } from "../../framing/cases.ts";
+import { checkOutcome } from "../../framing/check.ts";
+import { RawOrigin } from "../../framing/origin.ts";
+import { type Cutter, runCase, type World } from "../../framing/run.ts";
+import { framingBootstrap } from "../../framing/world.ts";
+
+/** The longest text that is cut into single bytes. */
+const BYTEWISE_MAX = 120;
+
+/** What weft gets wrong so far. */
+const TODO = new Set([
+  "targets: every character a path may have",
+  "targets: a method nobody knows",
+  "targets: a method in small letters",
+  "targets: CONNECT with a path",
+  "targets: CONNECT where no route allows it",
+  "connections: an upgrade where none is allowed",
+  "connections: an upgrade that the origin ignores",
+  "connections: an origin that switches protocols unasked",
+  "connections: an origin that switches before the request is complete",
+  "connections: an unknown expectation",
+  "connections: a list of expectations",
+  "connections: HTTP/1.0 without a host",
+  "responses: 204 with a length of zero",
+  "responses: 204 with a length",
+  "responses: 204 with a length and a body",
+  "responses: 204 that is chunked",
+  "responses: an interim response with a length",
+  "responses: an interim response that is chunked",
+  "responses: bytes behind a response",
+  "responses: a second response behind a length",
+  "responses: a second response behind chunks",
+  "responses: a second response for the next request of the client",
+  "responses: a status with an exponent",
+  "responses: half a head",
+  "responses: half a head, then a reset",
+  "responses: a body until the end that is reset",
+  "responses: what Connection names goes no further",
+  "logs why",
+]);
+
+describe("the framing corpus on weft", () => {
+  const directory = mkdtempSync(join(tmpdir(), "weft-framing-"));
+  const log = join(directory, "access.log");
+  const origin = new RawOrigin();
+  const running: { proxy?: RunningProxy } = {};
+  const world: World = { origin, port: (listener) => running.proxy?.port(listener) ?? 0 };
+  const details: { readonly one: FramingCase; readonly clientPort: number }[] = [];
+  before(async () => {
+    await origin.start();
+    const json = framingBootstrap({ plain: 0, rich: 0, admin: 0, origin: origin.port }, log);
+    const bootstrap = fromEnvoyJson(Bootstrap, JSON.parse(JSON.stringify(json)));
+    assert.ok(bootstrap.ok, bootstrap.ok ? "" : bootstrap.error.join("\n"));
+    running.proxy = startProxy({
+      bootstrap: bootstrap.value,
+      source: undefined,
+      localSecrets: undefined,
+      clock: systemClock,
+      random: seededRandom(1),
+      registry: new Registry(),
+    });
+    await running.proxy.ready;
+  });
+  after(() => {
+    running.proxy?.close();
+    origin.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  for (const [theme, cases] of Object.entries(framingCases)) {
+    for (const one of cases) {
+      const name = `${theme}: ${one.name}`;
+      it(name, async () => {
+        const outcome = await runCase(one, world, whole);
+        details.push({ one, clientPort: outcome.clientPort });
+        if (TODO.has(name)) assert.throws(() => checkOutcome(one, outcome));
+        else checkOutcome(one, outcome);
+      });
+    }
+    it(`${theme}: the same in pieces`, async () => {
+      const random = seededRandom(5);
+      for (const one of cases) {
+        if (TODO.has(`${theme}: ${one.name}`)) continue;
+        const outcome = await runCase(one, world, pieces(random));
+        assert.doesNotThrow(() => checkOutcome(one, outcome), one.name);
+      }
+    });
+  }
+
+  it("logs why", { skip: TODO.has("logs why") }, async () => {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const lines = readFileSync(log, "utf8").split("\n");
+    for (const { one, clientPort } of details) {
+      if (one.details === undefined) continue;
+      const own = lines.filter((line) => line.startsWith(`127.0.0.1:${clientPort} `));
+      assert.ok(
+        own.some((line) => line.endsWith(` ${one.details}`)),
+        `${one.name}: ${own.join("; ") || "no line"} instead of ${one.details}`,
+      );
+    }
+  });
+});
+
+const whole: Cutter = (text) => [text];
+
+/** Short texts byte by byte, longer ones in up to a dozen pieces. */
+function pieces(random: () => number): Cutter {
+  return (text) => {
+    if (text.length <= BYTEWISE_MAX) return [...text];
+    const at = Array.from({ length: 12 }, () => Math.floor(random() * text.length)).sort((a, b) => a - b);
+    return [...at, text.length].map((end, index) => text.slice(at[index - 1] ?? 0, end)).filter((part) => part !== "");
+  };
+}
