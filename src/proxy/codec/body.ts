@@ -129,6 +129,7 @@ export class BodyDecoder {
       this.#hold(all, TRAILER_BYTES_MAX, "a trailer section longer than the limit");
       return bytes.length;
     }
+    if (end > TRAILER_BYTES_MAX) return this.#fail("a trailer section longer than the limit", at);
     const trailers = new HeaderList();
     const problem = readFields(all.toString("latin1", 0, end + 2), 0, trailers.raw, { headersCountMax: 64 });
     if (problem !== "") return this.#fail(`in the trailers: ${problem}`, at);
