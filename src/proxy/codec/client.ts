@@ -60,7 +60,7 @@ export class ClientCodec {
   finish(): boolean {
     if (this.state !== "body" || this.#body.state !== "close") return false;
     const handler = this.#handler;
-    this.#reset();
+    this.#end(false);
     handler?.onEnd(undefined);
     return true;
   }
@@ -90,8 +90,7 @@ export class ClientCodec {
       return next;
     }
     if (head.framing === "none") {
-      if (next < bytes.length) head.keepAlive = false;
-      this.#reset();
+      this.#end(next < bytes.length);
       handler.onResponse(head, true);
       return bytes.length;
     }
@@ -112,14 +111,15 @@ export class ClientCodec {
     }
     if (this.#body.done) {
       const { trailers } = this.#body;
-      this.#reset();
+      this.#end(at < bytes.length);
       handler.onEnd(trailers);
     }
     return at;
   }
 
-  #reset(): void {
-    this.state = "idle";
+  /** Bytes behind the response are no answer to the next request: whoever takes the connection would take them for one. */
+  #end(bytesBehind: boolean): void {
+    this.state = bytesBehind ? "closed" : "idle";
     this.#handler = undefined;
   }
 }
