@@ -117,11 +117,11 @@ export function parseRequestHead(text: string, options: HeadOptions): RequestHea
 
 export function parseResponseHead(text: string, method: string, options: HeadOptions): ResponseHead | HeadError {
   const lineEnd = text.indexOf("\r\n");
-  const status = Number(text.slice(9, 12));
+  const status = parseStatus(text);
   const http10 = text.startsWith("HTTP/1.0 ");
   if (!http10 && !text.startsWith("HTTP/1.1 ")) return refuse(400, "the status line does not begin with HTTP/1.1");
   const after = text.charCodeAt(12);
-  if (!(status >= 100 && status <= 999) || (lineEnd > 12 && after !== 32) || lineEnd < 12) {
+  if (status < 100 || (lineEnd > 12 && after !== 32) || lineEnd < 12) {
     return refuse(400, "the status is not a number of three digits");
   }
   const reason = text.slice(13, lineEnd);
@@ -131,6 +131,17 @@ export function parseResponseHead(text: string, method: string, options: HeadOpt
   if (problem !== "") return refuse(400, problem);
   const head = new ResponseHead(status, reason, http10, headers);
   return frameResponse(head, method) ?? head;
+}
+
+/** Three digits behind the version; -1: something else. */
+function parseStatus(text: string): number {
+  let status = 0;
+  for (let at = 9; at < 12; at += 1) {
+    const digit = text.charCodeAt(at) - 48;
+    if (!(digit >= 0 && digit <= 9)) return -1;
+    status = status * 10 + digit;
+  }
+  return status;
 }
 
 function parseRequestLine(line: string): RequestLine | HeadError {

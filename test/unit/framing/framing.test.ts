@@ -41,7 +41,6 @@ const TODO = new Set([
   "responses: 204 that is chunked",
   "responses: an interim response with a length",
   "responses: an interim response that is chunked",
-  "responses: a status with an exponent",
   "responses: half a head",
   "responses: half a head, then a reset",
   "responses: a body until the end that is reset",
