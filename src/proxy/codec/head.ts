@@ -265,6 +265,10 @@ function frameResponse(head: ResponseHead, method: string): HeadError | undefine
   if (head.contentLength < 0) return refuse(400, "Content-Length is not a number");
   head.keepAlive = keepsAlive(connection, head.http10);
   const { status } = head;
+  if (status < 200 || status === 204) {
+    if (encoding !== undefined || head.contentLength > 0) return refuse(400, `a body's framing in ${status}`);
+    if (lengths > 0) head.headers.remove("content-length");
+  }
   if (status < 200 || status === 204 || status === 304 || method === "HEAD") {
     head.framing = "none";
     return undefined;
