@@ -100,6 +100,10 @@ export class Attempt implements PoolWaiter, UpstreamUser {
   }
 
   onResponse(head: ResponseHead, ended: boolean): void {
+    if (head.status === 101 && !this.#maySwitch()) {
+      this.onProtocolError("the protocol was switched without being asked, or before the request was complete");
+      return;
+    }
     this.#keepAlive = head.keepAlive;
     this.#responseEnded = ended;
     const { stats } = this.host.cluster;
@@ -178,6 +182,11 @@ export class Attempt implements PoolWaiter, UpstreamUser {
   #body(chunk: Buffer): void {
     if (this.stream.head.framing === "chunked") this.#out?.chunk(chunk);
     else this.#out?.bytes(chunk);
+  }
+
+  #maySwitch(): boolean {
+    const { upgrade } = this.stream.head;
+    return upgrade !== undefined && upgrade !== "h2c" && this.#requestSent;
   }
 
   /** The response is complete: the connection goes back, unless the request was not sent to its end. */

@@ -30,8 +30,6 @@ const TODO = new Set([
   "targets: CONNECT where no route allows it",
   "connections: an upgrade where none is allowed",
   "connections: an upgrade that the origin ignores",
-  "connections: an origin that switches protocols unasked",
-  "connections: an origin that switches before the request is complete",
   "connections: an unknown expectation",
   "connections: a list of expectations",
   "connections: HTTP/1.0 without a host",
