@@ -56,6 +56,11 @@ export class ClientCodec {
     return true;
   }
 
+  /** Some of a head has come, and not all. */
+  get midHead(): boolean {
+    return this.state === "head" && !this.#head.empty;
+  }
+
   /** The peer closed: the end of a body that has no other, and otherwise a response cut short. True when it was an end. */
   finish(): boolean {
     if (this.state !== "body" || this.#body.state !== "close") return false;

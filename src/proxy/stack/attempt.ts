@@ -144,6 +144,10 @@ export class Attempt implements PoolWaiter, UpstreamUser {
       this.#settle();
       return;
     }
+    if (!this.responded && this.connection?.codec.midHead === true) {
+      this.onProtocolError("the response ended within its head");
+      return;
+    }
     const stale = !begun && this.connection?.reused === true;
     this.#reset(stale ? "stale-connection" : "reset", "");
   }

@@ -33,8 +33,6 @@ const TODO = new Set([
   "connections: an unknown expectation",
   "connections: a list of expectations",
   "connections: HTTP/1.0 without a host",
-  "responses: half a head",
-  "responses: half a head, then a reset",
   "responses: a body until the end that is reset",
   "responses: what Connection names goes no further",
   "logs why",
