@@ -40,7 +40,7 @@ export class UpstreamConnection {
     this.openedMs = nowMs;
     this.localAddress = `${socket.localAddress ?? ""}:${socket.localPort ?? 0}`;
     socket.on("end", () => this.#onEnd());
-    socket.on("close", () => this.#onClose("remote"));
+    socket.on("close", (failed: boolean) => this.#onClose("remote", failed));
     receiveFrom(socket, undefined, (bytes) => this.#onData(bytes));
   }
 
@@ -80,12 +80,13 @@ export class UpstreamConnection {
     this.#onClose("remote");
   }
 
-  #onClose(side: "local" | "remote"): void {
+  /** `failed`: by a reset or another error, which ends no body. */
+  #onClose(side: "local" | "remote", failed = false): void {
     if (this.closed) return;
     this.closed = true;
     const { user } = this;
     this.user = undefined;
-    if (!this.codec.finish() && user !== undefined && side === "remote") {
+    if ((failed || !this.codec.finish()) && user !== undefined && side === "remote") {
       this.pool.onConnectionClosed(this, side, true);
       this.socket.destroy();
       user.onClosed(this.codec.responseBegun);
