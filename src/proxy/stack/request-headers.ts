@@ -99,14 +99,15 @@ function removeHopByHop(head: RequestHead): void {
     raw[to++] = name === "connection" ? "upgrade" : value;
   }
   raw.length = to;
-  if (named !== "" && !PLAIN_CONNECTION.has(named)) removeNamed(head, named);
+  removeNamed(head.headers, named);
 }
 
 /** What the Connection header names belongs to this hop only. */
-function removeNamed(head: RequestHead, named: string): void {
+export function removeNamed(headers: HeaderList, named: string): void {
+  if (named === "" || PLAIN_CONNECTION.has(named)) return;
   for (const one of named.toLowerCase().split(",")) {
     const name = one.trim();
-    if (!KEPT.has(name)) head.headers.remove(name);
+    if (!KEPT.has(name)) headers.remove(name);
   }
 }
 

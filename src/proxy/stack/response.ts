@@ -4,6 +4,7 @@ import { ResponseHead } from "../codec/head.ts";
 import { HeaderList } from "../codec/headers.ts";
 import { reasonOf, writeResponseHead } from "../codec/write.ts";
 import type { HttpStream } from "./http-stream.ts";
+import { removeNamed } from "./request-headers.ts";
 import type { LocalReply } from "./rescue.ts";
 
 /** How the body reaches the client. */
@@ -58,12 +59,14 @@ function bodyOf(stream: HttpStream, head: ResponseHead): Body {
 
 function removeHopByHop(headers: HeaderList, upgraded: boolean): void {
   const { raw } = headers;
+  let named = "";
   let to = 0;
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at] ?? "";
     const value = raw[at + 1] ?? "";
     switch (name) {
       case "connection":
+        named = named === "" ? value : `${named},${value}`;
         if (!upgraded) continue;
         raw[to++] = name;
         raw[to++] = "upgrade";
@@ -80,4 +83,5 @@ function removeHopByHop(headers: HeaderList, upgraded: boolean): void {
     raw[to++] = value;
   }
   raw.length = to;
+  removeNamed(headers, named);
 }

@@ -33,7 +33,6 @@ const TODO = new Set([
   "connections: an unknown expectation",
   "connections: a list of expectations",
   "connections: HTTP/1.0 without a host",
-  "responses: what Connection names goes no further",
   "logs why",
 ]);
 
