@@ -84,7 +84,7 @@ export class ResponseHead {
 /** Why a message is refused, and with which status a server says so. */
 export interface HeadError {
   readonly kind: "error";
-  readonly status: 400 | 426 | 431 | 501 | 505;
+  readonly status: 400 | 417 | 426 | 431 | 501 | 505;
   readonly message: string;
 }
 
@@ -157,7 +157,7 @@ function parseRequestLine(line: string): RequestLine | HeadError {
   }
   if (!isToken(method)) return refuse(400, "the method is not a token");
   if (!isTarget(target)) return refuse(400, "a character that a request target may not have");
-  if (target.charCodeAt(0) === 47) {
+  if (target.charCodeAt(0) === 47 && method !== "CONNECT") {
     return { method, path: target, authority: "", scheme: "", http10, absoluteForm: false };
   }
   if (method === "CONNECT") {
@@ -175,6 +175,8 @@ function parseRequestLine(line: string): RequestLine | HeadError {
   return { method, path, authority, scheme: scheme.toLowerCase(), http10, absoluteForm: true };
 }
 
+const EXPECTATION = "an expectation other than 100-continue";
+
 /** What the header lines say of framing and connection. */
 interface Framed {
   lengths: number;
@@ -188,10 +190,10 @@ interface Framed {
 /** Decides where the body ends and whether the connection goes on; undefined when all is well. */
 function frameRequest(head: RequestHead): HeadError | undefined {
   const framed = readRequestFields(head);
-  if (framed.problem !== "") return refuse(400, framed.problem);
+  if (framed.problem !== "") return refuse(framed.problem === EXPECTATION ? 417 : 400, framed.problem);
   const { lengths, encoding, hosts, connection } = framed;
   if (hosts > 1) return refuse(400, "more than one Host header");
-  if (hosts === 0 && !head.http10) return refuse(400, "no Host header");
+  if (hosts === 0) return refuse(400, "no Host header");
   if (lengths > 1) return refuse(400, "more than one Content-Length");
   if (head.contentLength < 0) return refuse(400, "Content-Length is not a number");
   const coding = frameEncoding(encoding, lengths, head.http10);
@@ -229,7 +231,7 @@ function readRequestFields(head: RequestHead): Framed {
         framed.upgrade = value.toLowerCase();
         break;
       case "expect":
-        if (value.toLowerCase() !== "100-continue") framed.problem = "an expectation other than 100-continue";
+        if (value.toLowerCase() !== "100-continue") framed.problem = EXPECTATION;
         head.expectContinue = !head.http10;
         break;
     }

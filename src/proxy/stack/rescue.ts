@@ -1,5 +1,6 @@
 // The one place where an error becomes a status, a text, a response flag and its details: Envoy's, and the resource behind it.
 
+import { reasonOf } from "../codec/write.ts";
 import type { Reset } from "../route/retry.ts";
 
 export interface LocalReply {
@@ -96,16 +97,12 @@ export function upstreamReset(
 export function badRequest(status: number, message: string): LocalReply {
   return {
     status,
-    body: status === 426 ? "" : reasonText(status),
+    body: status === 426 ? "" : reasonOf(status),
     flag: "DPE",
     details: `http1.${detail(message)}`,
     headers: TEXT,
     cause: message,
   };
-}
-
-function reasonText(status: number): string {
-  return status === 431 ? "Request Header Fields Too Large" : status === 501 ? "Not Implemented" : "Bad Request";
 }
 
 function detail(message: string): string {

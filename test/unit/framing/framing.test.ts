@@ -26,10 +26,6 @@ const TODO = new Set([
   "targets: every character a path may have",
   "targets: a method nobody knows",
   "targets: a method in small letters",
-  "targets: CONNECT with a path",
-  "connections: an unknown expectation",
-  "connections: a list of expectations",
-  "connections: HTTP/1.0 without a host",
   "logs why",
 ]);
 
