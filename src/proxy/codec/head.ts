@@ -267,14 +267,12 @@ function frameResponse(head: ResponseHead, method: string): HeadError | undefine
   if (head.contentLength < 0) return refuse(400, "Content-Length is not a number");
   head.keepAlive = keepsAlive(connection, head.http10);
   const { status } = head;
-  if (status < 200 || status === 204) {
-    if (encoding !== undefined || head.contentLength > 0) return refuse(400, `a body's framing in ${status}`);
-    if (lengths > 0) head.headers.remove("content-length");
-  }
-  if (status < 200 || status === 204 || status === 304 || method === "HEAD") {
-    head.framing = "none";
-    return undefined;
-  }
+  if (status < 200 || status === 204) return frameBodiless(head, encoding);
+  if (status === 304 || method === "HEAD") return undefined;
+  return frameBody(head, lengths, encoding);
+}
+
+function frameBody(head: ResponseHead, lengths: number, encoding: string | undefined): HeadError | undefined {
   const coding = frameEncoding(encoding, lengths, head.http10);
   if (coding !== undefined) return coding;
   if (encoding !== undefined) head.framing = "chunked";
@@ -283,6 +281,13 @@ function frameResponse(head: ResponseHead, method: string): HeadError | undefine
     head.framing = "close";
     head.keepAlive = false;
   }
+  return undefined;
+}
+
+/** A length of zero is passed over, since many origins send one; it goes no further. */
+function frameBodiless(head: ResponseHead, encoding: string | undefined): HeadError | undefined {
+  if (encoding !== undefined || head.contentLength > 0) return refuse(400, `a body's framing in ${head.status}`);
+  head.headers.remove("content-length");
   return undefined;
 }
 

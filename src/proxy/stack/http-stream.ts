@@ -94,7 +94,8 @@ export class HttpStream implements Exchange {
     if (runtime.config.accessLogs.length > 0) this.#wallMs = runtime.core.clock.wallMs();
     this.requestEnded = ended;
     // What a client sends on the strength of an upgrade or tunnel that is then refused is no request.
-    this.#keepAlive = head.keepAlive && (head.upgrade === undefined || head.upgrade === "h2c") && head.method !== "CONNECT";
+    this.#keepAlive =
+      head.keepAlive && (head.upgrade === undefined || head.upgrade === "h2c") && head.method !== "CONNECT";
     if (head.expectContinue && !ended) this.connection.out.text("HTTP/1.1 100 Continue\r\n\r\n");
     const odd = runtime.config.underscores === "allow" ? undefined : oddName(head.headers, runtime.config.underscores);
     if (odd !== undefined) {
