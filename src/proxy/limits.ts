@@ -1,7 +1,9 @@
 // Bounds of the data path. Each has its unit in its name; configuration can lower or raise those that Envoy lets it.
 
-/** Bytes of a request's or response's head; Envoy's `max_request_headers_kb` of 60. */
+/** Bytes of a request's head; Envoy's `max_request_headers_kb` of 60. */
 export const HEAD_BYTES_MAX = 60 * 1024;
+/** Bytes of a response's head, as in Envoy. */
+export const RESPONSE_HEAD_BYTES_MAX = 80 * 1024;
 /** Header lines of a message; Envoy's `max_headers_count`. */
 export const HEADERS_COUNT_MAX = 100;
 /** Bytes of a chunk-size line with its extensions. */

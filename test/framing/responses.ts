@@ -130,6 +130,12 @@ export const responseCases: readonly FramingCase[] = [
   bad("a reason with a control character", say("Content-Length: 3\r\n", "abc", "200 O\x07K")),
   bad("a request", "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n"),
   bad("noise", "\x16\x03\x01\x02\0\x01\r\n\r\n"),
+  response(
+    "a head as large as Envoy takes",
+    say(`Content-Length: 3\r\nX: ${"y".repeat(70_000)}\r\n`, "abc"),
+    `200 x=${"y".repeat(70_000)} abc`,
+  ),
+  bad("more headers than Envoy takes", say(`${"X: y\r\n".repeat(150)}Content-Length: 3\r\n`, "abc")),
   bad("a head larger than the limit", say(`X: ${"y".repeat(90_000)}\r\nContent-Length: 3\r\n`, "abc")),
   bad("more headers than the limit", say(`${"X: y\r\n".repeat(300)}Content-Length: 3\r\n`, "abc")),
   response("no response at all", "", "503", {

@@ -91,6 +91,21 @@ export interface HeadError {
 export interface HeadOptions {
   readonly headersCountMax: number;
   readonly acceptHttp10: boolean;
+  /** Any token is a method, not only those that Envoy knows. */
+  readonly allowCustomMethods: boolean;
+}
+
+const UNKNOWN_METHOD = "the method is not one that is known";
+/** Envoy's. */
+const METHODS = new Set(
+  `ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE MSEARCH NOTIFY OPTIONS
+  PATCH POST PROPFIND PROPPATCH PURGE PUT REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE`.split(
+    /\s+/,
+  ),
+);
+
+function isKnownMethod(method: string): boolean {
+  return method === "GET" || method === "POST" || METHODS.has(method);
 }
 
 interface RequestLine {
@@ -107,6 +122,7 @@ export function parseRequestHead(text: string, options: HeadOptions): RequestHea
   const lineEnd = text.indexOf("\r\n");
   const line = parseRequestLine(text.slice(0, lineEnd));
   if ("kind" in line) return line;
+  if (!options.allowCustomMethods && !isKnownMethod(line.method)) return refuse(400, UNKNOWN_METHOD);
   if (line.http10 && !options.acceptHttp10) return refuse(426, "HTTP/1.0 is not accepted here");
   const headers = new HeaderList();
   const problem = readFields(text, lineEnd + 2, headers.raw, options);

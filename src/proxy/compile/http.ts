@@ -37,6 +37,7 @@ export interface HttpConfig {
   readonly headBytesMax: number;
   readonly headersCountMax: number;
   readonly acceptHttp10: boolean;
+  readonly allowCustomMethods: boolean;
   readonly enableTrailers: boolean;
   readonly idleTimeoutMs: number;
   readonly streamIdleTimeoutMs: number;
@@ -117,7 +118,7 @@ export function compileHttp(hcm: HttpConnectionManager, at: Field): HttpConfig {
     requestIdInResponse: hcm.alwaysSetRequestIdInResponse,
     clientCert: clientCert(hcm),
     certDetails: certDetails(hcm),
-    normalizePath: hcm.normalizePath ?? true,
+    normalizePath: hcm.normalizePath ?? false,
     mergeSlashes: hcm.mergeSlashes,
     escapedSlashes: escapedSlashes(hcm),
     stripPort: hcm.stripPortMode?.value === true ? "any" : hcm.stripMatchingHostPort ? "matching" : "none",
@@ -147,6 +148,7 @@ type Limits = Pick<
   | "headBytesMax"
   | "headersCountMax"
   | "acceptHttp10"
+  | "allowCustomMethods"
   | "enableTrailers"
   | "idleTimeoutMs"
   | "streamIdleTimeoutMs"
@@ -164,6 +166,7 @@ function limitsOf(hcm: HttpConnectionManager): Limits {
     headBytesMax: hcm.maxRequestHeadersKb === undefined ? HEAD_BYTES_MAX : hcm.maxRequestHeadersKb * 1024,
     headersCountMax: common?.maxHeadersCount ?? HEADERS_COUNT_MAX,
     acceptHttp10: http1?.acceptHttp10 ?? false,
+    allowCustomMethods: http1?.allowCustomMethods ?? false,
     enableTrailers: http1?.enableTrailers ?? false,
     idleTimeoutMs: durationMs(common?.idleTimeout) ?? 3_600_000,
     streamIdleTimeoutMs: durationMs(hcm.streamIdleTimeout) ?? 300_000,

@@ -3,7 +3,7 @@
 import type { Socket } from "node:net";
 import type { ClientHandler } from "../codec/client.ts";
 import { ClientCodec } from "../codec/client.ts";
-import { HEAD_BYTES_MAX } from "../limits.ts";
+import { HEADERS_COUNT_MAX, RESPONSE_HEAD_BYTES_MAX } from "../limits.ts";
 import type { Peer } from "../socket/identity.ts";
 import { receiveFrom } from "../socket/inbox.ts";
 import { Outbox } from "../socket/outbox.ts";
@@ -17,7 +17,12 @@ export interface UpstreamUser extends ClientHandler {
   onReadDone(): void;
 }
 
-const OPTIONS = { headersCountMax: 200, acceptHttp10: true, headBytesMax: HEAD_BYTES_MAX };
+const OPTIONS = {
+  headersCountMax: HEADERS_COUNT_MAX,
+  acceptHttp10: true,
+  allowCustomMethods: true,
+  headBytesMax: RESPONSE_HEAD_BYTES_MAX,
+};
 
 export class UpstreamConnection {
   readonly socket: Socket;

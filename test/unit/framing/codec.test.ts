@@ -9,7 +9,7 @@ import { framingCases } from "../../framing/cases.ts";
 
 /** Longer texts are cut at this many places. */
 const CUTS_MAX = 600;
-const OPTIONS = { headersCountMax: 100, acceptHttp10: true, headBytesMax: 60 * 1024 };
+const OPTIONS = { headersCountMax: 100, acceptHttp10: true, allowCustomMethods: true, headBytesMax: 60 * 1024 };
 
 describe("the framing corpus on the codecs", () => {
   for (const [theme, cases] of Object.entries(framingCases)) {

@@ -22,12 +22,7 @@ import { framingBootstrap } from "../../framing/world.ts";
 const BYTEWISE_MAX = 120;
 
 /** What weft gets wrong so far. */
-const TODO = new Set([
-  "targets: every character a path may have",
-  "targets: a method nobody knows",
-  "targets: a method in small letters",
-  "logs why",
-]);
+const TODO = new Set(["logs why"]);
 
 describe("the framing corpus on weft", () => {
   const directory = mkdtempSync(join(tmpdir(), "weft-framing-"));
