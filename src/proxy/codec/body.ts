@@ -122,10 +122,10 @@ export class BodyDecoder {
       this.state = "done";
       return at + 2 - heldLength;
     }
+    if (all[0] === LF) return this.#fail("a bare LF after the last chunk", at);
     const end = all.indexOf(CRLFCRLF);
     if (end === -1) {
       this.#held = undefined;
-      if (all[0] === LF) return this.#fail("a bare LF after the last chunk", at);
       this.#hold(all, TRAILER_BYTES_MAX, "a trailer section longer than the limit");
       return bytes.length;
     }

@@ -10,6 +10,7 @@ import { receiveFrom } from "../socket/inbox.ts";
 import { Outbox } from "../socket/outbox.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import { HttpStream } from "./http-stream.ts";
+import { refusedRecord } from "./record.ts";
 import { badRequest } from "./rescue.ts";
 import type { HttpRuntime } from "./runtime.ts";
 
@@ -92,12 +93,16 @@ export class HttpConnection implements ServerHandler {
       this.#stream.onRequestMalformed(error);
       return;
     }
+    const { config, core, stats } = this.runtime;
     const reply = badRequest(error.status, error.message);
-    const cause = this.runtime.core.showCause ? `x-weft-cause: ${error.message}\r\n` : "";
-    this.runtime.stats.response(error.status);
+    const cause = core.showCause ? `x-weft-cause: ${error.message}\r\n` : "";
+    const wallMs = core.clock.wallMs();
+    stats.rqTotal.value += 1;
+    stats.response(error.status);
     this.out.text(
-      `HTTP/1.1 ${error.status} ${reasonOf(error.status)}\r\ncontent-length: ${reply.body.length}\r\ncontent-type: text/plain\r\n${cause}date: ${new Date(this.runtime.core.clock.wallMs()).toUTCString()}\r\nserver: ${this.runtime.config.serverName}\r\nconnection: close\r\n\r\n${reply.body}`,
+      `HTTP/1.1 ${error.status} ${reasonOf(error.status)}\r\ncontent-length: ${reply.body.length}\r\ncontent-type: text/plain\r\n${cause}date: ${new Date(wallMs).toUTCString()}\r\nserver: ${config.serverName}\r\nconnection: close\r\n\r\n${reply.body}`,
     );
+    if (config.accessLogs.length > 0) core.logs.write(config.accessLogs, refusedRecord(reply, this.info, wallMs));
     this.closeGently();
   }
 

@@ -1,7 +1,9 @@
 // The access-log record of a request.
 
 import type { AccessRecord } from "../../observe/access-log.ts";
+import type { ConnectionInfo } from "./connection-info.ts";
 import type { HttpStream } from "./http-stream.ts";
+import type { LocalReply } from "./rescue.ts";
 
 export function makeRecord(stream: HttpStream, startWallMs: number): AccessRecord {
   const { info } = stream.connection;
@@ -36,5 +38,33 @@ export function makeRecord(stream: HttpStream, startWallMs: number): AccessRecor
     downstreamTlsVersion: info.tlsVersion,
     dynamicMetadata: (namespace) => stream.dynamicMetadata(namespace),
     routeMetadata: (namespace) => stream.route?.metadata?.filterMetadata[namespace],
+  };
+}
+
+/** Of bytes that were no request: there is an answer, and nothing that could be called a header. */
+export function refusedRecord(reply: LocalReply, info: ConnectionInfo, wallMs: number): AccessRecord {
+  return {
+    startTimeMs: wallMs,
+    durationMs: 0,
+    requestHeaders: undefined,
+    responseHeaders: undefined,
+    protocol: "HTTP/1.1",
+    responseCode: reply.status,
+    responseFlags: reply.flag,
+    responseCodeDetails: reply.details,
+    connectionTerminationDetails: undefined,
+    upstreamTransportFailureReason: undefined,
+    bytesReceived: 0,
+    bytesSent: reply.body.length,
+    upstreamHost: undefined,
+    upstreamCluster: undefined,
+    upstreamLocalAddress: undefined,
+    downstreamLocalAddress: info.localAddress,
+    downstreamRemoteAddress: info.remoteAddress,
+    requestedServerName: info.serverName === "" ? undefined : info.serverName,
+    routeName: undefined,
+    downstreamPeerUriSan: info.peer?.uris.join(","),
+    downstreamLocalUriSan: info.localUri,
+    downstreamTlsVersion: info.tlsVersion,
   };
 }

@@ -21,9 +21,6 @@ import { framingBootstrap } from "../../framing/world.ts";
 /** The longest text that is cut into single bytes. */
 const BYTEWISE_MAX = 120;
 
-/** What weft gets wrong so far. */
-const TODO = new Set(["logs why"]);
-
 describe("the framing corpus on weft", () => {
   const directory = mkdtempSync(join(tmpdir(), "weft-framing-"));
   const log = join(directory, "access.log");
@@ -54,25 +51,22 @@ describe("the framing corpus on weft", () => {
 
   for (const [theme, cases] of Object.entries(framingCases)) {
     for (const one of cases) {
-      const name = `${theme}: ${one.name}`;
-      it(name, async () => {
+      it(`${theme}: ${one.name}`, async () => {
         const outcome = await runCase(one, world, whole);
         details.push({ one, clientPort: outcome.clientPort });
-        if (TODO.has(name)) assert.throws(() => checkOutcome(one, outcome));
-        else checkOutcome(one, outcome);
+        checkOutcome(one, outcome);
       });
     }
     it(`${theme}: the same in pieces`, async () => {
       const random = seededRandom(5);
       for (const one of cases) {
-        if (TODO.has(`${theme}: ${one.name}`)) continue;
         const outcome = await runCase(one, world, pieces(random));
         assert.doesNotThrow(() => checkOutcome(one, outcome), one.name);
       }
     });
   }
 
-  it("logs why", { skip: TODO.has("logs why") }, async () => {
+  it("logs why", async () => {
     await new Promise((resolve) => setTimeout(resolve, 200));
     const lines = readFileSync(log, "utf8").split("\n");
     for (const { one, clientPort } of details) {
