@@ -3,6 +3,7 @@
 import { EVIL, type FramingCase, get, H, refused, served, unfinished } from "./case.ts";
 
 const NAME = "a_character_that_a_header_s_name_may_not_have";
+const TARGET = "a_character_that_a_request_target_may_not_have";
 const LF = "an_lf_without_a_cr";
 const CR = "a_cr_without_an_lf";
 const CONTROL = "a_control_character_in_a_header_s_value";
@@ -12,16 +13,24 @@ const line = (name: string, text: string, details: string): FramingCase => refus
 export const lineCases: readonly FramingCase[] = [
   served("an empty line before the request", `\r\n${get()}`, "GET /g a"),
   refused("two empty lines before the request", `\r\n\r\n${get()}`, "the_request_line_is_not_method_target_version"),
-  refused("a bare LF before the request", `\n${get()}`, LF),
+  refused("a bare LF before the request", `\n${get()}`, "the_method_is_not_a_token"),
   refused("a bare CR before the request", `\r${get()}`, "the_method_is_not_a_token"),
   refused("a space before the request", ` ${get()}`, "the_request_line_is_not_method_target_version"),
-  refused("bare LFs only", "GET /g HTTP/1.1\nHost: a\n\n", LF),
-  refused("a bare LF behind the request line", `GET /g HTTP/1.1\n${H}\r\n`, LF),
+  refused("bare LFs only", "GET /g HTTP/1.1\nHost: a\n\n", TARGET),
+  refused("a bare LF behind the request line", `GET /g HTTP/1.1\n${H}\r\n`, "the_version_is_not_http_1_1"),
   refused("a bare LF behind a header", `GET /g HTTP/1.1\r\nHost: a\nX: y\r\n\r\n`, LF),
-  refused("a bare LF as the empty line", `GET /g HTTP/1.1\r\n${H}\n${EVIL}`, LF),
-  refused("CR LF LF", `GET /g HTTP/1.1\r\n${H.slice(0, -2)}\r\n\n${EVIL}`, LF),
+  refused(
+    "a bare LF as the empty line",
+    `GET /g HTTP/1.1\r\n${H}\n${EVIL}`,
+    "a_header_line_without_a_colon_or_a_bare_cr_or_lf",
+  ),
+  refused(
+    "CR LF LF",
+    `GET /g HTTP/1.1\r\n${H.slice(0, -2)}\r\n\n${EVIL}`,
+    "a_header_line_without_a_colon_or_a_bare_cr_or_lf",
+  ),
   refused("CR CR LF behind a header", `GET /g HTTP/1.1\r\nHost: a\r\r\n\r\n`, CR),
-  refused("bare CRs only", `GET /g HTTP/1.1\rHost: a\r\r${EVIL}`, "the_version_is_not_http_1_1"),
+  refused("bare CRs only", `GET /g HTTP/1.1\rHost: a\r\r${EVIL}`, TARGET),
   refused(
     "CR CR LF as the empty line",
     `GET /g HTTP/1.1\r\n${H}\r\r\n${EVIL}`,
@@ -33,7 +42,7 @@ export const lineCases: readonly FramingCase[] = [
   line("a bare CR in a name", "X\r: a", "a_header_line_without_a_colon_or_a_bare_cr_or_lf"),
   line("a bare LF in a value", "X: a\nb", LF),
   line("a bare LF before a header", "X: a\nY: b", LF),
-  line("a bare LF in a name", "X\n: a", LF),
+  line("a bare LF in a name", "X\n: a", "a_header_line_without_a_colon_or_a_bare_cr_or_lf"),
   line("a folded line", "X: a\r\n b", FOLD),
   line("a folded line by tab", "X: a\r\n\tb", FOLD),
   line("a folded line of blanks", "X: a\r\n \t ", FOLD),
