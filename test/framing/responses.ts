@@ -6,7 +6,8 @@ const HEAD = `HEAD /g HTTP/1.1\r\n${H}\r\n`;
 const EVIL = "HTTP/1.1 200 OK\r\nX-Evil: 1\r\nContent-Length: 4\r\n\r\nevil";
 const say = (lines: string, body = "", status = "200 OK"): string => `HTTP/1.1 ${status}\r\n${lines}\r\n${body}`;
 const CHUNKED = say("Transfer-Encoding: chunked\r\n");
-const bad = (name: string, bytes: string): FramingCase => response(name, bytes, "502");
+const bad = (name: string, bytes: string): FramingCase =>
+  response(name, bytes, "502", { details: "upstream_reset_before_response_started{protocol_error}" });
 const cut = (name: string, bytes: string, ending?: "close" | "reset"): FramingCase =>
   response(name, bytes, "cut: 200", { after: "closed", ...(ending === undefined ? {} : { ending }) });
 

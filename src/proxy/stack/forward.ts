@@ -132,7 +132,7 @@ export class Forward {
   onReset(attempt: Attempt, reset: Reset, message: string): void {
     if (attempt !== this.attempt || this.#over) return;
     this.sending = false;
-    this.stream.transportFailure = message === "" ? undefined : message;
+    this.stream.transportFailure = message === "" || reset === "protocol-error" ? undefined : message;
     const begun = this.stream.response !== undefined;
     const plan = this.#plan;
     if (!begun && plan !== undefined && retriesReset(plan, reset) && this.#scheduleRetry(plan)) return;

@@ -83,14 +83,26 @@ export function upstreamReset(
   cause: string,
 ): LocalReply {
   const words = RESETS[reset];
+  if (reset === "protocol-error") return ended(words, "", join(cause, `${words.reason}: ${transport}`));
+  const failure = transport === "" ? "" : `, transport failure reason: ${transport}`;
+  const overflow = reset === "overflow";
+  const told = ended(
+    words,
+    transport,
+    join(cause, overflow ? "a circuit breaker is open" : `${words.reason}${failure}`),
+  );
+  return overflow ? { ...told, headers: [...TEXT, "x-envoy-overloaded", "true"] } : told;
+}
+
+function ended(words: ResetWords, transport: string, cause: string): LocalReply {
   const failure = transport === "" ? "" : `, transport failure reason: ${transport}`;
   return {
     status: words.status,
     body: `upstream connect error or disconnect/reset before headers. reset reason: ${words.reason}${failure}`,
     flag: words.flag,
     details: `upstream_reset_before_response_started{${words.reason.replaceAll(" ", "_")}${transport === "" ? "" : `|${transport.replaceAll(" ", "_")}`}}`,
-    headers: reset === "overflow" ? [...TEXT, "x-envoy-overloaded", "true"] : TEXT,
-    cause: join(cause, reset === "overflow" ? "a circuit breaker is open" : `${words.reason}${failure}`),
+    headers: TEXT,
+    cause,
   };
 }
 
