@@ -229,6 +229,7 @@ function connectClients(port: number, count: number): void {
         id: `sidecar~10.9.${i >> 8}.${i & 255}~client-${i}.${NAMESPACE}~${NAMESPACE}.svc.cluster.local`,
       }),
       variant: "delta",
+      wildcards: new Set(["cluster", "listener"]),
       clock: systemClock,
       random: seededRandom(i),
     });

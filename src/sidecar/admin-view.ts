@@ -28,6 +28,8 @@ export function processView(view: AdminView, parts: ViewParts): AdminView {
     },
     logLevels: () => parts.logs.levels(),
     setLogLevel: (logger, level) => parts.logs.setLevel(logger, level),
+    runtime: () => view.runtime(),
+    modifyRuntime: (changes) => view.modifyRuntime(changes),
     failHealthcheck: (failing) => view.failHealthcheck(failing),
     drainListeners: (options) => view.drainListeners(options),
     quit: parts.quit,

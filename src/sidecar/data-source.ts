@@ -14,7 +14,7 @@ interface Walk {
   readonly issues: string[];
 }
 
-/** The document with every `filename` and `environment_variable` data source replaced by what it holds. */
+/** The document with every `filename` and `environment_variable` data source replaced by what it holds; files of certificates are only tried. */
 export function readDataSources(document: unknown, readers: DataSourceReaders): Result<unknown, readonly string[]> {
   const walk: Walk = { readers, issues: [] };
   const value = visit(document, "", walk);
@@ -27,7 +27,7 @@ function visit(value: unknown, path: string, walk: Walk): unknown {
   const source = sourceOf(value);
   if (source !== undefined) {
     const read = source.read(walk.readers);
-    if (read.ok) return { inlineString: read.value };
+    if (read.ok) return source.field === "filename" && WATCHED.test(path) ? value : { inlineString: read.value };
     walk.issues.push(`${path}.${source.field}: ${read.error}`);
     return value;
   }
@@ -35,6 +35,9 @@ function visit(value: unknown, path: string, walk: Walk): unknown {
     Object.entries(value).map(([key, inner]) => [key, visit(inner, path === "" ? key : `${path}.${key}`, walk)]),
   );
 }
+
+/** Whoever uses certificates reads their files, and again when they change. */
+const WATCHED = /\.(certificate_chain|certificateChain|private_key|privateKey|trusted_ca|trustedCa|crl)$/;
 
 interface Source {
   readonly field: string;

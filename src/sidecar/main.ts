@@ -45,10 +45,15 @@ async function run(given: Extract<Arguments, { kind: "serve" | "sidecar" }>): Pr
   });
   const quit = untilSignal();
   // Each of the two ways needs what the other doesn't.
-  const started =
+  const starting =
     given.kind === "sidecar"
-      ? await (await import("./sidecar.ts")).startSidecar(given, context, quit.request)
-      : await (await import("./static.ts")).startStatic(given.options, context, quit.request);
+      ? (await import("./sidecar.ts")).startSidecar(given, context, quit.request)
+      : (await import("./static.ts")).startStatic(given.options, context, quit.request);
+  const started = await Promise.race([starting, quit.requested]);
+  if (typeof started === "string") {
+    log.info(`${started}: ended before it was ready`);
+    process.exit(0);
+  }
   if (!started.ok) {
     for (const line of started.error) log.error(line);
     process.exitCode = 1;

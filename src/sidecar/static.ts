@@ -8,8 +8,9 @@ import type { Bootstrap } from "../proto/gen/envoy/config/bootstrap/v3/bootstrap
 import { startAdmin } from "../proxy/admin/server.ts";
 import { checkBootstrap, refusalText } from "../proxy/run/check.ts";
 import { type RunningProxy, startProxy } from "../proxy/run/proxy.ts";
-import { makeAdsSource } from "../proxy/subscribe/ads.ts";
+import { makeFileSource } from "../proxy/subscribe/files.ts";
 import type { ResourceSource } from "../proxy/subscribe/source.ts";
+import { joinSources, readSources } from "../proxy/subscribe/sources.ts";
 import { readAdsTarget } from "../proxy/subscribe/target.ts";
 import { processView } from "./admin-view.ts";
 import type { ServerOptions } from "./arguments.ts";
@@ -27,7 +28,7 @@ export async function startStatic(
   const bootstrap = readBootstrap(options);
   if (!bootstrap.ok) return bootstrap;
   const secrets = new LocalSecrets();
-  const source = openSource(bootstrap.value, secrets, process);
+  const source = await openSource(bootstrap.value, secrets, process);
   if (!source.ok) return err([`${place}: ${source.error}`]);
   const proxy = startProxy({
     bootstrap: bootstrap.value,
@@ -37,23 +38,25 @@ export async function startStatic(
     random: process.random,
     registry: new Registry(),
   });
+  // Before the listeners: whoever asks why nothing serves yet is answered.
+  const closeAdmin = await openAdmin({ options, process, proxy, secrets, quit }, bootstrap.value);
+  if (!closeAdmin.ok) {
+    proxy.close();
+    return err([closeAdmin.error]);
+  }
   const failure = await proxy.ready.then(
     () => undefined,
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   );
   if (failure !== undefined) {
     proxy.close();
+    closeAdmin.value();
     return err(failure.split("\n").map((line) => `${place}: ${line}`));
-  }
-  const closeAdmin = await openAdmin({ options, process, proxy, secrets, quit }, bootstrap.value);
-  if (!closeAdmin.ok) {
-    proxy.close();
-    return err([closeAdmin.error]);
   }
   return ok({
     stop: async () => {
       await Promise.race([proxy.drain(), new Promise((resolve) => setTimeout(resolve, options.drainMs))]);
-      source.value?.stop();
+      source.value.stop();
       closeAdmin.value();
       proxy.close();
     },
@@ -107,15 +110,25 @@ function write(path: string, text: string): Result<void, string> {
   }
 }
 
-function openSource(
+async function openSource(
   bootstrap: Bootstrap,
   secrets: LocalSecrets,
   process: Process,
-): Result<ResourceSource | undefined, string> {
+): Promise<Result<ResourceSource, string>> {
   const { clock, random, logs } = process;
+  const sources = readSources(bootstrap);
+  if (!sources.ok) return sources;
   const target = readAdsTarget(bootstrap, { secrets, token: () => undefined, clock, random });
   if (!target.ok) return target;
-  // All there is stands in the file.
-  if (target.value === undefined) return ok(undefined);
-  return ok(watchSource(makeAdsSource(target.value), target.value.target, logs.logger("xds")).source);
+  const log = logs.logger("xds");
+  const { cluster, listener } = sources.value;
+  const files = makeFileSource({
+    cluster: typeof cluster === "string" ? undefined : cluster,
+    listener: typeof listener === "string" ? undefined : listener,
+    onProblem: (text) => log.warning(text),
+  });
+  if (target.value === undefined) return ok(watchSource(files, "files", log).source);
+  // A client library of several megabytes, for those that have a control plane.
+  const { makeAdsSource } = await import("../proxy/subscribe/ads.ts");
+  return ok(watchSource(joinSources(makeAdsSource(target.value), files), target.value.target, log).source);
 }

@@ -40,6 +40,7 @@ export function watchSource(source: ResourceSource, target: string, log: Log): W
   });
   return {
     source: {
+      listeners: source.listeners,
       start: (handler) => source.start(listen(handler)),
       setWanted: (kind, names) => source.setWanted(kind, names),
       stop: () => source.stop(),

@@ -8,6 +8,7 @@ import { Listener } from "../../proto/gen/envoy/config/listener/v3/listener.ts";
 import { RouteConfiguration } from "../../proto/gen/envoy/config/route/v3/route.ts";
 import { Secret } from "../../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import { toEnvoyJson } from "../../proto/json.ts";
+import { plainName } from "../subscribe/file-name.ts";
 import type { ResourceKind, ResourceTypes } from "../subscribe/source.ts";
 import { type Answer, type Endpoint, json, type Query, text } from "./answer.ts";
 import { compile } from "./pattern.ts";
@@ -122,7 +123,7 @@ function secretSection(entries: readonly DumpEntry<"secret">[]): Json {
   const of = (origin: string) =>
     entries
       .filter((entry) => entry.origin === origin)
-      .map((entry) => ({ name: entry.name, ...common(entry, "secret") }));
+      .map((entry) => ({ name: plainName(entry.name), ...common(entry, "secret") }));
   return { "@type": `${DUMP}SecretsConfigDump`, static_secrets: of("static"), dynamic_active_secrets: of("dynamic") };
 }
 

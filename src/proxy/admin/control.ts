@@ -58,6 +58,21 @@ export const healthcheckOkEndpoint: Endpoint = {
   },
 };
 
+const RUNTIME_USAGE =
+  "usage: /runtime_modify?key1=value1&key2=value2&keyN=valueN\nuse an empty value to remove a previously added override\n";
+
+export const runtimeModifyEndpoint: Endpoint = {
+  path: "/runtime_modify",
+  help: "adds or modifies runtime values as passed in query parameters; an empty value takes an override back",
+  mutates: true,
+  run({ view }, query): Answer {
+    const changes = new Map(query.entries());
+    if (changes.size === 0) return text(RUNTIME_USAGE, 400);
+    const refused = view.modifyRuntime(changes);
+    return refused === undefined ? text("OK\n") : text(refused, 503);
+  },
+};
+
 export const quitEndpoint: Endpoint = {
   path: "/quitquitquit",
   help: "exit the server",

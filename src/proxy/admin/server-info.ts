@@ -74,5 +74,12 @@ export const runtimeEndpoint: Endpoint = {
   path: "/runtime",
   help: "print runtime values",
   mutates: false,
-  run: ({ view }) => json({ layers: view.bootstrap.layeredRuntime?.layers.map(({ name }) => name) ?? [], entries: {} }),
+  run({ view }): Answer {
+    const { layers, entries } = view.runtime();
+    const shown = [...entries].map(([key, { layerValues, finalValue }]) => [
+      key,
+      { layer_values: layerValues, final_value: finalValue },
+    ]);
+    return json({ entries: Object.fromEntries(shown), layers });
+  },
 };

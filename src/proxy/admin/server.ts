@@ -12,6 +12,7 @@ import {
   healthcheckOkEndpoint,
   loggingEndpoint,
   quitEndpoint,
+  runtimeModifyEndpoint,
 } from "./control.ts";
 import { CONNECTIONS_MAX, HEADER_BYTES_MAX, REQUEST_TIMEOUT_MS } from "./limits.ts";
 import {
@@ -68,6 +69,7 @@ const ENDPOINTS: readonly Endpoint[] = [
   readyEndpoint,
   resetCountersEndpoint,
   runtimeEndpoint,
+  runtimeModifyEndpoint,
   serverInfoEndpoint,
   statsEndpoint,
   prometheusEndpoint,

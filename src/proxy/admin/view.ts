@@ -64,6 +64,11 @@ export interface CertificateView {
   readonly chainPem: string | undefined;
 }
 
+export interface RuntimeView {
+  readonly layers: readonly string[];
+  readonly entries: ReadonlyMap<string, { readonly layerValues: readonly string[]; readonly finalValue: string }>;
+}
+
 export type ServerState = "LIVE" | "DRAINING" | "PRE_INITIALIZING" | "INITIALIZING";
 
 export interface AdminView {
@@ -80,6 +85,9 @@ export interface AdminView {
   logLevels(): Readonly<Record<string, string>>;
   /** False when there is no such logger or level. An empty logger name sets all. */
   setLogLevel(logger: string, level: string): boolean;
+  runtime(): RuntimeView;
+  /** An empty value takes a key back. The refusal says why nothing was changed. */
+  modifyRuntime(changes: ReadonlyMap<string, string>): string | undefined;
   failHealthcheck(failing: boolean): void;
   drainListeners(options: { readonly inboundOnly: boolean; readonly graceful: boolean }): void;
   quit(): void;

@@ -235,7 +235,7 @@ function compileWeighted(weighted: WeightedCluster, at: Field): ClusterTarget {
   const clusters = weighted.clusters.map((one, index): WeightedTarget => {
     const field = at.at("clusters").at(index);
     field.only(one, WEIGHT);
-    const weight = one.weight ?? 0;
+    const weight = runtimeWeight(weighted.runtimeKeyPrefix, one.name, at) ?? one.weight ?? 0;
     total += weight;
     if ((one.name === "") === (one.clusterHeader === "")) field.refuse("one of name and cluster_header is needed");
     return {
@@ -258,6 +258,12 @@ function compileWeighted(weighted: WeightedCluster, at: Field): ClusterTarget {
   });
   if (total === 0) at.refuse("the weights add up to nothing");
   return { kind: "weighted", total, clusters, randomHeader: weighted.randomValueSpecifier?.value.toLowerCase() ?? "" };
+}
+
+/** Envoy asks the runtime for each cluster's weight by this key. */
+function runtimeWeight(prefix: string, cluster: string, at: Field): number | undefined {
+  const text = prefix === "" ? undefined : at.runtime.get(`${prefix}.${cluster}`)?.text;
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }
 
 function notFoundStatus(action: RouteAction): number {
@@ -338,7 +344,7 @@ function compileMirror(mirror: RouteAction_RequestMirrorPolicy, at: Field): Mirr
   return {
     cluster: mirror.cluster,
     header: mirror.clusterHeader.toLowerCase(),
-    share: runtimeFraction(mirror.runtimeFraction, 1),
+    share: runtimeFraction(mirror.runtimeFraction, 1, at.at("runtimeFraction")),
     keepHost: mirror.disableShadowHostSuffixAppend,
   };
 }

@@ -13,6 +13,7 @@ import type { ClusterLoadAssignment } from "../../proto/gen/envoy/config/endpoin
 import type { LbEndpoint, LocalityLbEndpoints } from "../../proto/gen/envoy/config/endpoint/v3/endpoint_components.ts";
 import { HttpProtocolOptions } from "../../proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
 import type { TlsConfig } from "../socket/tls-config.ts";
+import { sourcedName } from "./config-source.ts";
 import { type Field, fields } from "./field.ts";
 import { compileOutlier, type OutlierConfig } from "./outlier.ts";
 import { compileUpstreamTls } from "./tls.ts";
@@ -108,7 +109,11 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
     name: cluster.name,
     statName: cluster.altStatName === "" ? cluster.name : cluster.altStatName,
     discovery,
-    edsName: cluster.edsClusterConfig?.serviceName || cluster.name,
+    edsName: sourcedName(
+      cluster.edsClusterConfig?.serviceName || cluster.name,
+      cluster.edsClusterConfig?.edsConfig,
+      at.at("edsClusterConfig").at("edsConfig"),
+    ),
     endpoints:
       assignment === undefined ? [] : compileEndpoints(assignment, at.at("loadAssignment").as(ASSIGNMENT_TYPE)),
     connectTimeoutMs: durationMs(cluster.connectTimeout) ?? 5000,

@@ -34,7 +34,7 @@ export function compileCors(cors: CorsPolicy, at: Field): CorsConfig {
     exposeHeaders: cors.exposeHeaders,
     maxAge: cors.maxAge,
     allowCredentials: cors.allowCredentials ?? false,
-    enabledShare: runtimeFraction(cors.filterEnabled, 1),
+    enabledShare: runtimeFraction(cors.filterEnabled, 1, at.at("filterEnabled")),
     forwardNotMatchingPreflights: cors.forwardNotMatchingPreflights ?? true,
   };
 }

@@ -1,6 +1,7 @@
 // Where in a resource the compiler is, and what it refused: every refusal names the field's path and the message that holds it.
 
 import type { ResourceRefusal } from "../subscribe/source.ts";
+import { NO_RUNTIME, type RuntimeKeys } from "./runtime.ts";
 
 /** A protobuf message as ts-proto gives it: every field is there, with its default where the sender left it out. */
 export type Message = object;
@@ -9,17 +10,26 @@ export class Field {
   readonly resource: string;
   readonly path: string;
   readonly typeUrl: string;
+  /** What the runtime says of keys that the resource names. */
+  readonly runtime: RuntimeKeys;
   readonly #refusals: ResourceRefusal[];
 
-  constructor(options: { resource: string; path: string; typeUrl: string; refusals: ResourceRefusal[] }) {
+  constructor(options: {
+    resource: string;
+    path: string;
+    typeUrl: string;
+    refusals: ResourceRefusal[];
+    runtime: RuntimeKeys;
+  }) {
     this.resource = options.resource;
     this.path = options.path;
     this.typeUrl = options.typeUrl;
     this.#refusals = options.refusals;
+    this.runtime = options.runtime;
   }
 
-  static root(resource: string, typeUrl: string): Field {
-    return new Field({ resource, path: "", typeUrl, refusals: [] });
+  static root(resource: string, typeUrl: string, runtime: RuntimeKeys = NO_RUNTIME): Field {
+    return new Field({ resource, path: "", typeUrl, refusals: [], runtime });
   }
 
   get refusals(): readonly ResourceRefusal[] {
@@ -50,7 +60,7 @@ export class Field {
   }
 
   #with(path: string, typeUrl: string): Field {
-    return new Field({ resource: this.resource, path, typeUrl, refusals: this.#refusals });
+    return new Field({ resource: this.resource, path, typeUrl, refusals: this.#refusals, runtime: this.runtime });
   }
 }
 

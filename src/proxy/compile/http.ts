@@ -10,6 +10,7 @@ import {
 } from "../../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import { HEAD_BYTES_MAX, HEADERS_COUNT_MAX } from "../limits.ts";
 import { type AccessLogConfig, compileAccessLogs } from "./access-log.ts";
+import { sourcedName } from "./config-source.ts";
 import { type Field, fields } from "./field.ts";
 import { compileFilters, type NamedFilter } from "./http-filter.ts";
 import { compileRoutes, type RouteTable } from "./route.ts";
@@ -193,7 +194,14 @@ function compileSource(hcm: HttpConnectionManager, at: Field): RouteSource {
   const specifier = hcm.routeSpecifier;
   switch (specifier?.$case) {
     case "rds":
-      return { kind: "rds", name: specifier.value.routeConfigName };
+      return {
+        kind: "rds",
+        name: sourcedName(
+          specifier.value.routeConfigName,
+          specifier.value.configSource,
+          at.at("rds").at("configSource"),
+        ),
+      };
     case "routeConfig": {
       const field = at.at("routeConfig").as("type.googleapis.com/envoy.config.route.v3.RouteConfiguration");
       return { kind: "inline", table: compileRoutes(specifier.value, field) };

@@ -53,7 +53,7 @@ export function compileMatch(
     if (validated !== undefined) predicates.push((input) => input.validated === validated);
   }
   if (match.runtimeFraction !== undefined) {
-    const share = runtimeFraction(match.runtimeFraction, 1);
+    const share = runtimeFraction(match.runtimeFraction, 1, at.at("runtimeFraction"));
     predicates.push((input) => input.random < share);
   }
   return predicates;

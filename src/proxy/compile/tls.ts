@@ -6,12 +6,14 @@ import {
   SubjectAltNameMatcher_SanType,
   TlsParameters_TlsProtocol,
 } from "../../proto/gen/envoy/extensions/transport_sockets/tls/v3/common.ts";
+import type { SdsSecretConfig } from "../../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import {
   type CommonTlsContext,
   DownstreamTlsContext,
   UpstreamTlsContext,
 } from "../../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
 import type { PemSource, SanMatcher, TlsConfig } from "../socket/tls-config.ts";
+import { sourcedName } from "./config-source.ts";
 import { type Field, fields } from "./field.ts";
 import { compileString } from "./matcher.ts";
 import { inlineText } from "./value.ts";
@@ -68,7 +70,7 @@ function textOrFile(source: DataSource | undefined, at: Field): PemSource | unde
 
 const COMMON = fields("tlsParams tlsCertificates tlsCertificateSdsSecretConfigs validationContextType alpnProtocols");
 const VALIDATION = fields(
-  "trustedCa matchTypedSubjectAltNames matchSubjectAltNames crl trustChainVerification systemRootCerts",
+  "trustedCa matchTypedSubjectAltNames matchSubjectAltNames crl trustChainVerification systemRootCerts watchedDirectory",
 );
 
 function compileCommon(
@@ -85,8 +87,14 @@ function compileCommon(
   const params = common?.tlsParams;
   return {
     ...own,
-    certificateName: common?.tlsCertificateSdsSecretConfigs[0]?.name,
+    certificateName: secretName(
+      common?.tlsCertificateSdsSecretConfigs[0],
+      at.at("tlsCertificateSdsSecretConfigs").at(0),
+    ),
     certificate: chain === undefined || key === undefined ? undefined : { chain, key },
+    watchedFolders: [inline?.watchedDirectory?.path, validationOf(common)?.watchedDirectory?.path].filter(
+      (path) => path !== undefined,
+    ),
     ...trust,
     alpnProtocols: common?.alpnProtocols ?? [],
     minVersion: version(params?.tlsMinimumProtocolVersion) ?? "TLSv1.2",
@@ -94,6 +102,16 @@ function compileCommon(
     ciphers: params?.cipherSuites.map((suite) => suite.replace(/^\[|\]$/g, "").replaceAll("|", ":")).join(":") ?? "",
     ecdhCurve: params?.ecdhCurves.join(":") ?? "",
   };
+}
+
+function validationOf(common: CommonTlsContext | undefined): CertificateValidationContext | undefined {
+  const specifier = common?.validationContextType;
+  if (specifier?.$case === "validationContext") return specifier.value;
+  return specifier?.$case === "combinedValidationContext" ? specifier.value.defaultValidationContext : undefined;
+}
+
+function secretName(secret: SdsSecretConfig | undefined, at: Field): string | undefined {
+  return secret === undefined ? undefined : sourcedName(secret.name, secret.sdsConfig, at.at("sdsConfig"));
 }
 
 function compileTrust(
@@ -104,7 +122,7 @@ function compileTrust(
   if (specifier === undefined) return { trustName: undefined, ...NO_TRUST };
   switch (specifier.$case) {
     case "validationContextSdsSecretConfig":
-      return { ...NO_TRUST, trustName: specifier.value.name };
+      return { ...NO_TRUST, trustName: secretName(specifier.value, at.at("validationContextSdsSecretConfig")) };
     case "validationContext":
       return { trustName: undefined, ...compileValidation(specifier.value, at.at("validationContext")) };
     case "combinedValidationContext": {
@@ -112,7 +130,8 @@ function compileTrust(
       const field = at.at("combinedValidationContext").at("defaultValidationContext");
       const own =
         defaultValidationContext === undefined ? NO_TRUST : compileValidation(defaultValidationContext, field);
-      return { trustName: validationContextSdsSecretConfig?.name, ...own };
+      const sds = at.at("combinedValidationContext").at("validationContextSdsSecretConfig");
+      return { trustName: secretName(validationContextSdsSecretConfig, sds), ...own };
     }
     default:
       at.at(specifier.$case).refuse("certificate providers are not built in");

@@ -6,6 +6,7 @@ import type { DataSource, Metadata, RuntimeFractionalPercent } from "../../proto
 import { type FractionalPercent, FractionalPercent_DenominatorType } from "../../proto/gen/envoy/type/v3/percent.ts";
 import type { Duration } from "../../proto/gen/google/protobuf/duration.ts";
 import type { Field } from "./field.ts";
+import { clamp } from "./runtime.ts";
 
 export function durationMs(duration: Duration | undefined): number | undefined {
   return duration === undefined ? undefined : duration.seconds * 1000 + duration.nanos / 1e6;
@@ -24,8 +25,14 @@ export function fraction(percent: FractionalPercent | undefined): number {
   }
 }
 
-export function runtimeFraction(percent: RuntimeFractionalPercent | undefined, absent: number): number {
-  return percent === undefined ? absent : percent.defaultValue === undefined ? 1 : fraction(percent.defaultValue);
+/** The share (0 to 1) that the runtime has for the message's key, else the message's default; `absent` where there is no message. */
+export function runtimeFraction(percent: RuntimeFractionalPercent | undefined, absent: number, at: Field): number {
+  if (percent === undefined) return absent;
+  const value = percent.runtimeKey === "" ? undefined : at.runtime.get(percent.runtimeKey);
+  if (value?.kind === "fraction") return value.share;
+  // A whole number is a percentage, as it was before there were fractions; anything else is no value.
+  if (value !== undefined && /^\d+$/.test(value.text)) return clamp(Number(value.text) / 100);
+  return percent.defaultValue === undefined ? 1 : fraction(percent.defaultValue);
 }
 
 /** What a data source holds, where it is in the message itself. Files and variables are read by whoever loads the configuration. */

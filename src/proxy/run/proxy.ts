@@ -6,6 +6,7 @@ import type { Random } from "../../base/random.ts";
 import type { Registry } from "../../observe/metrics.ts";
 import type { Bootstrap } from "../../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import type { AdminView, DumpEntry, ServerState } from "../admin/view.ts";
+import { BOOTSTRAP_TYPE, compileBootstrap } from "../compile/bootstrap.ts";
 import { ASSIGNMENT_TYPE, CLUSTER_TYPE, compileCluster, compileEndpoints } from "../compile/cluster.ts";
 import { Field } from "../compile/field.ts";
 import { compileListener, LISTENER_TYPE, type ListenerConfig } from "../compile/listener.ts";
@@ -25,12 +26,13 @@ import type {
   ResourceUpdate,
   StreamState,
 } from "../subscribe/source.ts";
-import { refusalText } from "./check.ts";
+import { refusalText, requestClusters } from "./check.ts";
 import { Clusters } from "./clusters.ts";
 import { Listeners } from "./listeners.ts";
 import { entryOf, Resources } from "./resources.ts";
+import { Runtime, recording } from "./runtime.ts";
 import { SecretStore } from "./secrets.ts";
-import { clusterView } from "./view.ts";
+import { certificateViews, clusterView, showGauges } from "./view.ts";
 
 export interface ProxyOptions {
   readonly bootstrap: Bootstrap;
@@ -84,13 +86,21 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   #listenersTold: boolean;
   #kicking = false;
   #kickAgain = false;
+  readonly #runtime: Runtime;
+  /** What of the bootstrap itself can't be honoured. */
+  readonly #refused: readonly ResourceRefusal[];
+  /** Keys of the runtime that a resource was compiled with. */
+  readonly #runtimeKeys = new Map<string, Set<string>>();
   #levels: Record<string, string> = { main: "info" };
 
   constructor(options: ProxyOptions) {
     this.#options = options;
+    const field = Field.root("bootstrap", BOOTSTRAP_TYPE);
+    this.#runtime = new Runtime(compileBootstrap(options.bootstrap, field).layers);
+    this.#refused = field.refusals;
     this.#secrets = new SecretStore(options.localSecrets);
     this.#logs = new AccessLogWriter(options.registry);
-    this.#listenersTold = options.source === undefined;
+    this.#listenersTold = options.source?.listeners !== true;
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
       this.#rejectReady = reject;
@@ -118,10 +128,10 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   start(): void {
     const { bootstrap, source } = this.#options;
     const statics = bootstrap.staticResources;
-    const refusals: ResourceRefusal[] = [];
-    for (const secret of statics?.secrets ?? []) this.#secrets.set(secret);
+    const refusals: ResourceRefusal[] = [...this.#refused];
+    for (const secret of statics?.secrets ?? []) this.#secrets.set(secret.name, secret);
     const about = { version: "", origin: "static", nowMs: this.#options.clock.wallMs() } as const;
-    for (const cluster of statics?.clusters ?? [])
+    for (const cluster of requestClusters(this.#options.bootstrap))
       refusals.push(...this.#setCluster(entryOf(cluster.name, cluster, about)));
     for (const listener of statics?.listeners ?? [])
       refusals.push(...this.#setListener(entryOf(listener.name, listener, about)));
@@ -184,6 +194,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
     this.#listeners.close();
     this.#clusters.close();
     this.#logs.close();
+    this.#secrets.close();
   }
 
   #apply(update: ResourceUpdate): readonly ResourceRefusal[] {
@@ -211,7 +222,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       case "secret":
         return this.#each(update.changed, about, (entry) => {
           this.#resources.put("secret", entry);
-          this.#secrets.set(entry.resource);
+          this.#secrets.set(entry.name, entry.resource);
           return [];
         });
     }
@@ -243,7 +254,11 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       this.#resources.put("cluster", { ...entry, state: before.state });
       return [];
     }
-    const field = Field.root(entry.name, CLUSTER_TYPE);
+    return this.#compileCluster(entry);
+  }
+
+  #compileCluster(entry: DumpEntry<"cluster">): readonly ResourceRefusal[] {
+    const field = this.#field("cluster", entry.name, CLUSTER_TYPE);
     const config = compileCluster(entry.resource, field);
     if (field.refusals.length > 0) {
       this.#resources.refuse("cluster", entry, field.refusals);
@@ -260,7 +275,11 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       this.#resources.put("listener", { ...entry, state: before.state });
       return [];
     }
-    const field = Field.root(entry.name, LISTENER_TYPE);
+    return this.#compileListener(entry);
+  }
+
+  #compileListener(entry: DumpEntry<"listener">): readonly ResourceRefusal[] {
+    const field = this.#field("listener", entry.name, LISTENER_TYPE);
     const config = compileListener(entry.resource, field);
     if (field.refusals.length > 0) {
       this.#resources.refuse("listener", entry, field.refusals);
@@ -272,7 +291,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   }
 
   #setEndpoints(entry: DumpEntry<"endpoint">): readonly ResourceRefusal[] {
-    const field = Field.root(entry.name, ASSIGNMENT_TYPE);
+    const field = this.#field("endpoint", entry.name, ASSIGNMENT_TYPE);
     const endpoints = compileEndpoints(entry.resource, field);
     if (field.refusals.length > 0) {
       this.#resources.refuse("endpoint", entry, field.refusals);
@@ -284,7 +303,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   }
 
   #setRoutes(entry: DumpEntry<"route">): readonly ResourceRefusal[] {
-    const field = Field.root(entry.name, ROUTE_TYPE);
+    const field = this.#field("route", entry.name, ROUTE_TYPE);
     const table = compileRoutes(entry.resource, field);
     if (field.refusals.length > 0) {
       this.#resources.refuse("route", entry, field.refusals);
@@ -293,6 +312,33 @@ class ProxyRun implements RunningProxy, ResourceHandler {
     this.#resources.put("route", entry);
     this.#routes.set(entry.name, table);
     return [];
+  }
+
+  #field(kind: ResourceKind, name: string, typeUrl: string): Field {
+    const asked = new Set<string>();
+    this.#runtimeKeys.set(`${kind} ${name}`, asked);
+    return Field.root(name, typeUrl, recording(this.#runtime, asked));
+  }
+
+  /** What was compiled with one of the changed keys is compiled anew. */
+  #modifyRuntime(changes: ReadonlyMap<string, string>): string | undefined {
+    const refused = this.#runtime.modify(changes);
+    if (refused !== undefined) return refused;
+    const depends = (kind: ResourceKind, name: string) => {
+      const asked = this.#runtimeKeys.get(`${kind} ${name}`);
+      return asked !== undefined && [...changes.keys()].some((key) => asked.has(key));
+    };
+    for (const entry of this.#resources.list("route")) {
+      if (entry.state === "active" && depends("route", entry.name)) this.#setRoutes(entry);
+    }
+    for (const entry of this.#resources.list("listener")) {
+      if (entry.state === "active" && depends("listener", entry.name)) this.#compileListener(entry);
+    }
+    for (const entry of this.#resources.list("cluster")) {
+      if (entry.state === "active" && depends("cluster", entry.name)) this.#compileCluster(entry);
+    }
+    this.#kick();
+    return undefined;
   }
 
   /** Tells the stream which endpoints, routes and secrets are referred to. */
@@ -370,27 +416,16 @@ class ProxyRun implements RunningProxy, ResourceHandler {
     this.#options.clock.after(SWEEP_MS, () => {
       if (this.#closed) return;
       this.#listeners.sweep(this.#options.clock.monotonicMs());
-      this.#showGauges();
+      showGauges(this.#options.registry, {
+        "cluster_manager.active_clusters": this.#clusters.active().length,
+        "cluster_manager.warming_clusters": this.#clusters.warmingCount,
+        "listener_manager.total_listeners_active": this.#listeners.active().length,
+        "listener_manager.total_listeners_warming": this.#listeners.warming().length,
+        "runtime.num_keys": this.#runtime.keyCount,
+        "runtime.num_layers": this.#runtime.layerCount,
+      });
       this.#sweepLater();
     });
-  }
-
-  #showGauges(): void {
-    const { registry } = this.#options;
-    const manager = registry.scope({
-      statPrefix: "cluster_manager.",
-      namePrefix: "envoy_cluster_manager_",
-      labels: {},
-    });
-    manager.gauge("active_clusters").set(this.#clusters.active().length);
-    manager.gauge("warming_clusters").set(this.#clusters.warmingCount);
-    const listeners = registry.scope({
-      statPrefix: "listener_manager.",
-      namePrefix: "envoy_listener_manager_",
-      labels: {},
-    });
-    listeners.gauge("total_listeners_active").set(this.#listeners.active().length);
-    listeners.gauge("total_listeners_warming").set(this.#listeners.warming().length);
   }
 
   #state(): ServerState {
@@ -414,9 +449,11 @@ class ProxyRun implements RunningProxy, ResourceHandler {
           .active()
           .map((one) => ({ name: one.config.name, address: one.address, draining: one.draining })),
       dump: (kind) => this.#resources.list(kind),
-      certificates: () => this.#certificates(),
+      certificates: () => certificateViews(this.#secrets, this.#watched),
       logLevels: () => this.#levels,
       setLogLevel: (logger, level) => this.#setLevel(logger, level),
+      runtime: () => this.#runtime.view(),
+      modifyRuntime: (changes) => this.#modifyRuntime(changes),
       failHealthcheck: (failing) => {
         this.#failing = failing;
       },
@@ -426,18 +463,6 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       },
       quit: () => process.kill(process.pid, "SIGTERM"),
     };
-  }
-
-  #certificates(): ReturnType<AdminView["certificates"]> {
-    const names = new Set([...this.#secrets.names(), ...this.#watched]);
-    return [...names].map((secretName) => {
-      const value = this.#secrets.get(secretName);
-      return {
-        secretName,
-        caPem: value?.kind === "trust" ? value.bundlePem : undefined,
-        chainPem: value?.kind === "certificate" ? value.certificateChainPem : undefined,
-      };
-    });
   }
 
   #setLevel(logger: string, level: string): boolean {

@@ -1,5 +1,8 @@
 // Every secret by name: the workload's own (local), those of the bootstrap, those of the control plane; the first that has it wins.
 
+import fs from "node:fs";
+import { deepEqual } from "../../base/equal.ts";
+import { watchFiles } from "../../base/watch-file.ts";
 import type { DataSource } from "../../proto/gen/envoy/config/core/v3/base.ts";
 import type { Secret } from "../../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import type { SecretSource, SecretValue } from "../socket/secret.ts";
@@ -8,6 +11,7 @@ export class SecretStore implements SecretSource {
   readonly #local: SecretSource | undefined;
   readonly #values = new Map<string, SecretValue>();
   readonly #listeners = new Map<string, Set<() => void>>();
+  readonly #watches = new Map<string, () => void>();
 
   constructor(local: SecretSource | undefined) {
     this.#local = local;
@@ -40,11 +44,29 @@ export class SecretStore implements SecretSource {
     };
   }
 
-  set(secret: Secret): void {
+  /** Files that the secret names are read, and read again when they change. */
+  set(name: string, secret: Secret): void {
+    this.#watches.get(name)?.();
+    this.#watches.delete(name);
+    const files = filesOf(secret);
+    if (files.length > 0) {
+      this.#watches.set(
+        name,
+        watchFiles(files, foldersOf(secret), () => this.#read(name, secret)),
+      );
+    }
+    this.#read(name, secret);
+  }
+
+  close(): void {
+    for (const stop of this.#watches.values()) stop();
+  }
+
+  #read(name: string, secret: Secret): void {
     const value = secretValue(secret);
-    if (value === undefined) return;
-    this.#values.set(secret.name, value);
-    for (const run of [...(this.#listeners.get(secret.name) ?? [])]) run();
+    if (value === undefined || deepEqual(value, this.#values.get(name))) return;
+    this.#values.set(name, value);
+    for (const run of [...(this.#listeners.get(name) ?? [])]) run();
   }
 }
 
@@ -65,8 +87,41 @@ function secretValue(secret: Secret): SecretValue | undefined {
   return undefined;
 }
 
+function sourcesOf({ type }: Secret): readonly (DataSource | undefined)[] {
+  if (type?.$case === "tlsCertificate") return [type.value.certificateChain, type.value.privateKey];
+  return type?.$case === "validationContext" ? [type.value.trustedCa, type.value.crl] : [];
+}
+
+function filesOf(secret: Secret): readonly string[] {
+  return sourcesOf(secret).flatMap((source) => {
+    return source?.specifier?.$case === "filename" ? [source.specifier.value] : [];
+  });
+}
+
+/** Each source may name a folder of its own beside that of the certificate. */
+function foldersOf(secret: Secret): readonly string[] {
+  const { type } = secret;
+  const own = type?.$case === "tlsCertificate" || type?.$case === "validationContext" ? type.value : undefined;
+  return [own, ...sourcesOf(secret)].flatMap((one) => {
+    return one?.watchedDirectory === undefined ? [] : [one.watchedDirectory.path];
+  });
+}
+
+/** A file that can't be read has no text: what was good before stays. */
 function textOf(source: DataSource | undefined): string | undefined {
   const specifier = source?.specifier;
-  if (specifier?.$case === "inlineString") return specifier.value;
-  return specifier?.$case === "inlineBytes" ? specifier.value.toString("utf8") : undefined;
+  switch (specifier?.$case) {
+    case "inlineString":
+      return specifier.value;
+    case "inlineBytes":
+      return specifier.value.toString("utf8");
+    case "filename":
+      try {
+        return fs.readFileSync(specifier.value, "utf8");
+      } catch {
+        return undefined;
+      }
+    default:
+      return undefined;
+  }
 }

@@ -3,7 +3,9 @@
 import { X509Certificate } from "node:crypto";
 import fs from "node:fs";
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
+import { deepEqual } from "../../base/equal.ts";
 import { err, ok, type Result } from "../../base/result.ts";
+import { watchFiles } from "../../base/watch-file.ts";
 import { peerOf } from "./identity.ts";
 import type { SecretSource, SecretValue } from "./secret.ts";
 import type { PemSource, TlsConfig } from "./tls-config.ts";
@@ -24,13 +26,10 @@ export class TlsContexts {
     this.#secrets = secrets;
     for (const name of [config.certificateName, config.trustName]) {
       if (name === undefined || secrets === undefined) continue;
-      this.#stops.push(
-        secrets.onChange(name, () => {
-          this.#context = undefined;
-          this.version += 1;
-        }),
-      );
+      this.#stops.push(secrets.onChange(name, () => this.#renew()));
     }
+    const files = filesOf(config);
+    if (files.length > 0) this.#stops.push(watchFiles(files, config.watchedFolders, () => this.#renew()));
   }
 
   /** False while a named secret has not arrived. */
@@ -71,6 +70,19 @@ export class TlsContexts {
     for (const stop of this.#stops) stop();
   }
 
+  /** A certificate and its key may be written one after the other: until they fit, what was good before stays in use. */
+  #renew(): void {
+    const before = this.#options;
+    const made = this.#make();
+    if (!made.ok) {
+      this.#failure = made.error;
+      return;
+    }
+    if (this.#context !== undefined && deepEqual(before, this.#options)) return;
+    this.#context = made.value;
+    this.version += 1;
+  }
+
   #certificate(): Result<SecretValue | undefined, string> {
     const { certificateName, certificate } = this.config;
     if (certificateName !== undefined) {
@@ -104,16 +116,21 @@ export class TlsContexts {
     if (!certificate.ok) return certificate;
     const trust = this.#trust();
     if (!trust.ok) return trust;
-    this.#presented = certificate.value?.kind === "certificate" ? certificate.value.certificateChainPem : undefined;
     const options = secureOptions(config, certificate.value, trust.value);
     try {
       const context = createSecureContext(options);
       this.#options = options;
+      this.#presented = certificate.value?.kind === "certificate" ? certificate.value.certificateChainPem : undefined;
       return ok(context);
     } catch (error) {
       return err(error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+function filesOf({ certificate, trust }: TlsConfig): readonly string[] {
+  const sources = [certificate?.chain, certificate?.key, trust?.bundle, trust?.crl];
+  return sources.flatMap((source) => (source !== undefined && "file" in source ? [source.file] : []));
 }
 
 function readPem(source: PemSource): Result<string, string> {

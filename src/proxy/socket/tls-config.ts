@@ -13,6 +13,8 @@ export interface TlsConfig {
   /** The secret to present, by name; or inline. */
   readonly certificateName: string | undefined;
   readonly certificate: { readonly chain: PemSource; readonly key: PemSource } | undefined;
+  /** Folders whose changes tell that certificate files were replaced; the files' own folders always do. */
+  readonly watchedFolders: readonly string[];
   /** Whom to trust. Neither: the peer's certificate is not checked. */
   readonly trustName: string | undefined;
   readonly trust: { readonly bundle: PemSource; readonly crl: PemSource | undefined } | undefined;

@@ -26,7 +26,7 @@ import {
   STREAM_SETTLED_MS,
 } from "./limits.ts";
 import { makeSotwWire } from "./sotw.ts";
-import type { ResourceHandler, ResourceSource } from "./source.ts";
+import type { ResourceHandler, ResourceKind, ResourceSource } from "./source.ts";
 import type { NamedKind, Wire } from "./wire.ts";
 
 export interface AdsTls {
@@ -46,14 +46,16 @@ export interface AdsOptions {
   readonly tls: AdsTls | undefined;
   readonly node: Node;
   readonly variant: "delta" | "sotw";
+  /** What is subscribed as a whole: clusters, listeners or both. */
+  readonly wildcards: ReadonlySet<ResourceKind>;
   readonly clock: Clock;
   readonly random: Random;
 }
 
 export function makeAdsSource(options: AdsOptions): ResourceSource {
   return options.variant === "delta"
-    ? new AdsSource(options, makeDeltaWire(options.node))
-    : new AdsSource(options, makeSotwWire(options.node));
+    ? new AdsSource(options, makeDeltaWire(options.node, options.wildcards))
+    : new AdsSource(options, makeSotwWire(options.node, options.wildcards));
 }
 
 type Phase<Q, S> =
@@ -63,6 +65,7 @@ type Phase<Q, S> =
   | { readonly kind: "waiting"; readonly timer: Timer };
 
 class AdsSource<Q, S> implements ResourceSource {
+  readonly listeners: boolean;
   readonly #options: AdsOptions;
   readonly #wire: Wire<Q, S>;
   #handler: ResourceHandler | undefined;
@@ -72,6 +75,7 @@ class AdsSource<Q, S> implements ResourceSource {
   #held: Q[] | undefined;
 
   constructor(options: AdsOptions, wire: Wire<Q, S>) {
+    this.listeners = options.wildcards.has("listener");
     this.#options = options;
     this.#wire = wire;
   }

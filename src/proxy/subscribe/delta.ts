@@ -21,7 +21,7 @@ export const DELTA_METHOD = method({
   response: DeltaDiscoveryResponse,
 });
 
-export function makeDeltaWire(node: Node): DeltaWire {
+export function makeDeltaWire(node: Node, wildcards: ReadonlySet<ResourceKind>): DeltaWire {
   const wanted: Record<NamedKind, ReadonlySet<string>> = { endpoint: new Set(), route: new Set(), secret: new Set() };
   const held: Record<ResourceKind, Map<string, string>> = {
     cluster: new Map(),
@@ -45,7 +45,7 @@ export function makeDeltaWire(node: Node): DeltaWire {
     method: DELTA_METHOD,
     open() {
       asked = new Set();
-      const requests = KINDS.filter((kind) => !isNamed(kind) || wanted[kind].size > 0).map(first);
+      const requests = KINDS.filter((kind) => (isNamed(kind) ? wanted[kind].size > 0 : wildcards.has(kind))).map(first);
       const [hello] = requests;
       if (hello !== undefined) hello.node = node;
       return requests;

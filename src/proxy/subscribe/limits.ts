@@ -4,6 +4,8 @@
 export const RESPONSE_BYTES_MAX = 64 * 1024 * 1024;
 /** Names of one kind that are asked for or held. */
 export const RESOURCES_MAX = 100_000;
+/** A file of resources. */
+export const FILE_BYTES_MAX = 64 * 1024 * 1024;
 /** The text of one refusal that is sent back. */
 export const NACK_CHARS_MAX = 4_096;
 export const CONNECT_TIMEOUT_MS = 10_000;

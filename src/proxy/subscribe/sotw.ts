@@ -26,7 +26,10 @@ interface KindState {
   readonly held: Map<string, string>;
 }
 
-export function makeSotwWire(node: Node): Wire<DiscoveryRequest, DiscoveryResponse> {
+export function makeSotwWire(
+  node: Node,
+  wildcards: ReadonlySet<ResourceKind>,
+): Wire<DiscoveryRequest, DiscoveryResponse> {
   const states: Record<ResourceKind, KindState> = {
     cluster: emptyState(),
     endpoint: emptyState(),
@@ -49,9 +52,9 @@ export function makeSotwWire(node: Node): Wire<DiscoveryRequest, DiscoveryRespon
     method: SOTW_METHOD,
     open() {
       for (const kind of KINDS) Object.assign(states[kind], { nonce: "", asked: false });
-      const requests = KINDS.filter((kind) => !isNamed(kind) || states[kind].wanted.size > 0).map((kind) =>
-        request(kind),
-      );
+      const requests = KINDS.filter((kind) => {
+        return isNamed(kind) ? states[kind].wanted.size > 0 : wildcards.has(kind);
+      }).map((kind) => request(kind));
       const [hello] = requests;
       if (hello !== undefined) hello.node = node;
       return requests;

@@ -53,6 +53,8 @@ export interface ResourceHandler {
 
 /** Listeners and clusters are subscribed as wildcards; the rest by name, as what arrived refers to them. */
 export interface ResourceSource {
+  /** Whether listeners come from here, so that their first arrival is waited for. */
+  readonly listeners: boolean;
   start(handler: ResourceHandler): void;
   setWanted(kind: "endpoint" | "route" | "secret", names: ReadonlySet<string>): void;
   stop(): void;

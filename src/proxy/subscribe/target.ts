@@ -11,6 +11,7 @@ import { Node } from "../../proto/gen/envoy/config/core/v3/base.ts";
 import { UpstreamTlsContext } from "../../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
 import type { SecretSource } from "../socket/secret.ts";
 import type { AdsOptions, AdsTls } from "./ads.ts";
+import type { ResourceKind } from "./source.ts";
 
 export interface TargetOptions {
   readonly secrets: SecretSource | undefined;
@@ -46,10 +47,20 @@ export function readAdsTarget(bootstrap: Bootstrap, options: TargetOptions): Res
     target: target.value,
     tls: tls.value,
     node: bootstrap.node ?? Node.fromPartial({}),
+    wildcards: wildcardsOf(bootstrap),
     variant: ads.apiType === API_DELTA_GRPC ? "delta" : "sotw",
     clock: options.clock,
     random: options.random,
   });
+}
+
+/** What the bootstrap takes from the stream as a whole. */
+function wildcardsOf(bootstrap: Bootstrap): ReadonlySet<ResourceKind> {
+  const { cdsConfig, ldsConfig } = bootstrap.dynamicResources ?? {};
+  const kinds = new Set<ResourceKind>();
+  if (cdsConfig?.configSourceSpecifier?.$case === "ads") kinds.add("cluster");
+  if (ldsConfig?.configSourceSpecifier?.$case === "ads") kinds.add("listener");
+  return kinds;
 }
 
 function targetOf(cluster: Cluster): Result<string, string> {

@@ -140,6 +140,14 @@ export function makeView(): FakeView {
       calls.push(`level ${logger}=${level}`);
       return level !== "loud";
     },
+    runtime: () => ({
+      layers: ["base", "admin"],
+      entries: new Map([["a.b", { layerValues: ["1", ""], finalValue: "1" }]]),
+    }),
+    modifyRuntime: (changes) => {
+      calls.push(`runtime ${[...changes].join(" ")}`);
+      return undefined;
+    },
     failHealthcheck: (failing) => calls.push(`fail ${failing}`),
     drainListeners: (options) => calls.push(`drain ${JSON.stringify(options)}`),
     quit: () => calls.push("quit"),

@@ -98,6 +98,7 @@ async function startClientProxy(context: TestContext, mesh: TestMesh): Promise<v
         metadata: { NAMESPACE: "production", INTERCEPTION_MODE: "NONE" },
       }),
       variant: "delta",
+      wildcards: new Set(["cluster", "listener"]),
       clock: systemClock,
       random: seededRandom(3),
     }),

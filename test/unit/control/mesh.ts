@@ -243,6 +243,7 @@ async function connectProxy(options: Place & ProxyOptions): Promise<TestProxy> {
       metadata: { LABELS: options.labels, NAMESPACE: options.namespace, INTERCEPTION_MODE: "REDIRECT" },
     }),
     variant: options.variant ?? "delta",
+    wildcards: new Set(["cluster", "listener"]),
     clock: systemClock,
     random: seededRandom(1),
   });

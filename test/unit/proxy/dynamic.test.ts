@@ -14,6 +14,7 @@ import { buildMaglev, buildRing, hashText } from "../../../src/proxy/upstream/ha
 import { cluster, httpListener, httpOrigin, raw, start } from "./harness.ts";
 
 class Scripted implements ResourceSource {
+  readonly listeners = true;
   handler: ResourceHandler | undefined;
   readonly wanted = new Map<string, readonly string[]>();
   start(handler: ResourceHandler): void {

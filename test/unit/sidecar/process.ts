@@ -1,4 +1,4 @@
-// The proxy as a process of its own, started from the sources, ended with the test.
+// The proxy's bundle as a process of its own, ended with the test.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -7,8 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { proxyCommand } from "../../../src/cluster/proxy-command.ts";
 
-const MAIN = join(import.meta.dirname, "..", "..", "..", "src", "sidecar", "main.ts");
+const found = await proxyCommand(join(import.meta.dirname, "..", "..", "..", "src", "main.ts"));
+if (!found.ok) throw new Error(found.error.message);
+const [PROGRAM = process.execPath, ...BEFORE] = found.value;
 
 export interface ProxyProcess {
   readonly child: ChildProcess;
@@ -32,7 +35,7 @@ export function file(name: string, content: unknown): string {
 }
 
 export function runProxy(args: readonly string[], env: Readonly<Record<string, string>> = {}): ProxyProcess {
-  const child = spawn(process.execPath, [MAIN, "proxy", ...args], {
+  const child = spawn(PROGRAM, [...BEFORE, "proxy", ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });

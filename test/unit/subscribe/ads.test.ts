@@ -58,6 +58,7 @@ function open(port: number, options: Partial<AdsOptions> = {}): ResourceSource {
     tls: undefined,
     node: Node.fromPartial({ id: "sidecar~10.0.0.1~api.production~production.svc.cluster.local" }),
     variant: "delta",
+    wildcards: new Set(["cluster", "listener"]),
     clock: systemClock,
     random: seededRandom(1),
     ...options,
