@@ -40,8 +40,6 @@ export const HANDSHAKE_MS = 15_000;
 export const TLS_SESSIONS_MAX = 256;
 /** Hosts of an ORIGINAL_DST cluster. */
 export const ORIGINAL_DST_HOSTS_MAX = 4096;
-/** Idle hosts of an ORIGINAL_DST cluster go after this long. */
-export const ORIGINAL_DST_CLEANUP_MS = 5000;
 /** Connection pools of one host: one for each list of application protocols that requests ask for. */
 export const POOLS_PER_HOST_MAX = 16;
 /** Entries of a hash ring or maglev table. */
@@ -56,3 +54,5 @@ export const DRAIN_MS = 45_000;
 export const SWEEP_MS = 1000;
 /** How long a listener or cluster waits for what it refers to before it starts without. */
 export const WARMING_MS_MAX = 15_000;
+/** Subsets that the metadata of one cluster's hosts may make for one selector; hosts of further ones are in none. */
+export const SUBSETS_MAX = 4096;

@@ -9,7 +9,17 @@ import { matchCases } from "./match-cases.ts";
 import { mutationCases } from "./mutation-cases.ts";
 import { pathCases } from "./path-cases.ts";
 import { routeCases } from "./route-cases.ts";
+import { upstreamCases } from "./upstream-cases.ts";
 
 export function walkCases(): readonly WalkCase[] {
-  return [...matchCases, ...pathCases, ...headerCases, ...answerCases, ...routeCases, ...filterCases, ...mutationCases];
+  return [
+    ...matchCases,
+    ...pathCases,
+    ...headerCases,
+    ...answerCases,
+    ...routeCases,
+    ...filterCases,
+    ...mutationCases,
+    ...upstreamCases,
+  ];
 }

@@ -19,11 +19,36 @@ export interface WalkOrigin {
 
 export async function startOrigin(): Promise<WalkOrigin> {
   let seen: Seen[] = [];
+  const servers = ADDRESSES.map(() => makeServer((one) => seen.push(one)));
+  let port = 0;
+  for (const [index, server] of servers.entries()) {
+    await new Promise<void>((resolve) => server.listen(port, ADDRESSES[index], resolve));
+    port = portOf(server.address());
+  }
+  return {
+    port,
+    take() {
+      const all = seen;
+      seen = [];
+      return all;
+    },
+    close() {
+      for (const server of servers) {
+        server.closeAllConnections();
+        server.close();
+      }
+    },
+  };
+}
+
+const ADDRESSES = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
+
+function makeServer(onSeen: (one: Seen) => void): http.Server {
   const server = http.createServer((request, response) => {
     const path = request.url ?? "";
     let body = "";
     const one = { method: request.method ?? "", path, headers: request.headers, body };
-    seen.push(one);
+    onSeen(one);
     request.on("data", (chunk: Buffer) => {
       body += chunk.toString("latin1");
       one.body = body;
@@ -31,22 +56,10 @@ export async function startOrigin(): Promise<WalkOrigin> {
     answer(path, request, response);
   });
   server.on("upgrade", (request, socket) => {
-    seen.push({ method: request.method ?? "", path: request.url ?? "", headers: request.headers, body: "" });
+    onSeen({ method: request.method ?? "", path: request.url ?? "", headers: request.headers, body: "" });
     socket.end("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\ntunnel");
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    port: portOf(server.address()),
-    take() {
-      const all = seen;
-      seen = [];
-      return all;
-    },
-    close() {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
+  return server;
 }
 
 /** The path says how to answer: `/status/N`, `/with?NAME=VALUE` (these headers), `/reset`, `/slow`, `/early` (before the body is read). */

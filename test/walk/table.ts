@@ -3,16 +3,14 @@
 import http from "node:http";
 import net from "node:net";
 import type { Call, Json, WalkCase } from "./case.ts";
+import { type OriginPorts, tableClusters } from "./clusters.ts";
 import { LISTENERS } from "./listeners.ts";
 import { TYPE } from "./route.ts";
 
-export interface TablePorts {
+export interface TablePorts extends OriginPorts {
   /** By name; 0: any. */
   readonly listeners: ReadonlyMap<string, number>;
   readonly admin: number;
-  readonly origin: number;
-  /** Nobody listens there. */
-  readonly refusing: number;
 }
 
 /** Host, flags, details and route of each exchange: the end of the line is compared, the host finds it. */
@@ -28,7 +26,7 @@ export function bootstrapOf(cases: readonly WalkCase[], ports: TablePorts, log: 
     admin: { address: { socketAddress: { address: "127.0.0.1", portValue: ports.admin } } },
     staticResources: {
       listeners: listenerNames(cases).map(listener),
-      clusters: [cluster("origin", [ports.origin]), cluster("nowhere", []), cluster("refusing", [ports.refusing])],
+      clusters: tableClusters(ports),
     },
   };
 }
@@ -78,18 +76,6 @@ function manager(name: string, cases: readonly WalkCase[], log: string): Json {
         filter("router", "Router"),
       ],
     },
-  };
-}
-
-function cluster(name: string, ports: readonly number[]): Json {
-  const lbEndpoints = ports.map((portValue) => ({
-    endpoint: { address: { socketAddress: { address: "127.0.0.1", portValue } } },
-  }));
-  return {
-    name,
-    type: "STATIC",
-    connectTimeout: "1s",
-    loadAssignment: { clusterName: name, endpoints: lbEndpoints.length === 0 ? [] : [{ lbEndpoints }] },
   };
 }
 

@@ -26,6 +26,7 @@ import type { HeaderMutation } from "./mutation.ts";
 import { compileMutations } from "./mutation.ts";
 import { compileOverrides } from "./overrides.ts";
 import { compileRetry, type RetryConfig } from "./retry.ts";
+import { compileMetadataMatch, type MetadataMatch } from "./subset.ts";
 import { compileTemplateRewrite, type PathTemplate } from "./template.ts";
 import { durationMs, inlineText, runtimeFraction } from "./value.ts";
 
@@ -38,6 +39,8 @@ export interface WeightedTarget {
   readonly requestMutations: readonly HeaderMutation[];
   readonly responseMutations: readonly HeaderMutation[];
   readonly overrides: ReadonlyMap<string, FilterOverride>;
+  /** The route's with its own over it. */
+  readonly metadataMatch: MetadataMatch | undefined;
 }
 
 export type ClusterTarget =
@@ -109,6 +112,8 @@ export interface ForwardAction {
   readonly retry: RetryConfig | undefined;
   readonly mirrors: readonly Mirror[];
   readonly hash: readonly HashSource[];
+  /** The subset of the cluster's hosts that is asked for. */
+  readonly metadataMatch: MetadataMatch | undefined;
   readonly priority: "default" | "high";
   /** Upgrade types that the route switches on or off; others follow the connection manager. */
   readonly upgrades: ReadonlyMap<string, boolean>;
@@ -138,10 +143,11 @@ export type Action = ForwardAction | RedirectConfig | DirectConfig | { readonly 
  * whatever it says; runtime keys stand for their default values. */
 const FORWARD =
   fields(`clusterSpecifier clusterNotFoundResponseCode prefixRewrite regexRewrite hostRewriteSpecifier appendXForwardedHost
-  timeout idleTimeout retryPolicy requestMirrorPolicies priority hashPolicy maxGrpcTimeout upgradeConfigs maxStreamDuration pathRewritePolicy`);
+  timeout idleTimeout retryPolicy requestMirrorPolicies priority hashPolicy maxGrpcTimeout upgradeConfigs maxStreamDuration pathRewritePolicy
+  metadataMatch`);
 const WEIGHT =
   fields(`name weight requestHeadersToAdd requestHeadersToRemove responseHeadersToAdd responseHeadersToRemove
-  hostRewriteSpecifier clusterHeader typedPerFilterConfig`);
+  hostRewriteSpecifier clusterHeader typedPerFilterConfig metadataMatch`);
 
 const URI_REWRITE = "type.googleapis.com/envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig";
 
@@ -197,6 +203,7 @@ function compileForward(
     retry: retry === undefined ? undefined : compileRetry(retry, at.at("retryPolicy")),
     mirrors: mirrors.map((mirror, index) => compileMirror(mirror, at.at("requestMirrorPolicies").at(index))),
     hash: action.hashPolicy.flatMap((policy, index) => compileHash(policy, at.at("hashPolicy").at(index))),
+    metadataMatch: compileMetadataMatch(action.metadataMatch, undefined),
     priority: action.priority === RoutingPriority.HIGH ? "high" : "default",
     upgrades: compileUpgrades(action.upgradeConfigs, at.at("upgradeConfigs")),
     bufferBytesMax: route.perRequestBufferLimitBytes ?? host.perRequestBufferLimitBytes ?? BUFFERED_BODY_BYTES_MAX,
@@ -222,14 +229,15 @@ function compileTarget(action: RouteAction, at: Field): ClusterTarget {
     case "clusterHeader":
       return { kind: "header", header: specifier.value.toLowerCase() };
     case "weightedClusters":
-      return compileWeighted(specifier.value, at.at("weightedClusters"));
+      return compileWeighted(specifier.value, action, at.at("weightedClusters"));
     default:
       at.refuse("a route needs cluster, cluster_header or weighted_clusters");
       return { kind: "cluster", name: "" };
   }
 }
 
-function compileWeighted(weighted: WeightedCluster, at: Field): ClusterTarget {
+function compileWeighted(weighted: WeightedCluster, action: RouteAction, at: Field): ClusterTarget {
+  const metadataMatch = compileMetadataMatch(action.metadataMatch, undefined);
   at.only(weighted, fields("clusters totalWeight runtimeKeyPrefix randomValueSpecifier"));
   let total = 0;
   const clusters = weighted.clusters.map((one, index): WeightedTarget => {
@@ -254,6 +262,7 @@ function compileWeighted(weighted: WeightedCluster, at: Field): ClusterTarget {
         field,
         "responseHeadersToAdd",
       ),
+      metadataMatch: compileMetadataMatch(one.metadataMatch, metadataMatch),
     };
   });
   if (total === 0) at.refuse("the weights add up to nothing");

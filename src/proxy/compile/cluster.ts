@@ -5,7 +5,6 @@ import {
   type Cluster,
   Cluster_DiscoveryType,
   Cluster_DnsLookupFamily,
-  Cluster_LbPolicy,
 } from "../../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { type Metadata, RoutingPriority } from "../../proto/gen/envoy/config/core/v3/base.ts";
 import { HealthStatus } from "../../proto/gen/envoy/config/core/v3/health_check.ts";
@@ -15,7 +14,9 @@ import { HttpProtocolOptions } from "../../proto/gen/envoy/extensions/upstreams/
 import type { TlsConfig } from "../socket/tls-config.ts";
 import { sourcedName } from "./config-source.ts";
 import { type Field, fields } from "./field.ts";
+import { type Balancing, compileBalancing, compileLb, compileOriginalDst, type LbConfig } from "./lb.ts";
 import { compileOutlier, type OutlierConfig } from "./outlier.ts";
+import { compileSubsets, type SubsetConfig } from "./subset.ts";
 import { compileUpstreamTls } from "./tls.ts";
 import { type Cause, causeOf, durationMs, ownNumber, ownText, socketTarget, targetText } from "./value.ts";
 
@@ -34,13 +35,22 @@ export interface SocketMatch {
   readonly tls: TlsConfig | undefined;
 }
 
-export type LbConfig =
-  | { readonly kind: "round-robin" }
-  | { readonly kind: "least-request"; readonly choices: number; readonly bias: number }
-  | { readonly kind: "random" }
-  | { readonly kind: "ring-hash"; readonly sizeMin: number; readonly sizeMax: number }
-  | { readonly kind: "maglev"; readonly tableSize: number }
-  | { readonly kind: "original-dst"; readonly header: string | undefined; readonly portOverride: number };
+export interface DnsConfig {
+  /** Which addresses of a name count. */
+  readonly families: "v4" | "v6" | "v4-else-v6" | "v6-else-v4" | "all";
+  readonly refreshMs: number;
+  readonly respectTtl: boolean;
+  /** Undefined: a failure waits as long as a success. */
+  readonly failureBaseMs: number | undefined;
+  readonly failureMaxMs: number;
+}
+
+/** What an assignment says of all its endpoints together. */
+export interface AssignmentPolicy {
+  /** How many per cent of a priority's healthy hosts are taken as all of it: 140 means that 72 of 100 are enough. */
+  readonly overprovisioningPercent: number;
+  readonly weightedPriorityHealth: boolean;
+}
 
 export interface EndpointConfig {
   readonly address: string;
@@ -54,8 +64,8 @@ export interface EndpointConfig {
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
   readonly localityWeight: number;
   readonly metadata: Metadata | undefined;
-  /** Of the assignment that it belongs to: how many healthy hosts of a priority are taken as all of it. */
-  readonly overprovisioning: number;
+  readonly localityMetadata: Metadata | undefined;
+  readonly policy: AssignmentPolicy;
 }
 
 export interface ClusterConfig {
@@ -66,8 +76,8 @@ export interface ClusterConfig {
   readonly endpoints: readonly EndpointConfig[];
   readonly connectTimeoutMs: number;
   readonly lb: LbConfig;
-  readonly localityWeighted: boolean;
-  readonly panicShare: number;
+  readonly balancing: Balancing;
+  readonly subsets: SubsetConfig | undefined;
   readonly maxRequestsPerConnection: number;
   readonly idleTimeoutMs: number;
   readonly maxConnectionDurationMs: number;
@@ -75,8 +85,11 @@ export interface ClusterConfig {
   readonly outlier: OutlierConfig | undefined;
   readonly tls: TlsConfig | undefined;
   readonly socketMatches: readonly SocketMatch[];
-  readonly dnsRefreshMs: number;
-  readonly dnsFamily: 0 | 4 | 6;
+  readonly dns: DnsConfig;
+  /** An unused host of an ORIGINAL_DST cluster goes after this long. */
+  readonly cleanupMs: number;
+  /** False: others do not wait for it to be warm. */
+  readonly waitsForWarm: boolean;
   readonly keepaliveMs: number;
   readonly cause: Cause | undefined;
   /** Why a route leads to nothing here, in the words of the control plane. */
@@ -87,23 +100,17 @@ export const CLUSTER_TYPE = "type.googleapis.com/envoy.config.cluster.v3.Cluster
 export const ASSIGNMENT_TYPE = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
 const HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const HONOURED =
-  fields(`transportSocketMatches name altStatName clusterDiscoveryType edsClusterConfig connectTimeout lbPolicy loadAssignment
-  perConnectionBufferLimitBytes maxRequestsPerConnection circuitBreakers commonHttpProtocolOptions httpProtocolOptions
-  typedExtensionProtocolOptions dnsRefreshRate respectDnsTtl dnsLookupFamily outlierDetection cleanupInterval lbConfig commonLbConfig
-  transportSocket metadata upstreamConnectionOptions closeConnectionsOnHostHealthFailure ignoreHealthOnHostRemoval trackClusterStats
-  trackTimeoutBudgets waitForWarmOnInit dnsFailureRefreshRate protocolSelection`);
+  fields(`transportSocketMatches name altStatName clusterDiscoveryType edsClusterConfig connectTimeout perConnectionBufferLimitBytes
+  lbPolicy loadAssignment maxRequestsPerConnection circuitBreakers commonHttpProtocolOptions httpProtocolOptions
+  typedExtensionProtocolOptions dnsRefreshRate dnsFailureRefreshRate respectDnsTtl dnsLookupFamily waitForWarmOnInit outlierDetection
+  cleanupInterval lbSubsetConfig lbConfig commonLbConfig transportSocket metadata upstreamConnectionOptions
+  closeConnectionsOnHostHealthFailure ignoreHealthOnHostRemoval`);
 
 export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
   at.only(cluster, HONOURED);
   if (cluster.name === "") at.at("name").refuse("a cluster needs a name");
   const discovery = compileDiscovery(cluster, at);
   const options = compileProtocol(cluster, at);
-  const common = cluster.commonLbConfig;
-  if (common !== undefined) {
-    const known =
-      "healthyPanicThreshold localityConfigSpecifier updateMergeWindow closeConnectionsOnHostSetChange ignoreNewHostsUntilFirstHc";
-    at.at("commonLbConfig").only(common, fields(known));
-  }
   const assignment = cluster.loadAssignment;
   return {
     name: cluster.name,
@@ -117,9 +124,9 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
     endpoints:
       assignment === undefined ? [] : compileEndpoints(assignment, at.at("loadAssignment").as(ASSIGNMENT_TYPE)),
     connectTimeoutMs: durationMs(cluster.connectTimeout) ?? 5000,
-    lb: compileLb(cluster, discovery, at),
-    localityWeighted: common?.localityConfigSpecifier?.$case === "localityWeightedLbConfig",
-    panicShare: (common?.healthyPanicThreshold?.value ?? 50) / 100,
+    lb: discovery === "original-dst" ? compileOriginalDst(cluster, at) : compileLb(cluster, at),
+    balancing: compileBalancing(cluster.commonLbConfig, at),
+    subsets: compileSubsets(cluster.lbSubsetConfig, at.at("lbSubsetConfig")),
     maxRequestsPerConnection: options?.maxRequestsPerConnection ?? cluster.maxRequestsPerConnection ?? 0,
     idleTimeoutMs: durationMs(options?.idleTimeout) ?? 3_600_000,
     maxConnectionDurationMs: durationMs(options?.maxConnectionDuration) ?? 0,
@@ -138,13 +145,9 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
       match: Object.entries(one.match ?? {}),
       tls: compileUpstreamTls(one.transportSocket, at.at("transportSocketMatches").at(index).at("transportSocket")),
     })),
-    dnsRefreshMs: durationMs(cluster.dnsRefreshRate) ?? 5000,
-    dnsFamily:
-      cluster.dnsLookupFamily === Cluster_DnsLookupFamily.V4_ONLY
-        ? 4
-        : cluster.dnsLookupFamily === Cluster_DnsLookupFamily.V6_ONLY
-          ? 6
-          : 0,
+    dns: compileDns(cluster, at),
+    cleanupMs: durationMs(cluster.cleanupInterval) ?? 5000,
+    waitsForWarm: cluster.waitForWarmOnInit ?? true,
     keepaliveMs: (cluster.upstreamConnectionOptions?.tcpKeepalive?.keepaliveTime ?? 0) * 1000,
     cause: causeOf(cluster.metadata),
     unreachable: ownText(cluster.metadata, "unreachable"),
@@ -192,49 +195,34 @@ function compileProtocol(cluster: Cluster, at: Field): Cluster["commonHttpProtoc
   return cluster.commonHttpProtocolOptions;
 }
 
-function compileHashing(cluster: Cluster): LbConfig {
-  const own = cluster.lbConfig;
-  if (cluster.lbPolicy === Cluster_LbPolicy.MAGLEV) {
-    return { kind: "maglev", tableSize: (own?.$case === "maglevLbConfig" ? own.value.tableSize : undefined) ?? 65_537 };
-  }
-  const config = own?.$case === "ringHashLbConfig" ? own.value : undefined;
+function compileDns(cluster: Cluster, at: Field): DnsConfig {
+  const refreshMs = durationMs(cluster.dnsRefreshRate) ?? 5000;
+  const failure = cluster.dnsFailureRefreshRate;
+  const baseMs = durationMs(failure?.baseInterval);
+  const maxMs = durationMs(failure?.maxInterval) ?? (baseMs ?? 0) * 10;
+  if (failure !== undefined && (baseMs ?? 0) <= 0) at.at("dnsFailureRefreshRate").refuse("base_interval is needed");
+  if (maxMs < (baseMs ?? 0)) at.at("dnsFailureRefreshRate").refuse("max_interval is below base_interval");
   return {
-    kind: "ring-hash",
-    sizeMin: config?.minimumRingSize ?? 1024,
-    sizeMax: config?.maximumRingSize ?? 8 * 1024 * 1024,
+    families: lookupFamilies(cluster.dnsLookupFamily),
+    refreshMs,
+    respectTtl: cluster.respectDnsTtl,
+    failureBaseMs: baseMs,
+    failureMaxMs: maxMs,
   };
 }
 
-function compileLb(cluster: Cluster, discovery: ClusterConfig["discovery"], at: Field): LbConfig {
-  const own = cluster.lbConfig;
-  const slow = own?.$case === "roundRobinLbConfig" || own?.$case === "leastRequestLbConfig";
-  if (slow && own.value.slowStartConfig !== undefined) {
-    at.at(own.$case).at("slowStartConfig").refuse("slow start is not built in yet");
-  }
-  if (discovery === "original-dst") {
-    const config = own?.$case === "originalDstLbConfig" ? own.value : undefined;
-    const header = config?.useHttpHeader === true ? config.httpHeaderName || "x-envoy-original-dst-host" : undefined;
-    return { kind: "original-dst", header, portOverride: config?.upstreamPortOverride ?? 0 };
-  }
-  switch (cluster.lbPolicy) {
-    case Cluster_LbPolicy.ROUND_ROBIN:
-      return { kind: "round-robin" };
-    case Cluster_LbPolicy.LEAST_REQUEST: {
-      const config = own?.$case === "leastRequestLbConfig" ? own.value : undefined;
-      return {
-        kind: "least-request",
-        choices: config?.choiceCount ?? 2,
-        bias: config?.activeRequestBias?.defaultValue ?? 1,
-      };
-    }
-    case Cluster_LbPolicy.RANDOM:
-      return { kind: "random" };
-    case Cluster_LbPolicy.RING_HASH:
-    case Cluster_LbPolicy.MAGLEV:
-      return compileHashing(cluster);
+function lookupFamilies(family: Cluster_DnsLookupFamily): DnsConfig["families"] {
+  switch (family) {
+    case Cluster_DnsLookupFamily.V4_ONLY:
+      return "v4";
+    case Cluster_DnsLookupFamily.V6_ONLY:
+      return "v6";
+    case Cluster_DnsLookupFamily.V4_PREFERRED:
+      return "v4-else-v6";
+    case Cluster_DnsLookupFamily.ALL:
+      return "all";
     default:
-      at.at("lbPolicy").refuse("this load balancing policy is not built in");
-      return { kind: "random" };
+      return "v6-else-v4";
   }
 }
 
@@ -257,33 +245,44 @@ function breaker(cluster: Cluster, priority: RoutingPriority): BreakerConfig {
 }
 
 export function compileEndpoints(assignment: ClusterLoadAssignment, at: Field): readonly EndpointConfig[] {
-  const endpoints: EndpointConfig[] = [];
-  if (assignment.policy !== undefined) at.at("policy").only(assignment.policy, fields("overprovisioningFactor"));
-  const overprovisioning = (assignment.policy?.overprovisioningFactor ?? 140) / 100;
+  at.only(assignment, fields("clusterName endpoints policy"));
+  const own = assignment.policy;
+  if (own !== undefined) at.at("policy").only(own, fields("overprovisioningFactor weightedPriorityHealth"));
+  const policy: AssignmentPolicy = {
+    overprovisioningPercent: own?.overprovisioningFactor ?? 140,
+    weightedPriorityHealth: own?.weightedPriorityHealth ?? false,
+  };
+  const endpoints = new Map<string, EndpointConfig>();
   for (const [groupIndex, group] of assignment.endpoints.entries()) {
     const field = at.at("endpoints").at(groupIndex);
     field.only(group, fields("locality metadata lbEndpoints loadBalancingWeight priority proximity"));
     for (const [index, one] of group.lbEndpoints.entries()) {
-      const place = field.at("lbEndpoints").at(index);
-      const made = compileEndpoint(one, group, place);
-      if (made !== undefined) endpoints.push({ ...made, overprovisioning });
+      const made = compileEndpoint(one, { group, policy }, field.at("lbEndpoints").at(index));
+      if (made === undefined) continue;
+      const key = `${made.priority} ${made.address}`;
+      // An address that is there twice is one host, as it was named first.
+      if (!endpoints.has(key)) endpoints.set(key, made);
     }
   }
-  return endpoints;
+  return [...endpoints.values()];
 }
 
 function compileEndpoint(
   one: LbEndpoint,
-  group: LocalityLbEndpoints,
+  around: { readonly group: LocalityLbEndpoints; readonly policy: AssignmentPolicy },
   at: Field,
-): Omit<EndpointConfig, "overprovisioning"> | undefined {
+): EndpointConfig | undefined {
+  const { group, policy } = around;
+  at.only(one, fields("hostIdentifier healthStatus metadata loadBalancingWeight"));
   if (one.hostIdentifier?.$case !== "endpoint") {
     at.refuse("an endpoint is needed");
     return undefined;
   }
   const endpoint = one.hostIdentifier.value;
+  at.at("endpoint").only(endpoint, fields("address hostname healthCheckConfig"));
   const target = socketTarget(endpoint.address, at.at("endpoint").at("address"));
   if (target === undefined) return undefined;
+  if (one.loadBalancingWeight === 0) at.at("loadBalancingWeight").refuse("at least 1");
   const place =
     target.kind === "tcp"
       ? { host: target.host, port: target.port, path: undefined }
@@ -298,6 +297,8 @@ function compileEndpoint(
     locality: group.locality ?? { region: "", zone: "", subZone: "" },
     localityWeight: group.loadBalancingWeight ?? 0,
     metadata: one.metadata,
+    localityMetadata: group.metadata,
+    policy,
   };
 }
 

@@ -34,7 +34,9 @@ export class Clusters {
   setEndpoints(edsName: string, endpoints: readonly EndpointConfig[]): void {
     this.#endpoints.set(edsName, endpoints);
     for (const cluster of this.all()) {
-      if (cluster.config.discovery === "eds" && cluster.config.edsName === edsName) cluster.setEndpoints(endpoints);
+      if (cluster.config.discovery !== "eds" || cluster.config.edsName !== edsName) continue;
+      cluster.stats.counters.update_success.value += 1;
+      cluster.setEndpoints(endpoints);
     }
   }
 

@@ -12,6 +12,7 @@ import { Field } from "../compile/field.ts";
 import { compileListener, LISTENER_TYPE, type ListenerConfig } from "../compile/listener.ts";
 import { compileRoutes, type RouteTable } from "../compile/route.ts";
 import { SWEEP_MS } from "../limits.ts";
+import { systemResolve } from "../socket/dns.ts";
 import type { SecretSource } from "../socket/secret.ts";
 import type { Acceptor } from "../stack/acceptor.ts";
 import { AccessLogWriter } from "../stack/access-log.ts";
@@ -106,9 +107,8 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       this.#rejectReady = reject;
     });
     const { clock, random, registry } = options;
-    this.#clusters = new Clusters({ clock, random, registry, secrets: this.#secrets, selfIp: options.selfIp }, () =>
-      this.#kick(),
-    );
+    const around = { clock, random, registry, resolve: systemResolve, secrets: this.#secrets, selfIp: options.selfIp };
+    this.#clusters = new Clusters(around, () => this.#kick());
     const core: Core = {
       clock,
       random,

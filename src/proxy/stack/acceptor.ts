@@ -12,7 +12,7 @@ import type { Peer } from "../socket/identity.ts";
 import { originalDestination } from "../socket/original-dst.ts";
 import type { SecretSource } from "../socket/secret.ts";
 import { TlsAcceptor } from "../socket/server-tls.ts";
-import type { Destination } from "../upstream/cluster.ts";
+import type { Destination } from "../upstream/original-dst.ts";
 import { matchChain } from "./chain-match.ts";
 import { type ConnectionInfo, connectionInfo } from "./connection-info.ts";
 import { HttpConnection } from "./http-connection.ts";

@@ -3,7 +3,7 @@
 import type { Socket } from "node:net";
 import { plainIp } from "../compile/value.ts";
 import type { Peer } from "../socket/identity.ts";
-import type { Destination } from "../upstream/cluster.ts";
+import type { Destination } from "../upstream/original-dst.ts";
 
 export interface ConnectionInfo {
   readonly remoteIp: string;

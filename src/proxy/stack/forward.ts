@@ -2,6 +2,7 @@
 
 import { isIP } from "node:net";
 import { backoffMs } from "../../base/backoff.ts";
+import type { Hash64 } from "../../base/hash.ts";
 import type { RequestHead, ResponseHead } from "../codec/head.ts";
 import type { ForwardAction } from "../compile/action.ts";
 import { applyMutations } from "../compile/mutation.ts";
@@ -10,7 +11,6 @@ import { hashKey } from "../route/hash.ts";
 import { planRetries, type Reset, type RetryPlan, retriesReset, retriesResponse } from "../route/retry.ts";
 import { rewriteHost, rewritePath } from "../route/rewrite.ts";
 import type { Cluster } from "../upstream/cluster.ts";
-import { hashText } from "../upstream/hash.ts";
 import type { Host } from "../upstream/host.ts";
 import { Attempt } from "./attempt.ts";
 import type { HttpStream } from "./http-stream.ts";
@@ -32,7 +32,7 @@ export class Forward {
   timeoutMs: number;
   readonly #plan: RetryPlan | undefined;
   readonly #tried: Host[] = [];
-  #hash: number | undefined;
+  #hash: Hash64 | undefined;
   #perTryMs = 0;
   #retryAllowed = true;
   #retrying = false;
@@ -207,7 +207,7 @@ export class Forward {
         sourceIp: stream.remoteIp,
         freshId: () => Math.floor(stream.random() * 2 ** 52).toString(16),
       });
-      if (key.text !== undefined) this.#hash = hashText(key.text);
+      this.#hash = key.hash;
       this.setCookie = key.setCookie;
     }
     const suppress = connection.runtime.config.suppressEnvoyHeaders;
@@ -242,6 +242,7 @@ export class Forward {
         avoid: plan?.config.avoidPreviousHosts === true ? this.#tried : NONE,
         attemptsMax: plan?.config.hostSelectionAttempts || 1,
         override: headerDestination(cluster, stream.head),
+        metadata: stream.weighted === undefined ? this.action.metadataMatch : stream.weighted.metadataMatch,
       },
       stream.connection.info.originalDst ?? this.#explicitDestination(),
     );

@@ -1,33 +1,31 @@
 // A cluster at run time: its hosts, how one is picked, what limits hold. A new configuration is a new cluster; new endpoints are not.
 
-import { lookup } from "node:dns";
-import { isIP } from "node:net";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { Registry } from "../../observe/metrics.ts";
 import type { ClusterConfig, EndpointConfig } from "../compile/cluster.ts";
-import { ORIGINAL_DST_CLEANUP_MS, ORIGINAL_DST_HOSTS_MAX, SWEEP_MS } from "../limits.ts";
+import { SWEEP_MS } from "../limits.ts";
 import { TlsContexts } from "../socket/contexts.ts";
 import { SessionCache } from "../socket/dial.ts";
+import type { Resolve } from "../socket/dns.ts";
 import type { SecretSource } from "../socket/secret.ts";
 import { Breaker } from "./breaker.ts";
 import { Host } from "./host.ts";
-import { type Choice, LoadBalancer, makeChoice, type PickContext } from "./lb.ts";
+import { LoadBalancer, type PickContext } from "./lb.ts";
+import { type Destination, OriginalDst } from "./original-dst.ts";
 import { OutlierDetector } from "./outlier.ts";
 import { ClusterStats } from "./stats.ts";
+import { StrictDns } from "./strict-dns.ts";
+import { SubsetBalancer } from "./subset.ts";
 
 export interface UpstreamAround {
   readonly clock: Clock;
   readonly random: Random;
   readonly registry: Registry;
+  readonly resolve: Resolve;
   readonly secrets: SecretSource | undefined;
   /** The pod's own address, where a firewall leads what comes in for it through this proxy. */
   readonly selfIp: string | undefined;
-}
-
-export interface Destination {
-  readonly host: string;
-  readonly port: number;
 }
 
 const SELF_CALL_SOURCE_IP = "127.0.0.7";
@@ -43,16 +41,17 @@ export class Cluster {
   warm = false;
   readonly #default: Breaker;
   readonly #high: Breaker;
-  readonly #lb: LoadBalancer;
+  readonly #lb: LoadBalancer | SubsetBalancer;
   readonly #tls: TlsContexts | undefined;
   readonly #matches: readonly {
     readonly match: readonly (readonly [string, unknown])[];
     readonly tls: TlsContexts | undefined;
   }[];
   readonly #inbound: boolean;
-  readonly #originalDst = new Map<string, Host>();
-  #choice: Choice | undefined;
-  #timers: { cancel(): void }[] = [];
+  readonly #originalDst: OriginalDst | undefined;
+  readonly #dns: StrictDns | undefined;
+  #told = false;
+  #sweepTimer: { cancel(): void } | undefined;
   #closed = false;
   readonly #onWarm: () => void;
 
@@ -64,7 +63,7 @@ export class Cluster {
     this.stats = new ClusterStats(around.registry, config.statName);
     this.#default = new Breaker(config.breakers.default, this.stats.scope, "default");
     this.#high = new Breaker(config.breakers.high, this.stats.scope, "high");
-    this.#lb = new LoadBalancer(config.lb, around.random);
+    this.#lb = this.#makeBalancer();
     this.#tls = config.tls === undefined ? undefined : new TlsContexts(config.tls, around.secrets);
     this.#matches = config.socketMatches.map((one) => ({
       match: one.match,
@@ -80,9 +79,11 @@ export class Cluster {
             hosts: () => this.hosts,
             onChange: () => this.healthChanged(),
           });
-    if (config.discovery === "static") this.setEndpoints(config.endpoints);
-    if (config.discovery === "original-dst") this.warm = true;
-    if (config.discovery === "strict-dns") this.#resolve();
+    const { lb, cleanupMs } = config;
+    this.#originalDst =
+      lb.kind === "original-dst" ? new OriginalDst({ portOverride: lb.portOverride, cleanupMs }) : undefined;
+    this.#dns = config.discovery === "strict-dns" ? this.#makeDns() : undefined;
+    this.#begin();
     this.#sweepLater();
   }
 
@@ -99,9 +100,10 @@ export class Cluster {
     return priority === "high" ? this.#high : this.#default;
   }
 
-  /** The first transport socket whose match the endpoint's metadata satisfies; the cluster's own otherwise. */
+  /** The first transport socket whose match the labels of the endpoint, else of its locality, satisfy; the cluster's own otherwise. */
   tlsFor(endpoint: EndpointConfig): TlsContexts | undefined {
-    const labels = endpoint.metadata?.filterMetadata["envoy.transport_socket_match"];
+    const labels =
+      endpoint.metadata?.filterMetadata[SOCKET_LABELS] ?? endpoint.localityMetadata?.filterMetadata[SOCKET_LABELS];
     for (const one of this.#matches) {
       if (one.match.every(([key, value]) => labels !== undefined && labels[key] === value)) return one.tls;
     }
@@ -114,49 +116,56 @@ export class Cluster {
   }
 
   setEndpoints(endpoints: readonly EndpointConfig[]): void {
-    const known = new Map(this.hosts.map((host) => [host.address, host]));
+    const known = new KnownHosts(this.hosts);
     const next: Host[] = [];
+    let added = 0;
     for (const endpoint of endpoints) {
-      const host = known.get(endpoint.address);
-      if (host !== undefined && sameTransport(host.endpoint, endpoint)) {
-        known.delete(endpoint.address);
+      const host = known.take(endpoint);
+      if (host !== undefined) {
         host.endpoint = endpoint;
         next.push(host);
-      } else next.push(new Host(endpoint, this));
+      } else {
+        next.push(this.#newHost(endpoint));
+        added += 1;
+      }
     }
+    const gone = known.left();
     this.hosts = next;
-    for (const gone of known.values()) gone.drain();
-    this.stats.counters.membership_change.value += 1;
-    this.stats.counters.update_success.value += 1;
+    for (const host of gone) this.#dropHost(host);
+    this.stats.counters.membership_change.value += added + gone.length > 0 ? 1 : 0;
+    if (this.config.balancing.closeOnHostsChange && this.#told && added + gone.length > 0)
+      for (const host of next) host.renew();
+    this.#told = true;
     this.healthChanged();
-    if (!this.warm) {
-      this.warm = true;
-      this.#onWarm();
-    }
+    this.#becomeWarm();
   }
 
   /** EDS did not answer in time: the cluster serves with no host rather than hold everything up. */
   giveUpWarming(): void {
-    if (this.warm) return;
-    this.warm = true;
-    this.#onWarm();
+    this.#becomeWarm();
   }
 
   healthChanged(): void {
-    this.#choice = undefined;
+    this.#lb.update(this.hosts);
     let healthy = 0;
-    for (const host of this.hosts) if (host.healthy) healthy += 1;
+    let degraded = 0;
+    let excluded = 0;
+    for (const host of this.hosts) {
+      if (host.excluded) excluded += 1;
+      const { health } = host;
+      if (health === "healthy") healthy += 1;
+      else if (health === "degraded") degraded += 1;
+    }
     const { gauges } = this.stats;
     gauges.membership_total.value = this.hosts.length;
     gauges.membership_healthy.value = healthy;
-    gauges.membership_degraded.value = this.hosts.filter((host) => host.endpoint.health === "degraded").length;
+    gauges.membership_degraded.value = degraded;
+    gauges.membership_excluded.value = excluded;
   }
 
   pick(context: PickContext, destination: Destination | undefined): Host | undefined {
-    if (this.config.lb.kind === "original-dst") return this.#pickOriginal(context.override ?? destination);
-    this.#choice ??= makeChoice(this.hosts, this.config);
-    if (this.#choice.panic) this.stats.counters.lb_healthy_panic.value += 1;
-    const host = this.#lb.pick(this.#choice, context);
+    if (this.#originalDst !== undefined) return this.#pickOriginal(this.#originalDst, context.override ?? destination);
+    const host = this.#lb.pick(context);
     if (host === undefined) this.stats.counters.upstream_cx_none_healthy.value += 1;
     return host;
   }
@@ -164,111 +173,122 @@ export class Cluster {
   close(): void {
     this.#closed = true;
     this.outlier?.close();
-    for (const timer of this.#timers) timer.cancel();
-    for (const host of [...this.hosts, ...this.#originalDst.values()]) host.drain();
+    this.#dns?.close();
+    this.#sweepTimer?.cancel();
+    for (const host of this.hosts) host.drain();
     for (const contexts of this.contexts()) contexts.close();
   }
 
-  #pickOriginal(destination: Destination | undefined): Host | undefined {
-    if (destination === undefined) return undefined;
-    const override = this.config.lb.kind === "original-dst" ? this.config.lb.portOverride : 0;
-    const port = override === 0 ? destination.port : override;
-    const address = destination.host.includes(":") ? `[${destination.host}]:${port}` : `${destination.host}:${port}`;
-    let host = this.#originalDst.get(address);
-    if (host === undefined) {
-      if (this.#originalDst.size >= ORIGINAL_DST_HOSTS_MAX) return undefined;
-      host = new Host(originalEndpoint(address, destination.host, port), this);
-      this.#originalDst.set(address, host);
-      this.#showOriginal();
-    }
-    host.lastUsedMs = this.around.clock.monotonicMs();
+  #makeBalancer(): LoadBalancer | SubsetBalancer {
+    const { lb, balancing, subsets } = this.config;
+    const { clock, random } = this.around;
+    const options = { lb, balancing, clock, random, panics: this.stats.counters.lb_healthy_panic };
+    return subsets === undefined ? new LoadBalancer(options) : new SubsetBalancer(subsets, options, this.stats.scope);
+  }
+
+  #makeDns(): StrictDns {
+    const { clock, random, resolve } = this.around;
+    return new StrictDns(this.config.endpoints, this.config.dns, {
+      clock,
+      random,
+      resolve,
+      stats: this.stats,
+      onHosts: (endpoints) => this.setEndpoints(endpoints),
+    });
+  }
+
+  #begin(): void {
+    const { discovery, endpoints, waitsForWarm } = this.config;
+    if (discovery === "static") this.setEndpoints(endpoints);
+    else if (discovery === "strict-dns") this.#dns?.start();
+    if (discovery === "original-dst" || !waitsForWarm) this.#becomeWarm();
+  }
+
+  #becomeWarm(): void {
+    if (this.warm) return;
+    this.warm = true;
+    this.#onWarm();
+  }
+
+  #newHost(endpoint: EndpointConfig): Host {
+    const host = new Host(endpoint, this);
+    // Those that were there from the beginning start together, and so at full weight.
+    if (this.#told) host.healthySinceMs = this.around.clock.monotonicMs();
     return host;
   }
 
-  #showOriginal(): void {
-    this.hosts = [...this.#originalDst.values()];
+  #dropHost(host: Host): void {
+    host.drain();
+    this.outlier?.onGone(host);
+  }
+
+  #pickOriginal(hosts: OriginalDst, destination: Destination | undefined): Host | undefined {
+    if (destination === undefined) return undefined;
+    let fresh = false;
+    const host = hosts.pick(destination, this.around.clock.monotonicMs(), (endpoint) => {
+      fresh = true;
+      return new Host(endpoint, this);
+    });
+    if (fresh) this.#showOriginal(hosts);
+    return host;
+  }
+
+  #showOriginal(hosts: OriginalDst): void {
+    this.hosts = hosts.hosts;
     this.healthChanged();
   }
 
   #sweepLater(): void {
-    const timer = this.around.clock.after(SWEEP_MS, () => {
-      this.#timers = this.#timers.filter((one) => one !== timer);
+    this.#sweepTimer = this.around.clock.after(SWEEP_MS, () => {
       if (this.#closed) return;
       const nowMs = this.around.clock.monotonicMs();
       for (const host of this.hosts) host.sweep(nowMs);
-      let gone = false;
-      for (const [address, host] of this.#originalDst) {
-        const busy = host.stats.cx_active > 0 || host.stats.rq_active > 0;
-        if (busy || nowMs - host.lastUsedMs < ORIGINAL_DST_CLEANUP_MS) continue;
-        this.#originalDst.delete(address);
-        gone = true;
-      }
-      if (gone) this.#showOriginal();
+      const hosts = this.#originalDst;
+      const gone = hosts?.sweep(nowMs) ?? [];
+      for (const host of gone) this.#dropHost(host);
+      if (hosts !== undefined && gone.length > 0) this.#showOriginal(hosts);
       this.#sweepLater();
     });
-    this.#timers.push(timer);
   }
+}
 
-  /** Every name to all its addresses; a name that doesn't resolve keeps the hosts it had. */
-  #resolve(): void {
-    const { endpoints, dnsFamily, dnsRefreshMs } = this.config;
-    const found: EndpointConfig[][] = endpoints.map((endpoint) => this.#lastOf(endpoint));
-    let left = endpoints.length;
-    const settle = () => {
-      left -= 1;
-      if (left > 0 || this.#closed) return;
-      this.setEndpoints(found.flat());
-      this.#timers.push(this.around.clock.after(dnsRefreshMs, () => this.#resolve()));
-    };
-    if (endpoints.length === 0) this.setEndpoints([]);
-    for (const [index, endpoint] of endpoints.entries()) {
-      if (isIP(endpoint.host) !== 0 || endpoint.path !== undefined) {
-        found[index] = [endpoint];
-        queueMicrotask(settle);
-        continue;
-      }
-      lookup(endpoint.host, { all: true, family: dnsFamily }, (error, addresses) => {
-        if (error === null) found[index] = addresses.map(({ address }) => resolved(endpoint, address));
-        else this.stats.counters.update_failure.value += 1;
-        settle();
-      });
+const SOCKET_LABELS = "envoy.transport_socket_match";
+
+/** The hosts of before, to be found again by priority and address, or by address where the priority is another now. */
+class KnownHosts {
+  readonly #hosts = new Map<string, Host[]>();
+
+  constructor(hosts: readonly Host[]) {
+    for (const host of hosts) {
+      const same = this.#hosts.get(host.address);
+      if (same === undefined) this.#hosts.set(host.address, [host]);
+      else same.push(host);
     }
   }
 
-  #lastOf(endpoint: EndpointConfig): EndpointConfig[] {
-    return this.hosts
-      .map((host) => host.endpoint)
-      .filter((one) => one.hostname === endpoint.host && one.port === endpoint.port);
+  take(endpoint: EndpointConfig): Host | undefined {
+    const same = this.#hosts.get(endpoint.address)?.filter((host) => sameTransport(host.endpoint, endpoint)) ?? [];
+    const found = same.find((host) => host.endpoint.priority === endpoint.priority) ?? same[0];
+    if (found === undefined) return undefined;
+    const rest = this.#hosts.get(endpoint.address)?.filter((host) => host !== found) ?? [];
+    if (rest.length === 0) this.#hosts.delete(endpoint.address);
+    else this.#hosts.set(endpoint.address, rest);
+    return found;
   }
-}
 
-function resolved(endpoint: EndpointConfig, address: string): EndpointConfig {
-  const text = address.includes(":") ? `[${address}]:${endpoint.port}` : `${address}:${endpoint.port}`;
-  return { ...endpoint, host: address, address: text, hostname: endpoint.host };
-}
-
-function originalEndpoint(address: string, host: string, port: number): EndpointConfig {
-  return {
-    address,
-    host,
-    port,
-    path: undefined,
-    hostname: "",
-    weight: 1,
-    health: "healthy",
-    priority: 0,
-    locality: { region: "", zone: "", subZone: "" },
-    localityWeight: 0,
-    metadata: undefined,
-    overprovisioning: 1.4,
-  };
+  left(): readonly Host[] {
+    return [...this.#hosts.values()].flat();
+  }
 }
 
 /** Whether a host may keep its connections: how they are made depends on the endpoint's labels. */
 function sameTransport(before: EndpointConfig, after: EndpointConfig): boolean {
-  const key = "envoy.transport_socket_match";
-  return (
-    JSON.stringify(before.metadata?.filterMetadata[key] ?? {}) ===
-    JSON.stringify(after.metadata?.filterMetadata[key] ?? {})
+  return labelText(before) === labelText(after);
+}
+
+function labelText(endpoint: EndpointConfig): string {
+  const { metadata, localityMetadata } = endpoint;
+  return JSON.stringify(
+    metadata?.filterMetadata[SOCKET_LABELS] ?? localityMetadata?.filterMetadata[SOCKET_LABELS] ?? {},
   );
 }

@@ -34,6 +34,8 @@ export class UpstreamConnection {
   readonly out: Outbox;
   user: UpstreamUser | undefined;
   requests = 0;
+  /** The pool's when it was opened. */
+  epoch = 0;
   idleSinceMs = 0;
   closed = false;
 

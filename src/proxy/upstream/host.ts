@@ -22,7 +22,12 @@ export class Host {
     rq_total: 0,
     rq_pending: 0,
   };
-  lastUsedMs = 0;
+  /** What active health checks found; all false where there are none. */
+  readonly checked = { failing: false, timedOut: false, degraded: false, pending: false, immediate: false };
+  /** Gone from discovery, and kept as long as its checks pass. */
+  leaving = false;
+  /** Since when it has been healthy; undefined: it never began, so that it does not start slowly. */
+  healthySinceMs: number | undefined;
   readonly #pools = new Map<string, HostPool>();
   readonly tls: TlsContexts | undefined;
 
@@ -36,8 +41,19 @@ export class Host {
     return this.endpoint.address;
   }
 
+  get health(): "healthy" | "degraded" | "unhealthy" {
+    const told = this.endpoint.health;
+    if (this.checked.failing || this.monitor.ejected || told === "unhealthy" || told === "draining") return "unhealthy";
+    return told === "degraded" || this.checked.degraded ? "degraded" : "healthy";
+  }
+
   get healthy(): boolean {
-    return this.endpoint.health === "healthy" && !this.monitor.ejected;
+    return this.health === "healthy";
+  }
+
+  /** Counts neither as a host nor as a sick one: it is new and has not been checked, or asked not to be called. */
+  get excluded(): boolean {
+    return this.checked.pending || this.checked.immediate;
   }
 
   pool(alpn: readonly string[] | undefined, priority: "default" | "high"): HostPool {
@@ -71,6 +87,11 @@ export class Host {
 
   sweep(nowMs: number): void {
     for (const pool of this.#pools.values()) pool.sweep(nowMs);
+  }
+
+  /** What stands is not used for another request; new connections are made. */
+  renew(): void {
+    for (const pool of this.#pools.values()) pool.renew();
   }
 
   drain(): void {

@@ -1,217 +1,203 @@
-// Picking a host: priorities and panic first, localities where they have weights, then the policy among the hosts that are left.
+// Picking a host: the priority first, then the locality, then the policy among the hosts that are left.
 
+import type { Clock } from "../../base/clock.ts";
+import type { Hash64 } from "../../base/hash.ts";
 import type { Random } from "../../base/random.ts";
-import type { LbConfig } from "../compile/cluster.ts";
+import type { Counter } from "../../observe/metrics.ts";
+import type { Balancing, LbConfig, SlowStart } from "../compile/lb.ts";
+import type { MetadataMatch } from "../compile/subset.ts";
+import { type Choice, type ChoiceOptions, type Group, makeChoice, type Source } from "./choice.ts";
 import { buildMaglev, buildRing, type HashPick } from "./hash.ts";
 import type { Host } from "./host.ts";
 
 export interface PickContext {
   /** Undefined: the route has no hash policy, or its sources are absent. */
-  readonly hash: number | undefined;
+  readonly hash: Hash64 | undefined;
   /** Hosts to avoid, and how often to look for another. */
   readonly avoid: readonly Host[];
   readonly attemptsMax: number;
   /** The address that a header of the request names, where the cluster follows it. */
   readonly override?: { readonly host: string; readonly port: number } | undefined;
+  /** The subset that the route asks for. */
+  readonly metadata?: MetadataMatch | undefined;
 }
 
-/** Hosts that a request may go to, as one immutable picture; made anew when hosts or their health change. */
-export interface Choice {
-  /** By priority: what share of the load it gets, and among which hosts. */
-  readonly levels: readonly Level[];
-  readonly panic: boolean;
-}
-
-interface Level {
-  readonly share: number;
-  readonly groups: readonly Group[];
-  readonly totalWeight: number;
-}
-
-interface Group {
-  readonly weight: number;
-  readonly hosts: readonly Host[];
-  readonly equalWeights: boolean;
-  readonly weightTotal: number;
-  readonly state: { next: number; hash: HashPick | undefined };
-}
-
-export function makeChoice(
-  hosts: readonly Host[],
-  options: { readonly panicShare: number; readonly localityWeighted: boolean },
-): Choice {
-  const overprovisioning = hosts[0]?.endpoint.overprovisioning ?? 1.4;
-  const usable = hosts.filter((host) => host.endpoint.health !== "draining");
-  const priorities = [...new Set(usable.map((host) => host.endpoint.priority))].sort((a, b) => a - b);
-  const health = priorities.map((priority) => {
-    const all = usable.filter((host) => host.endpoint.priority === priority);
-    const good = all.filter((host) => host.healthy);
-    const degraded = all.filter((host) => host.endpoint.health === "degraded" && !host.monitor.ejected);
-    return { all, good: good.length > 0 ? good : degraded, share: good.length / Math.max(all.length, 1) };
-  });
-  const available = Math.min(
-    1,
-    health.reduce((sum, level) => sum + Math.min(1, level.share * overprovisioning), 0),
-  );
-  let left = 1;
-  let panic = false;
-  const levels: Level[] = [];
-  for (const level of health) {
-    const wanted =
-      available === 0
-        ? levels.length === 0
-          ? 1
-          : 0
-        : Math.min(left, Math.min(1, level.share * overprovisioning) / available);
-    left -= wanted;
-    if (wanted <= 0) continue;
-    const inPanic = level.share < options.panicShare && available < 1;
-    if (inPanic) panic = true;
-    const chosen = inPanic ? level.all : level.good;
-    if (chosen.length === 0) continue;
-    levels.push(makeLevel(chosen, wanted, options.localityWeighted));
-  }
-  return { levels, panic };
-}
-
-function makeLevel(hosts: readonly Host[], share: number, localityWeighted: boolean): Level {
-  if (!localityWeighted) {
-    const group = makeGroup(hosts, 1);
-    return { share, groups: [group], totalWeight: 1 };
-  }
-  const byLocality = new Map<string, Host[]>();
-  for (const host of hosts) {
-    const { region, zone, subZone } = host.endpoint.locality;
-    const key = `${region}/${zone}/${subZone}`;
-    const list = byLocality.get(key);
-    if (list === undefined) byLocality.set(key, [host]);
-    else list.push(host);
-  }
-  const groups = [...byLocality.values()].map((list) => makeGroup(list, list[0]?.endpoint.localityWeight ?? 0));
-  return { share, groups, totalWeight: groups.reduce((sum, group) => sum + group.weight, 0) };
-}
-
-function makeGroup(hosts: readonly Host[], weight: number): Group {
-  const first = hosts[0]?.endpoint.weight ?? 1;
-  return {
-    weight,
-    hosts,
-    equalWeights: hosts.every((host) => host.endpoint.weight === first),
-    weightTotal: hosts.reduce((sum, host) => sum + host.endpoint.weight, 0),
-    state: { next: 0, hash: undefined },
-  };
+export interface BalancerOptions {
+  readonly lb: LbConfig;
+  readonly balancing: Balancing;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly panics: Counter;
+  /** Of a locality's weight, the part that counts here; 1 but for subsets that are told to scale it. */
+  readonly localityScale?: ChoiceOptions["localityScale"];
 }
 
 export class LoadBalancer {
-  readonly #config: LbConfig;
-  readonly #random: Random;
+  readonly #options: BalancerOptions;
+  readonly #slowStart: SlowStart | undefined;
+  readonly #hashes: boolean;
+  readonly #weightOf: ((host: Host) => number) | undefined;
+  #hosts: readonly Host[] = [];
+  #choice: Choice | undefined;
+  /** When the last host that is starting slowly has its full weight. */
+  #settledMs = Number.POSITIVE_INFINITY;
+  #cursors = new Map<string, { next: number }>();
 
-  constructor(config: LbConfig, random: Random) {
-    this.#config = config;
-    this.#random = random;
+  constructor(options: BalancerOptions) {
+    this.#options = options;
+    const { lb } = options;
+    this.#slowStart = lb.kind === "round-robin" || lb.kind === "least-request" ? lb.slowStart : undefined;
+    this.#hashes = lb.kind === "ring-hash" || lb.kind === "maglev";
+    this.#weightOf = weighing(lb, (host) => this.#ramp(host));
   }
 
-  pick(choice: Choice, context: PickContext): Host | undefined {
-    const level = this.#level(choice);
-    if (level === undefined) return undefined;
-    const group = this.#group(level);
-    if (group === undefined) return undefined;
-    let host = this.#pickHost(group, context, 0);
+  get hosts(): readonly Host[] {
+    return this.#hosts;
+  }
+
+  /** Hosts, or the health of some, are not what they were. */
+  update(hosts: readonly Host[]): void {
+    this.#hosts = hosts;
+    this.#choice = undefined;
+  }
+
+  pick(context: PickContext): Host | undefined {
+    let choice = this.#choice;
+    if (choice === undefined || this.#settled()) {
+      choice = this.#make();
+      this.#choice = choice;
+    }
+    const hash = this.#hashes ? (context.hash ?? this.#anyHash()) : undefined;
+    let host = this.#once(choice, hash, 0);
     for (let attempt = 1; attempt <= context.attemptsMax; attempt += 1) {
       if (host === undefined || !context.avoid.includes(host)) break;
-      host = this.#pickHost(group, context, attempt);
+      host = this.#once(choice, hash, attempt);
     }
     return host;
   }
 
-  #level(choice: Choice): Level | undefined {
-    const { levels } = choice;
-    if (levels.length <= 1) return levels[0];
-    let point = this.#random() * levels.reduce((sum, level) => sum + level.share, 0);
-    for (const level of levels) {
-      point -= level.share;
-      if (point < 0) return level;
-    }
-    return levels.at(-1);
+  #settled(): boolean {
+    return this.#settledMs !== Number.POSITIVE_INFINITY && this.#options.clock.monotonicMs() >= this.#settledMs;
   }
 
-  #group(level: Level): Group | undefined {
-    const { groups } = level;
-    if (groups.length <= 1 || level.totalWeight === 0) return groups[0];
-    let point = this.#random() * level.totalWeight;
-    for (const group of groups) {
-      point -= group.weight;
-      if (point < 0) return group;
-    }
-    return groups.at(-1);
+  #make(): Choice {
+    const { balancing, random, localityScale } = this.#options;
+    this.#settledMs = this.#slowStart === undefined ? Number.POSITIVE_INFINITY : this.#slowUntil(this.#slowStart);
+    const before = this.#cursors;
+    this.#cursors = new Map();
+    return makeChoice(this.#hosts, {
+      ...balancing,
+      weightOf: this.#weightOf,
+      changing: this.#settledMs !== Number.POSITIVE_INFINITY,
+      localityScale: localityScale ?? (() => 1),
+      hashes: this.#hashes,
+      startAt: (count) => Math.floor(random() * count),
+      before,
+      cursors: this.#cursors,
+    });
   }
 
-  #pickHost(group: Group, context: PickContext, attempt: number): Host | undefined {
-    const { hosts } = group;
-    const only = hosts.length === 1 ? hosts[0] : undefined;
-    if (only !== undefined) return only;
-    switch (this.#config.kind) {
-      case "round-robin":
-        return group.equalWeights ? hosts[group.state.next++ % hosts.length] : this.#weighted(group);
-      case "least-request":
-        return this.#leastRequest(group, this.#config);
-      case "ring-hash":
-      case "maglev":
-        return this.#hashed(group, context, attempt);
-      case "random":
-      case "original-dst":
-        return group.equalWeights ? this.#any(hosts) : this.#weighted(group);
+  #slowUntil(config: SlowStart): number {
+    const nowMs = this.#options.clock.monotonicMs();
+    const ends = this.#hosts
+      .map((host) => (host.healthySinceMs ?? Number.NEGATIVE_INFINITY) + config.windowMs)
+      .filter((endMs) => endMs > nowMs);
+    return ends.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...ends);
+  }
+
+  /** What part of its weight a host has so soon after it became healthy. */
+  #ramp(host: Host): number {
+    const config = this.#slowStart;
+    const sinceMs = host.healthySinceMs;
+    if (config === undefined || sinceMs === undefined || host.health !== "healthy") return 1;
+    const forMs = this.#options.clock.monotonicMs() - sinceMs;
+    if (forMs >= config.windowMs) return 1;
+    return Math.max((Math.max(1, forMs) / config.windowMs) ** (1 / config.aggression), config.shareMin);
+  }
+
+  #once(choice: Choice, hash: Hash64 | undefined, attempt: number): Host | undefined {
+    const source = this.#source(choice, hash);
+    if (source === undefined) return undefined;
+    if (source.panic) this.#options.panics.value += 1;
+    if (hash !== undefined) return this.#hashed(source, hash, attempt);
+    const group = source.localities === undefined ? source.groups[0] : source.localities.pick();
+    return group === undefined ? undefined : this.#turn(group);
+  }
+
+  #source(choice: Choice, hash: Hash64 | undefined): Source | undefined {
+    const { turns } = choice;
+    if (turns.length <= 1) return turns[0]?.source;
+    const point = hash === undefined ? Math.floor(this.#options.random() * 100) + 1 : hundredth(hash) + 1;
+    for (const turn of turns) if (point <= turn.upTo) return turn.source;
+    return turns.at(-1)?.source;
+  }
+
+  #turn(group: Group): Host | undefined {
+    const { hosts, turns } = group;
+    if (turns !== undefined) return turns.pick();
+    const { length } = hosts;
+    if (length < 2) return hosts[0];
+    const { lb } = this.#options;
+    if (lb.kind === "round-robin") {
+      const { cursor } = group;
+      const next = cursor.next >= length ? 0 : cursor.next;
+      cursor.next = next + 1;
+      return hosts[next];
     }
+    return lb.kind === "least-request" ? this.#leastRequest(hosts, lb.choices) : this.#any(hosts);
   }
 
   #any(hosts: readonly Host[]): Host | undefined {
-    return hosts[Math.floor(this.#random() * hosts.length)];
+    return hosts[Math.floor(this.#options.random() * hosts.length)];
   }
 
-  #weighted(group: Group): Host | undefined {
-    let point = this.#random() * group.weightTotal;
-    for (const host of group.hosts) {
-      point -= host.endpoint.weight;
-      if (point < 0) return host;
-    }
-    return group.hosts.at(-1);
-  }
-
-  #leastRequest(group: Group, config: Extract<LbConfig, { kind: "least-request" }>): Host | undefined {
-    if (!group.equalWeights) return this.#leastLoaded(group, config.bias);
+  #leastRequest(hosts: readonly Host[], choices: number): Host | undefined {
     let best: Host | undefined;
-    for (let tries = 0; tries < config.choices; tries += 1) {
-      const host = this.#any(group.hosts);
+    for (let tries = 0; tries < choices; tries += 1) {
+      const host = this.#any(hosts);
       if (best === undefined || (host !== undefined && host.stats.rq_active < best.stats.rq_active)) best = host;
     }
     return best;
   }
 
-  /** Unequal weights: Envoy divides a host's weight by its active requests. */
-  #leastLoaded(group: Group, bias: number): Host | undefined {
-    const weights = group.hosts.map((host) => host.endpoint.weight / (host.stats.rq_active + 1) ** bias);
-    let point = this.#random() * weights.reduce((sum, weight) => sum + weight, 0);
-    for (const [index, weight] of weights.entries()) {
-      point -= weight;
-      if (point < 0) return group.hosts[index];
-    }
-    return group.hosts.at(-1);
+  #hashed(source: Source, hash: Hash64, attempt: number): Host | undefined {
+    const { weighted, table } = source;
+    if (weighted.length === 0) return undefined;
+    table.pick ??= this.#buildTable(source);
+    return weighted[table.pick(hash, attempt)]?.host;
   }
 
-  #hashed(group: Group, context: PickContext, attempt: number): Host | undefined {
-    const config = this.#config;
-    if (group.state.hash === undefined) {
-      const keys = group.hosts.map((host) => ({ key: host.address, weight: host.endpoint.weight }));
-      group.state.hash =
-        config.kind === "maglev"
-          ? buildMaglev(keys, config.tableSize)
-          : buildRing(
-              keys,
-              config.kind === "ring-hash" ? config.sizeMin : 1024,
-              config.kind === "ring-hash" ? config.sizeMax : 1024,
-            );
-    }
-    const hash = context.hash ?? Math.floor(this.#random() * 2 ** 32);
-    return group.hosts[group.state.hash(hash, attempt)];
+  #buildTable(source: Source): HashPick {
+    const { lb, balancing } = this.#options;
+    const keys = source.weighted.map(({ host, weight }) => ({
+      key: hashKey(host, balancing.hashByHostname),
+      weight,
+    }));
+    if (lb.kind === "maglev") return buildMaglev(keys, lb.tableSize);
+    return buildRing(keys, lb.kind === "ring-hash" ? lb : { sizeMin: 1024, sizeMax: 1024, hash: "xx" });
   }
+
+  #anyHash(): Hash64 {
+    const { random } = this.#options;
+    return { high: Math.floor(random() * 2 ** 32), low: Math.floor(random() * 2 ** 32) };
+  }
+}
+
+/** A host's place in a table: by what its metadata says, else by its name where that is asked for, else by its address. */
+function hashKey(host: Host, byHostname: boolean): string {
+  const own: unknown = host.endpoint.metadata?.filterMetadata["envoy.lb"]?.["hash_key"];
+  if (typeof own === "string" && own !== "") return own;
+  return byHostname && host.endpoint.hostname !== "" ? host.endpoint.hostname : host.address;
+}
+
+function hundredth(hash: Hash64): number {
+  // 2^32 leaves 96 when it is divided by 100.
+  return ((hash.high % 100) * 96 + (hash.low % 100)) % 100;
+}
+
+function weighing(lb: LbConfig, ramp: (host: Host) => number): ((host: Host) => number) | undefined {
+  if (lb.kind === "round-robin") return (host) => host.endpoint.weight * ramp(host);
+  if (lb.kind !== "least-request") return undefined;
+  const { bias } = lb;
+  return (host) => (host.endpoint.weight / (host.stats.rq_active + 1) ** bias) * ramp(host);
 }

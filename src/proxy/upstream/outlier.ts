@@ -88,6 +88,13 @@ export class OutlierDetector {
     this.#active.value = 0;
   }
 
+  /** The host has left the cluster. */
+  onGone(host: MonitoredHost): void {
+    if (!host.monitor.ejected) return;
+    host.monitor.ejected = false;
+    this.#active.add(-1);
+  }
+
   /** An answer of the host itself. */
   onResponse(host: MonitoredHost, status: number): void {
     const { monitor } = host;

@@ -30,6 +30,8 @@ export class HostPool {
   readonly #connecting = new Set<Socket>();
   #connections = 0;
   #draining = false;
+  /** Goes up when those that stand are to be used no more. */
+  #epoch = 0;
 
   constructor(
     host: Host,
@@ -74,7 +76,8 @@ export class HostPool {
   release(connection: UpstreamConnection, reusable: boolean): void {
     const { config } = this.host.cluster;
     const nowMs = this.host.cluster.around.clock.monotonicMs();
-    let keep = reusable && !this.#draining && this.#tlsVersion === (this.#tls?.version ?? 0);
+    let keep =
+      reusable && !this.#draining && connection.epoch === this.#epoch && this.#tlsVersion === (this.#tls?.version ?? 0);
     if (config.maxRequestsPerConnection > 0 && connection.requests >= config.maxRequestsPerConnection) {
       this.host.cluster.stats.counters.upstream_cx_max_requests.value += 1;
       keep = false;
@@ -120,6 +123,11 @@ export class HostPool {
       this.host.cluster.stats.counters.upstream_cx_idle_timeout.value += 1;
       connection.destroy();
     }
+  }
+
+  renew(): void {
+    this.#epoch += 1;
+    for (const connection of this.#idle.slice()) connection.destroy();
   }
 
   /** The host is gone: idle connections close, used ones when their request ends. */
@@ -173,6 +181,7 @@ export class HostPool {
     this.host.stats.cx_total += 1;
     this.host.stats.cx_active += 1;
     const startMs = around.clock.monotonicMs();
+    const epoch = this.#epoch;
     const { host, port, path } = this.host.endpoint;
     const target = {
       host,
@@ -188,7 +197,9 @@ export class HostPool {
         this.#connecting.delete(socket);
         stats.connectMs.observe(around.clock.monotonicMs() - startMs);
         if (this.#tls !== undefined) stats.ssl.handshake.value += 1;
-        this.#connected(new UpstreamConnection(socket, this, peer, around.clock.monotonicMs()));
+        const connection = new UpstreamConnection(socket, this, peer, around.clock.monotonicMs());
+        connection.epoch = epoch;
+        this.#connected(connection);
       },
       onFailed: (kind: DialFailure, message: string) => {
         this.#connecting.delete(socket);

@@ -1,0 +1,64 @@
+// The clusters that the table's routes lead to. The origin answers on three addresses; a host's name tells which one was chosen,
+// where a route rewrites the authority to it.
+
+import type { Json } from "./case.ts";
+
+export interface OriginPorts {
+  readonly origin: number;
+  /** Nobody listens there. */
+  readonly refusing: number;
+}
+
+const NAMES = ["one", "two", "three"] as const;
+
+export function tableClusters(ports: OriginPorts): readonly Json[] {
+  const host = (number: 1 | 2 | 3, more: Json = {}, port = ports.origin): Json => {
+    const address = { socketAddress: { address: `127.0.0.${number}`, portValue: port } };
+    return { endpoint: { address, hostname: `${NAMES[number - 1]}.host` }, ...more };
+  };
+  return [
+    cluster("origin", [host(1)]),
+    cluster("nowhere", []),
+    cluster("refusing", [host(1, {}, ports.refusing)]),
+    subsets(host),
+    levels("second-priority", [[host(1, SICK), host(2, SICK)], [host(3)]]),
+    levels("all-sick", [[host(1, SICK)]], { healthyPanicThreshold: { value: 0 } }),
+    levels("panic", [[host(1, SICK), host(2, SICK)]]),
+    levels("degraded", [[host(1, SICK), host(2, { healthStatus: "DEGRADED" })]]),
+    levels("draining", [[host(1, { healthStatus: "DRAINING" }), host(2)]]),
+  ];
+}
+
+const SICK: Json = { healthStatus: "UNHEALTHY" };
+
+function cluster(name: string, lbEndpoints: readonly Json[], more: Json = {}): Json {
+  const endpoints = lbEndpoints.length === 0 ? [] : [{ lbEndpoints }];
+  return { name, type: "STATIC", connectTimeout: "1s", loadAssignment: { clusterName: name, endpoints }, ...more };
+}
+
+function levels(name: string, hosts: readonly (readonly Json[])[], commonLbConfig: Json = {}): Json {
+  const endpoints = hosts.map((lbEndpoints, priority) => ({ priority, lbEndpoints }));
+  return { ...cluster(name, []), loadAssignment: { clusterName: name, endpoints }, commonLbConfig };
+}
+
+function subsets(host: (number: 1 | 2 | 3, more: Json) => Json): Json {
+  const labelled = (labels: Json): Json => ({ metadata: { filterMetadata: { "envoy.lb": labels } } });
+  const hosts = [
+    host(1, labelled({ version: "v1", stage: "prod" })),
+    host(2, labelled({ version: "v2", stage: "prod" })),
+    host(3, labelled({ version: "v2", stage: "dev" })),
+  ];
+  const keys = { keys: ["stage", "version"], fallbackPolicy: "KEYS_SUBSET", fallbackKeysSubset: ["version"] };
+  return cluster("subsets", hosts, {
+    lbSubsetConfig: {
+      fallbackPolicy: "DEFAULT_SUBSET",
+      defaultSubset: { version: "v2", stage: "dev" },
+      subsetSelectors: [
+        { keys: ["version"] },
+        { keys: ["stage"], fallbackPolicy: "NO_FALLBACK" },
+        { keys: ["zone"], fallbackPolicy: "ANY_ENDPOINT" },
+        keys,
+      ],
+    },
+  });
+}
