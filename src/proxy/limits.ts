@@ -46,6 +46,8 @@ export const POOLS_PER_HOST_MAX = 16;
 export const HASH_TABLE_SIZE_MAX = 8 * 1024 * 1024;
 /** Depth of nested matchers (RBAC's and/or/not). */
 export const MATCHER_DEPTH_MAX = 32;
+/** Descriptors of one local rate limit: each has a bucket. */
+export const RATE_LIMIT_DESCRIPTORS_MAX = 1024;
 /** Lines waiting for a slow access-log file. Beyond it lines are dropped and counted. */
 export const ACCESS_LOG_BYTES_MAX = 1024 * 1024;
 /** How long a replaced listener's connections may go on; Envoy's `--drain-time-s`. */

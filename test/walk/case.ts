@@ -36,7 +36,7 @@ export interface Expected {
   } | null;
   /** `%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %ROUTE_NAME%` of the access log. */
   readonly log?: string | RegExp;
-  /** Counters of the case's own connection manager, without `http.NAME.`: only for cases with filters of their own. */
+  /** Counters, where nothing but this case counts in them: those of `http.NAME.` where it has filters of its own. */
   readonly stats?: Readonly<Record<string, number>>;
 }
 

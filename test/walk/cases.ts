@@ -8,6 +8,7 @@ import { headerCases } from "./header-cases.ts";
 import { matchCases } from "./match-cases.ts";
 import { mutationCases } from "./mutation-cases.ts";
 import { pathCases } from "./path-cases.ts";
+import { ratelimitCases } from "./ratelimit-cases.ts";
 import { routeCases } from "./route-cases.ts";
 import { upstreamCases } from "./upstream-cases.ts";
 
@@ -20,6 +21,7 @@ export function walkCases(): readonly WalkCase[] {
     ...routeCases,
     ...filterCases,
     ...mutationCases,
+    ...ratelimitCases,
     ...upstreamCases,
   ];
 }

@@ -28,19 +28,19 @@ export function checkAnswer(expected: Expected, answer: Answer, seen: readonly S
   checkHeaders("request", last.headers, origin.headers ?? {});
 }
 
-/** `read` gives a counter by its full name; one that nobody has counted yet may be missing. */
+/** `read` gives a counter by its name; one that nobody has counted yet may be missing. */
 export async function checkStats(
   one: WalkCase,
   read: (name: string) => number | undefined | Promise<number | undefined>,
 ): Promise<void> {
   for (const [name, wanted] of Object.entries(one.expect.stats ?? {})) {
-    assert.equal((await read(`http.${one.name}.${name}`)) ?? 0, wanted, name);
+    assert.equal((await read(name)) ?? 0, wanted, name);
   }
 }
 
 export function checkLog(expected: Expected, authority: string, lines: readonly string[]): void {
   if (expected.log === undefined) return;
-  const line = lines.find((one) => one.startsWith(`${authority} `));
+  const line = lines.findLast((one) => one.startsWith(`${authority} `));
   assert.ok(line !== undefined, `no line of ${authority} in the access log`);
   checkText("access log", line.slice(authority.length + 1), expected.log);
 }

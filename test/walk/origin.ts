@@ -85,11 +85,17 @@ function answer(path: string, request: http.IncomingMessage, response: http.Serv
   else request.on("end", send);
 }
 
+/** Held together, so that no two are the same. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => http.createServer());
+  for (const server of servers) await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const ports = servers.map((server) => portOf(server.address()));
+  for (const server of servers) await new Promise((resolve) => server.close(resolve));
+  return ports;
+}
+
 export async function freePort(): Promise<number> {
-  const server = http.createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const port = portOf(server.address());
-  await new Promise((resolve) => server.close(resolve));
+  const [port = 0] = await freePorts(1);
   return port;
 }
 

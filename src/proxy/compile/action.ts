@@ -144,7 +144,7 @@ export type Action = ForwardAction | RedirectConfig | DirectConfig | { readonly 
 const FORWARD =
   fields(`clusterSpecifier clusterNotFoundResponseCode prefixRewrite regexRewrite hostRewriteSpecifier appendXForwardedHost
   timeout idleTimeout retryPolicy requestMirrorPolicies priority hashPolicy maxGrpcTimeout upgradeConfigs maxStreamDuration pathRewritePolicy
-  metadataMatch`);
+  metadataMatch rateLimits includeVhRateLimits`);
 const WEIGHT =
   fields(`name weight requestHeadersToAdd requestHeadersToRemove responseHeadersToAdd responseHeadersToRemove
   hostRewriteSpecifier clusterHeader typedPerFilterConfig metadataMatch`);

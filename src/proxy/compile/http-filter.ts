@@ -7,6 +7,7 @@ import {
   HeaderMutation,
   HeaderMutationPerRoute,
 } from "../../proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation.ts";
+import { LocalRateLimit } from "../../proto/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.ts";
 import { RBAC, RBACPerRoute } from "../../proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
 import { Router } from "../../proto/gen/envoy/extensions/filters/http/router/v3/router.ts";
 import { Config as SetFilterState } from "../../proto/gen/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.ts";
@@ -22,6 +23,7 @@ import {
   type HeaderMutationConfig,
   type HeaderMutationOverride,
 } from "./header-mutation.ts";
+import { compileLocalRateLimit, type LocalRateLimitConfig } from "./local-ratelimit.ts";
 import { compileRbac, type RbacConfig } from "./rbac-filter.ts";
 
 export interface RouterConfig {
@@ -34,6 +36,7 @@ export type FilterOverride =
   | FaultConfig
   | CorsConfig
   | HeaderMutationOverride
+  | LocalRateLimitConfig
   | { readonly kind: "disabled" };
 
 export type FilterConfigs =
@@ -42,6 +45,7 @@ export type FilterConfigs =
   | CorsConfig
   | FilterStateConfig
   | HeaderMutationConfig
+  | LocalRateLimitConfig
   | RouterConfig;
 
 export interface NamedFilter {
@@ -87,6 +91,8 @@ function compileFilter(any: Any, at: Field): FilterConfigs | undefined {
       return NO_CORS;
     case `${HTTP}header_mutation.v3.HeaderMutation`:
       return compileHeaderMutation(HeaderMutation.decode(any.value), at);
+    case `${HTTP}local_ratelimit.v3.LocalRateLimit`:
+      return compileLocalRateLimit(LocalRateLimit.decode(any.value), at);
     case `${HTTP}set_filter_state.v3.Config`:
       return compileFilterState(SetFilterState.decode(any.value), at);
     default:
@@ -107,6 +113,8 @@ export function compileFilterOverride(any: Any, at: Field): FilterOverride | und
       return compileCors(CorsPolicy.decode(any.value), field);
     case `${HTTP}header_mutation.v3.HeaderMutationPerRoute`:
       return compileHeaderMutationOverride(HeaderMutationPerRoute.decode(any.value), field);
+    case `${HTTP}local_ratelimit.v3.LocalRateLimit`:
+      return compileLocalRateLimit(LocalRateLimit.decode(any.value), field);
     case `${PREFIX}envoy.config.route.v3.FilterConfig`: {
       const wrapped = FilterConfig.decode(any.value);
       if (wrapped.disabled) return { kind: "disabled" };

@@ -203,7 +203,7 @@ export function compileMetadata(matcher: MetadataMatcher, at: Field): MetadataPr
 }
 
 /** What a path of keys leads to. Only a struct's own fields count. */
-function valueAt(struct: unknown, keys: readonly string[]): unknown {
+export function valueAt(struct: unknown, keys: readonly string[]): unknown {
   let value = struct;
   for (const key of keys) value = isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined;
   return value;

@@ -14,6 +14,7 @@ import type { FilterOverride } from "./http-filter.ts";
 import { compileMatch, type RoutePredicate } from "./match.ts";
 import { compileMutations, type HeaderMutation } from "./mutation.ts";
 import { compileOverrides } from "./overrides.ts";
+import { compileRateLimits, type RouteRateLimits } from "./rate-limit.ts";
 import { type Cause, causeOf } from "./value.ts";
 
 export interface RouteEntry {
@@ -25,6 +26,7 @@ export interface RouteEntry {
   readonly requestMutations: readonly HeaderMutation[];
   readonly responseMutations: readonly HeaderMutation[];
   readonly overrides: ReadonlyMap<string, FilterOverride>;
+  readonly rateLimits: RouteRateLimits | undefined;
   readonly metadata: Metadata | undefined;
 }
 
@@ -59,7 +61,7 @@ const TABLE =
 const HOST =
   fields(`name domains routes requireTls requestHeadersToAdd requestHeadersToRemove responseHeadersToAdd responseHeadersToRemove
   typedPerFilterConfig includeRequestAttemptCount includeAttemptCountInResponse retryPolicy perRequestBufferLimitBytes metadata
-  requestMirrorPolicies`);
+  requestMirrorPolicies rateLimits`);
 const ROUTE =
   fields(`name match action metadata decorator typedPerFilterConfig requestHeadersToAdd requestHeadersToRemove
   responseHeadersToAdd responseHeadersToRemove perRequestBufferLimitBytes tracing statPrefix`);
@@ -208,6 +210,18 @@ function compileRoute(route: Route, around: Around, at: Field): RouteEntry {
     requestMutations: levels.flatMap((level) => level.request),
     responseMutations: levels.flatMap((level) => level.response),
     overrides: compileOverrides([around.config, around.host, route], at),
+    rateLimits: compileRouteLimits(route, around.host, at),
     metadata: route.metadata,
+  };
+}
+
+function compileRouteLimits(route: Route, host: VirtualHost, at: Field): RouteRateLimits | undefined {
+  if (route.action?.$case !== "route") return undefined;
+  const { rateLimits, includeVhRateLimits } = route.action.value;
+  if (rateLimits.length === 0 && host.rateLimits.length === 0) return undefined;
+  return {
+    route: compileRateLimits(rateLimits, at.at("route").at("rateLimits")),
+    host: compileRateLimits(host.rateLimits, at.at("rateLimits")),
+    includeHost: includeVhRateLimits ?? false,
   };
 }

@@ -5,6 +5,7 @@ import type { RequestHead, ResponseHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import type { FilterOverride } from "../compile/http-filter.ts";
 import type { Subject } from "../compile/rbac.ts";
+import type { RouteEntry } from "../compile/route.ts";
 
 /** A protobuf struct: plain data by name. */
 export type Struct = Readonly<Record<string, unknown>>;
@@ -13,7 +14,12 @@ export type Struct = Readonly<Record<string, unknown>>;
 export interface Exchange {
   readonly head: RequestHead;
   readonly subject: Subject;
+  readonly route: RouteEntry | undefined;
   readonly routeCluster: string;
+  /** The client's address, as far as it can be trusted. */
+  readonly remoteIp: string;
+  /** What it came by: the same object for all requests of one connection. */
+  readonly connection: object;
   override(filterName: string): FilterOverride | undefined;
   random(): number;
   setApplicationProtocols(protocols: readonly string[]): void;

@@ -10,6 +10,7 @@ import { corsFilter } from "../filters/cors.ts";
 import { faultFilter } from "../filters/fault.ts";
 import type { Filter } from "../filters/filter.ts";
 import { headerMutationFilter } from "../filters/header-mutation.ts";
+import { localRateLimitFilter } from "../filters/local-ratelimit.ts";
 import { rbacFilter } from "../filters/rbac.ts";
 import { setFilterStateFilter } from "../filters/set-filter-state.ts";
 import type { Cluster } from "../upstream/cluster.ts";
@@ -60,6 +61,8 @@ export class HttpRuntime {
         return [corsFilter(name, config, this.stats.scope)];
       case "header_mutation":
         return [headerMutationFilter(name, config)];
+      case "local_ratelimit":
+        return [localRateLimitFilter(name, config, this.core)];
       case "set_filter_state":
         return [setFilterStateFilter(config)];
       case "router":

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { walkCases } from "../../walk/cases.ts";
 import { checkAnswer, checkLog, checkStats } from "../../walk/check.ts";
-import { freePort, startOrigin, type WalkOrigin } from "../../walk/origin.ts";
+import { freePorts, startOrigin, type WalkOrigin } from "../../walk/origin.ts";
 import { ask, authorityOf, bootstrapOf, listenerNames, type TablePorts } from "../../walk/table.ts";
 
 const beside = join(import.meta.dirname, "../../../bench/envoy/envoy/_bin/envoy");
@@ -22,9 +22,9 @@ describe("the walk table on Envoy", { skip }, () => {
   let ports: TablePorts = { listeners: new Map(), admin: 0, origin: 0, refusing: 0 };
   before(async () => {
     running.origin = await startOrigin();
-    const [admin, refusing] = [await freePort(), await freePort()];
-    const listeners = new Map<string, number>();
-    for (const name of listenerNames(cases)) listeners.set(name, await freePort());
+    const names = listenerNames(cases);
+    const [admin = 0, refusing = 0, ...free] = await freePorts(names.length + 2);
+    const listeners = new Map(names.map((name, index) => [name, free[index] ?? 0]));
     ports = { listeners, admin, refusing, origin: running.origin.port };
     const file = join(directory, "envoy.json");
     writeFileSync(file, JSON.stringify(bootstrapOf(cases, ports, log)));
