@@ -57,11 +57,11 @@ export const ISTIO_DEFAULT_FORMAT =
   '"%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% ' +
   "%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n";
 
-/** Compiles a text format. The error names the operator and what is wrong with it. */
-export function compileFormat(format: string): Result<RecordFormatter, string> {
+/** Compiles a text format; `absent` stands for what a record doesn't have. The error names the operator and what is wrong with it. */
+export function compileFormat(format: string, absent = "-"): Result<RecordFormatter, string> {
   const parsed = parsePieces(format);
   if (!parsed.ok) return parsed;
-  const pieces = parsed.value.map(toWriter);
+  const pieces = parsed.value.map((piece) => toWriter(piece, absent));
   return ok((record) => {
     let line = "";
     for (const write of pieces) line += write(record);
@@ -81,12 +81,12 @@ type ValueReader = (record: AccessRecord) => string | number | undefined;
 type NodeReader = (record: AccessRecord) => unknown;
 type Piece = { readonly kind: "text"; readonly text: string } | { readonly kind: "value"; readonly read: ValueReader };
 
-function toWriter(piece: Piece): RecordFormatter {
+function toWriter(piece: Piece, absent: string): RecordFormatter {
   if (piece.kind === "text") return () => piece.text;
   const { read } = piece;
   return (record) => {
     const value = read(record);
-    return value === undefined || value === "" ? "-" : typeof value === "string" ? value : String(value);
+    return value === undefined || value === "" ? absent : typeof value === "string" ? value : String(value);
   };
 }
 
@@ -96,7 +96,7 @@ function compileNode(format: unknown, path: string): Result<NodeReader, string> 
     if (!parsed.ok) return err(path === "" ? parsed.error : `${path}: ${parsed.error}`);
     const [only, ...rest] = parsed.value;
     if (only?.kind === "value" && rest.length === 0) return ok((record) => only.read(record) ?? null);
-    const writers = parsed.value.map(toWriter);
+    const writers = parsed.value.map((piece) => toWriter(piece, "-"));
     return ok((record) => writers.map((write) => write(record)).join(""));
   }
   if (Array.isArray(format)) return compileList(format, path);

@@ -14,6 +14,7 @@ import {
   HeaderMutation,
   HeaderMutationPerRoute,
 } from "./gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation.ts";
+import { JwtAuthentication, PerRouteConfig } from "./gen/envoy/extensions/filters/http/jwt_authn/v3/config.ts";
 import { LocalRateLimit } from "./gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.ts";
 import { RBAC as HttpRbac, RBACPerRoute } from "./gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
 import { Router } from "./gen/envoy/extensions/filters/http/router/v3/router.ts";
@@ -85,6 +86,8 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   [`${EXT}.filters.http.fault.v3.HTTPFault`]: codec(HTTPFault),
   [`${EXT}.filters.http.header_mutation.v3.HeaderMutation`]: codec(HeaderMutation),
   [`${EXT}.filters.http.header_mutation.v3.HeaderMutationPerRoute`]: codec(HeaderMutationPerRoute),
+  [`${EXT}.filters.http.jwt_authn.v3.JwtAuthentication`]: codec(JwtAuthentication),
+  [`${EXT}.filters.http.jwt_authn.v3.PerRouteConfig`]: codec(PerRouteConfig),
   [`${EXT}.filters.http.local_ratelimit.v3.LocalRateLimit`]: codec(LocalRateLimit),
   [`${EXT}.filters.http.rbac.v3.RBAC`]: codec(HttpRbac),
   [`${EXT}.filters.http.rbac.v3.RBACPerRoute`]: codec(RBACPerRoute),

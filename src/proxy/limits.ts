@@ -48,6 +48,12 @@ export const HASH_TABLE_SIZE_MAX = 8 * 1024 * 1024;
 export const MATCHER_DEPTH_MAX = 32;
 /** Descriptors of one local rate limit: each has a bucket. */
 export const RATE_LIMIT_DESCRIPTORS_MAX = 1024;
+/** Verified tokens remembered for one provider, whatever the configuration says. */
+export const JWT_CACHE_TOKENS_MAX = 10_000;
+/** Bytes of a key set that is fetched. */
+export const JWKS_BYTES_MAX = 1024 * 1024;
+/** Requests that wait for one fetch of keys; beyond it they are answered as if it had failed. */
+export const JWKS_WAITING_MAX = 1024;
 /** Lines waiting for a slow access-log file. Beyond it lines are dropped and counted. */
 export const ACCESS_LOG_BYTES_MAX = 1024 * 1024;
 /** How long a replaced listener's connections may go on; Envoy's `--drain-time-s`. */

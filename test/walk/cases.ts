@@ -5,6 +5,7 @@ import { answerCases } from "./answer-cases.ts";
 import type { WalkCase } from "./case.ts";
 import { filterCases } from "./filter-cases.ts";
 import { headerCases } from "./header-cases.ts";
+import { jwtCases } from "./jwt-cases.ts";
 import { matchCases } from "./match-cases.ts";
 import { mutationCases } from "./mutation-cases.ts";
 import { pathCases } from "./path-cases.ts";
@@ -22,6 +23,7 @@ export function walkCases(): readonly WalkCase[] {
     ...filterCases,
     ...mutationCases,
     ...ratelimitCases,
+    ...jwtCases,
     ...upstreamCases,
   ];
 }

@@ -2,6 +2,7 @@
 
 import http from "node:http";
 import type { AddressInfo } from "node:net";
+import { JWKS } from "./tokens.ts";
 
 export interface Seen {
   readonly method: string;
@@ -46,6 +47,10 @@ const ADDRESSES = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 function makeServer(onSeen: (one: Seen) => void): http.Server {
   const server = http.createServer((request, response) => {
     const path = request.url ?? "";
+    if (path.startsWith("/jwks")) {
+      response.end(JWKS);
+      return;
+    }
     let body = "";
     const one = { method: request.method ?? "", path, headers: request.headers, body };
     onSeen(one);

@@ -7,6 +7,10 @@ import {
   HeaderMutation,
   HeaderMutationPerRoute,
 } from "../../proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation.ts";
+import {
+  JwtAuthentication,
+  PerRouteConfig,
+} from "../../proto/gen/envoy/extensions/filters/http/jwt_authn/v3/config.ts";
 import { LocalRateLimit } from "../../proto/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.ts";
 import { RBAC, RBACPerRoute } from "../../proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
 import { Router } from "../../proto/gen/envoy/extensions/filters/http/router/v3/router.ts";
@@ -23,6 +27,7 @@ import {
   type HeaderMutationConfig,
   type HeaderMutationOverride,
 } from "./header-mutation.ts";
+import { compileJwt, compileJwtOverride, type JwtConfig, type JwtOverride } from "./jwt.ts";
 import { compileLocalRateLimit, type LocalRateLimitConfig } from "./local-ratelimit.ts";
 import { compileRbac, type RbacConfig } from "./rbac-filter.ts";
 
@@ -37,6 +42,7 @@ export type FilterOverride =
   | CorsConfig
   | HeaderMutationOverride
   | LocalRateLimitConfig
+  | JwtOverride
   | { readonly kind: "disabled" };
 
 export type FilterConfigs =
@@ -46,6 +52,7 @@ export type FilterConfigs =
   | FilterStateConfig
   | HeaderMutationConfig
   | LocalRateLimitConfig
+  | JwtConfig
   | RouterConfig;
 
 export interface NamedFilter {
@@ -91,6 +98,8 @@ function compileFilter(any: Any, at: Field): FilterConfigs | undefined {
       return NO_CORS;
     case `${HTTP}header_mutation.v3.HeaderMutation`:
       return compileHeaderMutation(HeaderMutation.decode(any.value), at);
+    case `${HTTP}jwt_authn.v3.JwtAuthentication`:
+      return compileJwt(JwtAuthentication.decode(any.value), at);
     case `${HTTP}local_ratelimit.v3.LocalRateLimit`:
       return compileLocalRateLimit(LocalRateLimit.decode(any.value), at);
     case `${HTTP}set_filter_state.v3.Config`:
@@ -113,6 +122,8 @@ export function compileFilterOverride(any: Any, at: Field): FilterOverride | und
       return compileCors(CorsPolicy.decode(any.value), field);
     case `${HTTP}header_mutation.v3.HeaderMutationPerRoute`:
       return compileHeaderMutationOverride(HeaderMutationPerRoute.decode(any.value), field);
+    case `${HTTP}jwt_authn.v3.PerRouteConfig`:
+      return compileJwtOverride(PerRouteConfig.decode(any.value));
     case `${HTTP}local_ratelimit.v3.LocalRateLimit`:
       return compileLocalRateLimit(LocalRateLimit.decode(any.value), field);
     case `${PREFIX}envoy.config.route.v3.FilterConfig`: {

@@ -55,7 +55,8 @@ export function compilePut(option: HeaderValueOption, at: Field): HeaderMutation
 
 function compileValue(text: string, at: Field): string | RecordFormatter {
   if (!text.includes("%")) return text;
-  const format = compileFormat(text);
+  // What is not there leaves no dash in a header.
+  const format = compileFormat(text, "");
   if (format.ok) return format.value;
   at.refuse(format.error);
   return "";

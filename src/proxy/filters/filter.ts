@@ -4,6 +4,7 @@ import type { AccessRecord } from "../../observe/access-log.ts";
 import type { RequestHead, ResponseHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import type { FilterOverride } from "../compile/http-filter.ts";
+import type { RouteInput } from "../compile/match.ts";
 import type { Subject } from "../compile/rbac.ts";
 import type { RouteEntry } from "../compile/route.ts";
 
@@ -26,6 +27,10 @@ export interface Exchange {
   addFlag(flag: string): void;
   /** Adds to what is there under the namespace; a key that is there already is replaced. */
   setDynamicMetadata(namespace: string, fields: Struct): void;
+  /** What a route is chosen by, as the request is now. */
+  routeInput(): RouteInput;
+  /** Chooses the route anew. */
+  clearRoute(): void;
   /** As the access log will tell it, so far. Made anew at each call. */
   record(): AccessRecord;
   /** Runs once when the exchange is over. */
@@ -48,7 +53,25 @@ export interface Reply {
 export type Verdict =
   | undefined
   | Reply
-  | { readonly kind: "delay"; readonly ms: number; readonly after: () => Verdict };
+  | { readonly kind: "delay"; readonly ms: number; readonly after: () => Verdict }
+  | Wait
+  | WantBody;
+
+/** Until something elsewhere is done. Whoever waits bounds the time. */
+export interface Wait {
+  readonly kind: "wait";
+  /** Returns what gives it up: the client left. */
+  start(resume: (after: Verdict) => void): () => void;
+}
+
+/** Until the body is there, or as much of it as is wanted. */
+export interface WantBody {
+  readonly kind: "body";
+  readonly bytesMax: number;
+  /** The first bytes will do; otherwise a longer body is answered 413. */
+  readonly partial: boolean;
+  then(body: Buffer, isComplete: boolean): Verdict;
+}
 
 export interface Filter {
   onRequest(exchange: Exchange): Verdict;
@@ -56,4 +79,6 @@ export interface Filter {
   /** Only where the message has trailers. */
   onRequestTrailers?(exchange: Exchange, trailers: HeaderList): void;
   onResponseTrailers?(exchange: Exchange, trailers: HeaderList): void;
+  /** Nothing will come any more: what goes on beside requests ends. */
+  close?(): void;
 }

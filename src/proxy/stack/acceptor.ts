@@ -145,6 +145,7 @@ export class Acceptor {
 
   close(): void {
     for (const contexts of this.contexts()) contexts.close();
+    for (const { http } of this.#all()) http?.close();
   }
 
   #all(): readonly Chain[] {

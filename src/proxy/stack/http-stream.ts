@@ -6,17 +6,19 @@ import type { HeaderList } from "../codec/headers.ts";
 import { writeTrailers } from "../codec/write.ts";
 import type { WeightedTarget } from "../compile/action.ts";
 import type { FilterOverride } from "../compile/http-filter.ts";
+import type { RouteInput } from "../compile/match.ts";
 import { applyMutations } from "../compile/mutation.ts";
 import type { Subject } from "../compile/rbac.ts";
 import type { RouteEntry } from "../compile/route.ts";
 import { causeText } from "../compile/value.ts";
 import type { Exchange, Struct, Verdict } from "../filters/filter.ts";
-import { chooseWeighted, findHost, findRoute } from "../route/find.ts";
 import type { Reset } from "../route/retry.ts";
 import { redirectLocation } from "../route/rewrite.ts";
 import { keep } from "../socket/inbox.ts";
 import type { Attempt } from "./attempt.ts";
+import { chooseRoute, noRouteCause, routeInput } from "./choose-route.ts";
 import { Forward } from "./forward.ts";
+import { Hold } from "./hold.ts";
 import type { HttpConnection } from "./http-connection.ts";
 import { normalizePath } from "./path.ts";
 import { makeRecord } from "./record.ts";
@@ -56,7 +58,7 @@ export class HttpStream implements Exchange {
   #responseEnded = false;
   #over = false;
   #keepAlive = true;
-  #timer: { cancel(): void } | undefined;
+  #hold: Hold | undefined;
   #onDone: (() => void)[] = [];
   #metadata: Map<string, Struct> | undefined;
   #tunnel = false;
@@ -171,6 +173,7 @@ export class HttpStream implements Exchange {
     const sent = forward?.sending === true;
     if (!sent || forward?.mayRetry === true) this.#keep(chunk, sent);
     if (sent && forward?.sendBody(chunk) === false) this.connection.socket.pause();
+    this.#hold?.onBody();
   }
 
   onRequestEnd(trailers: HeaderList | undefined): void {
@@ -180,6 +183,7 @@ export class HttpStream implements Exchange {
     if (trailers !== undefined)
       for (const filter of this.connection.runtime.filters) filter.onRequestTrailers?.(this, trailers);
     if (this.#responseEnded) this.#finish();
+    else if (this.#hold !== undefined) this.#hold.onBody();
     else this.forward?.onRequestEnd();
   }
 
@@ -371,25 +375,19 @@ export class HttpStream implements Exchange {
   }
 
   #findRoute(): void {
-    const { head, connection } = this;
-    const table = connection.runtime.routes();
+    const table = this.connection.runtime.routes();
     if (table === undefined) return;
-    for (const name of table.internalOnlyHeaders) if (!this.#internal) head.headers.remove(name);
-    const host = findHost(table, head.authority);
-    if (host === undefined) return;
-    const question = head.path.indexOf("?");
-    const { info } = connection;
-    const route = findRoute(host, {
-      head,
-      path: question === -1 ? head.path : head.path.slice(0, question),
-      query: question === -1 ? undefined : head.path.slice(question + 1),
-      random: this.random(),
-      presented: info.certificatePresented,
-      validated: info.peer !== undefined,
-    });
-    this.route = route;
-    if (route?.action.kind === "forward" && route.action.target.kind === "weighted")
-      this.weighted = chooseWeighted(route.action.target, head, this.random());
+    for (const name of table.internalOnlyHeaders) if (!this.#internal) this.head.headers.remove(name);
+    chooseRoute(this, table);
+  }
+
+  routeInput(): RouteInput {
+    return routeInput(this);
+  }
+
+  clearRoute(): void {
+    const table = this.connection.runtime.routes();
+    if (table !== undefined) chooseRoute(this, table);
   }
 
   #runFilters(from: number): void {
@@ -406,16 +404,15 @@ export class HttpStream implements Exchange {
 
   #obey(verdict: Exclude<Verdict, undefined>, next: number): void {
     if (verdict.kind === "reply") {
-      this.reply({ ...verdict, cause: verdict.cause });
+      this.reply(verdict);
       return;
     }
-    this.#timer = this.connection.runtime.core.clock.after(verdict.ms, () => {
-      if (this.#over) return;
-      const after = verdict.after();
+    this.#hold = new Hold(this, verdict, (after) => {
+      this.#hold = undefined;
       if (after === undefined) this.#runFilters(next);
       else this.#obey(after, next);
-      this.flushDownstream();
     });
+    this.#hold.start();
   }
 
   #act(): void {
@@ -423,7 +420,7 @@ export class HttpStream implements Exchange {
     const action = route?.action;
     if (route === undefined || action === undefined || action.kind === "none") {
       this.connection.runtime.stats.noRoute.value += 1;
-      this.reply(noRoute(this.#noRouteCause()));
+      this.reply(noRoute(noRouteCause(this)));
       return;
     }
     const { requireTls } = route.virtualHost;
@@ -452,14 +449,6 @@ export class HttpStream implements Exchange {
     this.forward.start();
   }
 
-  #noRouteCause(): string {
-    const table = this.connection.runtime.routes();
-    if (table === undefined) return "no route configuration has arrived";
-    const host = findHost(table, this.head.authority);
-    if (host === undefined) return `no virtual host of ${table.name} has the domain ${this.head.authority}`;
-    return `no route of virtual host ${host.name} matches ${this.head.method} ${this.head.path}`;
-  }
-
   #redirect(location: string, status = 301): void {
     this.reply({ status, body: "", flag: "", details: "direct_response", headers: ["location", location], cause: "" });
   }
@@ -468,7 +457,7 @@ export class HttpStream implements Exchange {
     if (!this.replayable) return;
     this.buffered.push(keep(chunk));
     this.bufferedBytes += chunk.length;
-    const max = this.forward?.action.bufferBytesMax ?? 1024 * 1024;
+    const max = this.#hold?.bytesMax ?? this.forward?.action.bufferBytesMax ?? 1024 * 1024;
     if (this.bufferedBytes <= max) return;
     if (sent) {
       this.replayable = false;
@@ -488,7 +477,7 @@ export class HttpStream implements Exchange {
   #settle(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#timer?.cancel();
+    this.#hold?.cancel();
     this.forward?.settle();
     const { runtime } = this.connection;
     runtime.stats.rqActive.value -= 1;

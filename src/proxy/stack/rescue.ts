@@ -106,6 +106,17 @@ function ended(words: ResetWords, transport: string, cause: string): LocalReply 
   };
 }
 
+export function tooLarge(): LocalReply {
+  return {
+    status: 413,
+    body: "Payload Too Large",
+    flag: "",
+    details: "request_payload_too_large",
+    headers: TEXT,
+    cause: "the body is larger than a filter takes",
+  };
+}
+
 export function badRequest(status: number, message: string): LocalReply {
   return {
     status,

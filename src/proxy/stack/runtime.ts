@@ -6,15 +6,18 @@ import type { Registry } from "../../observe/metrics.ts";
 import type { HttpConfig } from "../compile/http.ts";
 import type { NamedFilter } from "../compile/http-filter.ts";
 import type { RouteTable } from "../compile/route.ts";
+import type { Caller } from "../filters/caller.ts";
 import { corsFilter } from "../filters/cors.ts";
 import { faultFilter } from "../filters/fault.ts";
 import type { Filter } from "../filters/filter.ts";
 import { headerMutationFilter } from "../filters/header-mutation.ts";
+import { jwtFilter } from "../filters/jwt.ts";
 import { localRateLimitFilter } from "../filters/local-ratelimit.ts";
 import { rbacFilter } from "../filters/rbac.ts";
 import { setFilterStateFilter } from "../filters/set-filter-state.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { AccessLogWriter } from "./access-log.ts";
+import { ClusterCaller } from "./call.ts";
 import { HttpStats } from "./stats.ts";
 
 /** What the composition root gives to everything that serves connections. */
@@ -44,9 +47,19 @@ export class HttpRuntime {
     this.filters = config.filters.filter((one) => !one.disabled).flatMap((one) => this.#make(one));
   }
 
+  close(): void {
+    for (const filter of this.filters) filter.close?.();
+  }
+
   routes(): RouteTable | undefined {
     const { routes } = this.config;
     return routes.kind === "inline" ? routes.table : this.core.routes(routes.name);
+  }
+
+  /** What a filter needs that asks others. */
+  #beside(): { readonly clock: Clock; readonly random: Random; readonly caller: Caller } {
+    const { clock, random } = this.core;
+    return { clock, random, caller: new ClusterCaller(this.core) };
   }
 
   /** The router ends the list and is the stream itself. */
@@ -61,6 +74,8 @@ export class HttpRuntime {
         return [corsFilter(name, config, this.stats.scope)];
       case "header_mutation":
         return [headerMutationFilter(name, config)];
+      case "jwt_authn":
+        return [jwtFilter(name, config, { ...this.#beside(), scope: this.stats.scope })];
       case "local_ratelimit":
         return [localRateLimitFilter(name, config, this.core)];
       case "set_filter_state":
