@@ -19,26 +19,38 @@ export function namedStats(series: Iterable<Series>): readonly NamedStat[] {
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-export function writeStatsText(stats: readonly NamedStat[]): string {
+/** How a histogram is shown: by quantiles, or by what its buckets hold. */
+export type HistogramForm = "summary" | "cumulative" | "disjoint";
+
+export function writeStatsText(stats: readonly NamedStat[], form: HistogramForm = "summary"): string {
   let numbers = "";
   let histograms = "";
   for (const { name, metric } of stats) {
-    if (metric.type === "histogram") histograms += `${name}: ${histogramText(metric.handle)}\n`;
+    if (metric.type === "histogram")
+      histograms += `${name}: ${form === "summary" ? histogramText(metric.handle) : bucketText(metric.handle, form)}\n`;
     else numbers += `${name}: ${metric.handle.value}\n`;
   }
   return numbers + histograms;
 }
 
 /** Envoy's `/stats?format=json`. */
-export function writeStatsJson(stats: readonly NamedStat[]): string {
+export function writeStatsJson(stats: readonly NamedStat[], form: HistogramForm = "summary"): string {
   const values: unknown[] = [];
   const computed: unknown[] = [];
+  const bucketed: unknown[] = [];
   for (const { name, metric } of stats) {
     if (metric.type !== "histogram") {
       values.push({ name, value: metric.handle.value });
       continue;
     }
     const { handle } = metric;
+    if (form !== "summary") {
+      const buckets = bucketsOf(handle, form).map(([bound, count]) => {
+        return { upper_bound: bound, interval: count, cumulative: count };
+      });
+      bucketed.push({ name, buckets });
+      continue;
+    }
     const quantiles = QUANTILES.map((q) => ({
       interval: null,
       cumulative: handle.count === 0 ? null : quantile(handle, q),
@@ -48,7 +60,25 @@ export function writeStatsJson(stats: readonly NamedStat[]): string {
   if (computed.length > 0) {
     values.push({ histograms: { supported_quantiles: QUANTILES, computed_quantiles: computed } });
   }
+  if (bucketed.length > 0) values.push({ histograms: bucketed });
   return JSON.stringify({ stats: values });
+}
+
+/** Each bound with what lies up to it (cumulative), or between the one before and it. */
+function bucketsOf(histogram: Histogram, form: "cumulative" | "disjoint"): readonly (readonly [number, number])[] {
+  let below = 0;
+  return histogram.bounds.map((bound, index) => {
+    const count = histogram.counts[index] ?? 0;
+    below += count;
+    return [bound, form === "cumulative" ? below : count];
+  });
+}
+
+function bucketText(histogram: Histogram, form: "cumulative" | "disjoint"): string {
+  if (histogram.count === 0) return "No recorded values";
+  return bucketsOf(histogram, form)
+    .map(([bound, count]) => `B${bound >= 1e6 ? bound.toExponential().replace("e+", "e+0") : bound}(${count},${count})`)
+    .join(" ");
 }
 
 function histogramText(histogram: Histogram): string {

@@ -56,8 +56,10 @@ export const JWKS_BYTES_MAX = 1024 * 1024;
 export const JWKS_WAITING_MAX = 1024;
 /** Lines waiting for a slow access-log file. Beyond it lines are dropped and counted. */
 export const ACCESS_LOG_BYTES_MAX = 1024 * 1024;
-/** How long a replaced listener's connections may go on; Envoy's `--drain-time-s`. */
-export const DRAIN_MS = 45_000;
+/** How often a process that ends looks whether something is active. */
+export const DRAIN_LOOK_MS = 50;
+/** A connection of a process that ends is ended when it had no request for so long. */
+export const DRAIN_IDLE_MS = 1000;
 /** How often idle connections and streams are looked at. */
 export const SWEEP_MS = 1000;
 /** How long a listener or cluster waits for what it refers to before it starts without. */

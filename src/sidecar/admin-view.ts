@@ -1,7 +1,7 @@
 // The admin interface's view of this process: the proxy's own, with the logs and the end of the process added.
 
 import type { LogRoot } from "../observe/log.ts";
-import type { AdminView, CertificateView } from "../proxy/admin/view.ts";
+import type { AdminView, CertificateView, ProxyView } from "../proxy/admin/view.ts";
 import type { SecretSource } from "../proxy/socket/secret.ts";
 
 export interface ViewParts {
@@ -12,7 +12,7 @@ export interface ViewParts {
   quit(): void;
 }
 
-export function processView(view: AdminView, parts: ViewParts): AdminView {
+export function processView(view: ProxyView, parts: ViewParts): AdminView {
   return {
     registry: view.registry,
     bootstrap: view.bootstrap,
@@ -32,6 +32,7 @@ export function processView(view: AdminView, parts: ViewParts): AdminView {
     modifyRuntime: (changes) => view.modifyRuntime(changes),
     failHealthcheck: (failing) => view.failHealthcheck(failing),
     drainListeners: (options) => view.drainListeners(options),
+    refresh: () => view.refresh(),
     quit: parts.quit,
   };
 }

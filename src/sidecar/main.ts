@@ -4,6 +4,7 @@ import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
 import { collectGarbage } from "../proxy/socket/runtime.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
+import { Faults } from "./faults.ts";
 import { openLogs } from "./logs.ts";
 import type { Process } from "./process.ts";
 import { untilSignal } from "./shutdown.ts";
@@ -39,10 +40,14 @@ async function run(given: Extract<Arguments, { kind: "serve" | "sidecar" }>): Pr
   if (!logs.ok) return fail(logs.error, 2);
   const context: Process = { clock: systemClock, random: systemRandom, logs: logs.value, startedAtMs: 0 };
   const log = logs.value.logger("main");
-  process.on("uncaughtException", (error) => {
-    log.error(`broken: ${error.stack ?? error.message}`);
-    process.exit(1);
+  let isServing = false;
+  const faults = new Faults({
+    log,
+    monotonicMs: systemClock.monotonicMs,
+    isServing: () => isServing,
+    end: () => process.exit(1),
   });
+  process.on("uncaughtException", (error) => faults.onUncaught(error));
   const quit = untilSignal();
   // Each of the two ways needs what the other doesn't.
   const starting =
@@ -61,6 +66,7 @@ async function run(given: Extract<Arguments, { kind: "serve" | "sidecar" }>): Pr
     return;
   }
   collectGarbage();
+  isServing = true;
   const cause = await quit.requested;
   log.info(`${cause}: draining`);
   await started.value.stop();

@@ -55,6 +55,8 @@ export async function startSidecar(
     clock: process.clock,
     random: process.random,
     registry: parts.registry,
+    // Istio's: the pod ends soon, and its clients should know from the first answer on.
+    drain: { ms: config.value.drainMs, strategy: "immediate" },
   });
   progress.proxy = proxy;
   proxy.ready.catch((error: unknown) =>
@@ -74,7 +76,7 @@ export async function startSidecar(
   progress.watch(parts, watched.value);
   return ok({
     stop: async () => {
-      await drain(proxy, config.value.drainMs);
+      await proxy.drain();
       parts.keeper.stop();
       watched.value.source.stop();
       admin.value.close();
@@ -187,11 +189,6 @@ class Progress {
     collectGarbage();
     this.#log.info(`ready after ${Math.round(tookMs)} ms`);
   }
-}
-
-async function drain(proxy: RunningProxy, drainMs: number): Promise<void> {
-  const over = new Promise<void>((resolve) => setTimeout(resolve, drainMs));
-  await Promise.race([proxy.drain(), over]);
 }
 
 function readOptional(file: string): string | undefined {

@@ -37,6 +37,7 @@ export async function startStatic(
     clock: process.clock,
     random: process.random,
     registry: new Registry(),
+    drain: { ms: options.drainMs, strategy: options.drainStrategy },
   });
   // Before the listeners: whoever asks why nothing serves yet is answered.
   const closeAdmin = await openAdmin({ options, process, proxy, secrets, quit }, bootstrap.value);
@@ -55,7 +56,7 @@ export async function startStatic(
   }
   return ok({
     stop: async () => {
-      await Promise.race([proxy.drain(), new Promise((resolve) => setTimeout(resolve, options.drainMs))]);
+      await proxy.drain();
       source.value.stop();
       closeAdmin.value();
       proxy.close();

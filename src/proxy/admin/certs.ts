@@ -10,7 +10,8 @@ export const certsEndpoint: Endpoint = {
   help: "print certs on machine",
   mutates: false,
   run({ view, wallMs }): Answer {
-    const certificates = view.certificates().map((entry) => ({
+    const held = view.certificates().filter(({ caPem, chainPem }) => caPem !== undefined || chainPem !== undefined);
+    const certificates = held.map((entry) => ({
       ca_cert: describe(entry.caPem, entry.secretName, wallMs()),
       cert_chain: describe(entry.chainPem, entry.secretName, wallMs()),
     }));

@@ -1,6 +1,7 @@
 // /clusters: every cluster with its limits, every host with its counters and its health.
 
 import { type Answer, addressJson, type Endpoint, json, text } from "./answer.ts";
+import { compile } from "./pattern.ts";
 import type { CircuitBreakerView, ClusterView, HostView } from "./view.ts";
 
 export const clustersEndpoint: Endpoint = {
@@ -8,7 +9,9 @@ export const clustersEndpoint: Endpoint = {
   help: "upstream cluster status",
   mutates: false,
   run({ view }, query): Answer {
-    const clusters = view.clusters();
+    const pattern = compile(query.get("filter") ?? "");
+    if (pattern === undefined) return text("Invalid re2 regex", 400);
+    const clusters = view.clusters().filter(({ name }) => pattern.test(name));
     if (query.get("format") === "json") return json({ cluster_statuses: clusters.map(clusterJson) });
     return text(clusters.map(clusterText).join(""));
   },

@@ -29,7 +29,7 @@ export const configDumpEndpoint: Endpoint = {
       const items = config[resource];
       return Array.isArray(items) ? items.filter(isRecord).map((item) => withType(config, resource, item)) : [];
     });
-    if (!configs.some((config) => resource in config)) return text(`${resource} not found in config dump\n`, 404);
+    if (!configs.some((config) => resource in config)) return text(`${resource} not found in config dump`, 404);
     return json({ configs: found.map((item) => masked(item, query)) });
   },
 };

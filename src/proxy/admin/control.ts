@@ -21,19 +21,23 @@ function setLevels(view: AdminView, name: string, value: string): string | undef
   const changes =
     name === "paths" ? value.split(",").map((pair) => pair.split(":")) : [[name === "level" ? "" : name, value]];
   for (const [logger = "", level = ""] of changes) {
-    if (!view.setLogLevel(logger, level)) {
-      return `error: no logger "${logger}" or no level "${level}" (trace, debug, info, warning, error, critical, off)`;
-    }
+    if (view.setLogLevel(logger, level)) continue;
+    const known = logger === "" || logger in view.logLevels();
+    return `error: unknown logger ${known ? "level" : "name"}\nlevels: trace debug info warning error critical off`;
   }
   return undefined;
 }
 
 export const drainListenersEndpoint: Endpoint = {
   path: "/drain_listeners",
-  help: "drain listeners; inboundonly, graceful",
+  help: "drain listeners; graceful: stop accepting after the drain time only; skip_exit: drain, but never stop; inboundonly",
   mutates: true,
   run({ view }, query): Answer {
-    view.drainListeners({ inboundOnly: query.has("inboundonly"), graceful: query.has("graceful") });
+    view.drainListeners({
+      inboundOnly: query.has("inboundonly"),
+      graceful: query.has("graceful"),
+      skipExit: query.has("skip_exit"),
+    });
     return text("OK\n");
   },
 };

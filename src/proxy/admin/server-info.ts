@@ -30,6 +30,7 @@ export const serverInfoEndpoint: Endpoint = {
       version: VERSION,
       state: view.state(),
       hot_restart_version: "disabled",
+      hot_restart_initializing: false,
       command_line_options: view.commandLine,
       uptime_current_epoch: uptime,
       uptime_all_epochs: uptime,

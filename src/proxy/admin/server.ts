@@ -84,9 +84,10 @@ async function answer(context: AdminContext, request: http.IncomingMessage): Pro
   const endpoint = BY_PATH.get(path);
   if (endpoint === undefined) return text(`invalid path. ${helpText()}`, 404);
   const { method = "GET" } = request;
-  if (endpoint.mutates && method !== "POST") return text(`Method ${method} not allowed, POST required.\n`, 405);
+  if (endpoint.mutates && method !== "POST") return text(`Method ${method} not allowed, POST required.`, 405);
   if (method !== "GET" && method !== "HEAD" && method !== "POST") return text(`Method ${method} not allowed.\n`, 405);
   try {
+    await context.view.refresh();
     return await endpoint.run(context, query);
   } catch (error) {
     return text(`${path} failed: ${error instanceof Error ? error.message : String(error)}\n`, 500);

@@ -2,13 +2,13 @@
 
 import type { Series } from "../../observe/metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE, writePrometheus } from "../../observe/prometheus.ts";
-import { namedStats, writeStatsJson, writeStatsText } from "../../observe/stats-text.ts";
+import { type HistogramForm, namedStats, writeStatsJson, writeStatsText } from "../../observe/stats-text.ts";
 import { type AdminContext, type Answer, type Endpoint, type Query, text } from "./answer.ts";
 import { compile } from "./pattern.ts";
 
 export const statsEndpoint: Endpoint = {
   path: "/stats",
-  help: "print server stats; filter=REGEX, usedonly, type=Counters|Gauges|Histograms, format=text|json|prometheus",
+  help: "print server stats; filter=REGEX, invert_filter, usedonly, histogram_buckets=summary|cumulative|disjoint, type=Counters|Gauges|Histograms, format=text|json|prometheus",
   mutates: false,
   run: (context, query) => stats(context, query, query.get("format") ?? "text"),
 };
@@ -36,17 +36,26 @@ const TYPES: Readonly<Record<string, Series["metric"]["type"]>> = {
   histograms: "histogram",
 };
 
+const HISTOGRAM_FORMS: Readonly<Record<string, HistogramForm>> = {
+  summary: "summary",
+  cumulative: "cumulative",
+  disjoint: "disjoint",
+};
+
 function stats({ view }: AdminContext, query: Query, format: string): Answer {
   const pattern = compile(query.get("filter") ?? "");
-  if (pattern === undefined) return text("Invalid re2 regex\n", 400);
+  if (pattern === undefined) return text("Invalid re2 regex", 400);
   const wantedType = query.get("type")?.toLowerCase();
   const type = wantedType === undefined || wantedType === "all" ? undefined : TYPES[wantedType];
   if (wantedType !== undefined && wantedType !== "all" && type === undefined) {
-    return text("invalid &type= param: Counters, Gauges, Histograms or All\n", 400);
+    return text("invalid &type= param", 400);
   }
+  const form = HISTOGRAM_FORMS[query.get("histogram_buckets") ?? "summary"];
+  if (form === undefined) return text("usage: /stats?histogram_buckets=(cumulative|disjoint|summary)\n", 400);
   const usedOnly = query.has("usedonly");
+  const inverted = query.has("invert_filter");
   const keep = (series: Series) =>
-    pattern.test(series.stat) &&
+    pattern.test(series.stat) !== inverted &&
     (!usedOnly || isUsed(series.metric)) &&
     (type === undefined || series.metric.type === type);
   switch (format) {
@@ -55,11 +64,11 @@ function stats({ view }: AdminContext, query: Query, format: string): Answer {
       return { code: 200, type: PROMETHEUS_CONTENT_TYPE, body };
     }
     case "json":
-      return { code: 200, type: "application/json", body: writeStatsJson(kept(view.registry.series(), keep)) };
+      return { code: 200, type: "application/json", body: writeStatsJson(kept(view.registry.series(), keep), form) };
     case "text":
-      return text(writeStatsText(kept(view.registry.series(), keep)));
+      return text(writeStatsText(kept(view.registry.series(), keep), form));
     default:
-      return text(`usage: /stats?format=json  or /stats?format=prometheus, not ${format}\n`, 400);
+      return text("usage: /stats?format=(json|prometheus|text)\n\n", 400);
   }
 }
 

@@ -71,6 +71,9 @@ export interface RuntimeView {
 
 export type ServerState = "LIVE" | "DRAINING" | "PRE_INITIALIZING" | "INITIALIZING";
 
+/** What the proxy shows and lets be changed; the process adds its own. */
+export type ProxyView = Omit<AdminView, "commandLine" | "logLevels" | "setLogLevel" | "quit">;
+
 export interface AdminView {
   readonly registry: Registry;
   readonly bootstrap: Bootstrap;
@@ -89,6 +92,13 @@ export interface AdminView {
   /** An empty value takes a key back. The refusal says why nothing was changed. */
   modifyRuntime(changes: ReadonlyMap<string, string>): string | undefined;
   failHealthcheck(failing: boolean): void;
-  drainListeners(options: { readonly inboundOnly: boolean; readonly graceful: boolean }): void;
+  drainListeners(options: {
+    readonly inboundOnly: boolean;
+    readonly graceful: boolean;
+    /** Connections drain, listeners go on to accept. */
+    readonly skipExit: boolean;
+  }): void;
+  /** Brings up to date what the next answer may show. */
+  refresh(): void | Promise<void>;
   quit(): void;
 }

@@ -4,10 +4,10 @@ import type { Socket } from "node:net";
 import { ok, type Result } from "../../base/result.ts";
 import type { ListenerConfig } from "../compile/listener.ts";
 import { plainIp, type SocketTarget, targetText } from "../compile/value.ts";
-import { DRAIN_MS } from "../limits.ts";
 import { originalDestination } from "../socket/original-dst.ts";
 import type { SecretSource } from "../socket/secret.ts";
 import { Acceptor } from "../stack/acceptor.ts";
+import { Drain, type DrainLife } from "../stack/drain.ts";
 import type { Core } from "../stack/runtime.ts";
 import { ListeningSocket } from "./listening.ts";
 
@@ -23,17 +23,29 @@ export interface ListenerEvents {
   onBindFailed(name: string, message: string): void;
 }
 
+export interface DrainRequest {
+  /** Those of the listeners whose traffic comes from outside; where nothing is said of a listener, it may. */
+  readonly inboundOnly: boolean;
+  /** The process ends once nothing is active: connections without a request are ended. */
+  readonly ending: boolean;
+  readonly stopAccepting: "now" | "after" | "never";
+}
+
 export class Listeners {
   readonly #core: Core;
   readonly #secrets: SecretSource;
   readonly #events: ListenerEvents;
+  readonly #life: DrainLife;
   readonly #running = new Map<string, Running>();
   readonly #warming = new Map<string, ListenerConfig>();
   readonly #old = new Set<Acceptor>();
   readonly #sockets = new Map<string, ListeningSocket>();
   #stopped = false;
+  /** Set while health checks are made to fail: every connection ends after its next answer. */
+  #failing = false;
 
-  constructor(core: Core, secrets: SecretSource, events: ListenerEvents) {
+  constructor(core: Core, secrets: SecretSource, events: ListenerEvents & { readonly life: DrainLife }) {
+    this.#life = events.life;
     this.#core = core;
     this.#secrets = secrets;
     this.#events = events;
@@ -78,17 +90,32 @@ export class Listeners {
     }));
   }
 
+  has(name: string): boolean {
+    return this.#running.has(name) || this.#warming.has(name);
+  }
+
   boundPort(name: string): number {
     return this.#running.get(name)?.sockets[0]?.boundPort ?? 0;
   }
 
-  drain(options: { readonly inboundOnly: boolean; readonly stopAccepting: boolean }): void {
+  drain(request: DrainRequest): void {
     for (const running of this.#running.values()) {
-      if (options.inboundOnly && running.config.direction !== "inbound") continue;
+      if (request.inboundOnly && running.config.direction === "outbound") continue;
       running.draining = true;
-      running.acceptor.drain();
-      if (options.stopAccepting) for (const socket of running.sockets) socket.close();
+      running.acceptor.drain(this.#drain(request.ending));
+      const stop = () => {
+        for (const socket of running.sockets) socket.close();
+      };
+      if (request.stopAccepting === "now") stop();
+      else if (request.stopAccepting === "after") this.#core.clock.after(this.#life.ms, stop);
     }
+  }
+
+  /** As Envoy: while its health check fails, a server asks its clients to go. */
+  fail(failing: boolean): void {
+    this.#failing = failing;
+    const drain = failing ? new Drain({ ms: 0, strategy: "immediate" }, this.#core, { closesIdle: false }) : undefined;
+    for (const { acceptor, draining } of this.#running.values()) if (!draining) acceptor.drain(drain);
   }
 
   sweep(nowMs: number): void {
@@ -105,6 +132,20 @@ export class Listeners {
   get activeConnections(): number {
     let count = 0;
     for (const running of this.#running.values()) count += running.acceptor.activeConnections;
+    for (const acceptor of this.#old) count += acceptor.activeConnections;
+    return count;
+  }
+
+  get drainingCount(): number {
+    return this.#old.size;
+  }
+
+  /** What a process that ends waits for: the connections of what drains, and the requests of the rest. */
+  get undrained(): number {
+    let count = 0;
+    for (const { acceptor, draining } of this.#running.values()) {
+      count += draining ? acceptor.activeConnections : acceptor.busyConnections;
+    }
     for (const acceptor of this.#old) count += acceptor.activeConnections;
     return count;
   }
@@ -133,6 +174,7 @@ export class Listeners {
     const before = this.#running.get(config.name);
     for (const socket of sockets) socket.onSocket = (accepted) => this.#dispatch(acceptor, accepted);
     this.#running.set(config.name, { config, acceptor, sockets, draining: false });
+    if (this.#failing) this.fail(true);
     if (before !== undefined) {
       this.#retire(before.acceptor);
       for (const socket of before.sockets) if (!sockets.includes(socket)) this.#release(socket);
@@ -191,11 +233,15 @@ export class Listeners {
 
   /** Existing connections go on for the drain time, each closing after the answer it is at. */
   #retire(acceptor: Acceptor): void {
-    acceptor.drain();
+    acceptor.drain(this.#drain(false));
     this.#old.add(acceptor);
-    this.#core.clock.after(DRAIN_MS, () => {
+    this.#core.clock.after(this.#life.ms, () => {
       if (this.#old.has(acceptor)) acceptor.closeAll();
     });
+  }
+
+  #drain(closesIdle: boolean): Drain {
+    return new Drain(this.#life, this.#core, { closesIdle });
   }
 
   #release(socket: ListeningSocket): void {

@@ -5,17 +5,18 @@ import { deepEqual } from "../../base/equal.ts";
 import type { Random } from "../../base/random.ts";
 import type { Registry } from "../../observe/metrics.ts";
 import type { Bootstrap } from "../../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
-import type { AdminView, DumpEntry, ServerState } from "../admin/view.ts";
+import type { DumpEntry, ProxyView, ServerState } from "../admin/view.ts";
 import { BOOTSTRAP_TYPE, compileBootstrap } from "../compile/bootstrap.ts";
 import { ASSIGNMENT_TYPE, CLUSTER_TYPE, compileCluster, compileEndpoints } from "../compile/cluster.ts";
 import { Field } from "../compile/field.ts";
 import { compileListener, LISTENER_TYPE, type ListenerConfig } from "../compile/listener.ts";
 import { compileRoutes, type RouteTable } from "../compile/route.ts";
-import { SWEEP_MS } from "../limits.ts";
+import { DRAIN_LOOK_MS, SWEEP_MS } from "../limits.ts";
 import { systemResolve } from "../socket/dns.ts";
 import type { SecretSource } from "../socket/secret.ts";
 import type { Acceptor } from "../stack/acceptor.ts";
 import { AccessLogWriter } from "../stack/access-log.ts";
+import { type DrainLife, ENVOY_DRAIN } from "../stack/drain.ts";
 import type { Core } from "../stack/runtime.ts";
 import type {
   Changed,
@@ -30,10 +31,11 @@ import type {
 import { refusalText, requestClusters } from "./check.ts";
 import { Clusters } from "./clusters.ts";
 import { Listeners } from "./listeners.ts";
+import { chainsOf, referencesOf } from "./references.ts";
 import { entryOf, Resources } from "./resources.ts";
 import { Runtime, recording } from "./runtime.ts";
 import { SecretStore } from "./secrets.ts";
-import { certificateViews, clusterView, showGauges } from "./view.ts";
+import { certificateViews, clusterView, count, serverGauges, showGauges } from "./view.ts";
 
 export interface ProxyOptions {
   readonly bootstrap: Bootstrap;
@@ -46,17 +48,28 @@ export interface ProxyOptions {
   readonly selfIp?: string | undefined;
   /** Whether locally generated answers carry `x-weft-cause`. */
   readonly showCause?: boolean;
+  /** How long and in which way replaced listeners, and the whole process, drain; as Envoy's where it isn't said. */
+  readonly drain?: DrainLife;
 }
 
 export interface RunningProxy {
   /** Resolves when every first listener serves; rejects when the bootstrap can't be honoured. */
   readonly ready: Promise<void>;
-  readonly view: AdminView;
+  readonly view: ProxyView;
   /** The port that a listener really has, for those bound to port 0. */
   port(listener: string): number;
-  /** Inbound only: no new connections; open ones end after the answer they are at. Resolves when none is left. */
+  /**
+   * No new connections but for outbound listeners; open ones end after an answer. Resolves when nothing is active, or when
+   * the drain time is over.
+   */
   drain(): Promise<void>;
   close(): void;
+}
+
+interface Taking<T> {
+  readonly typeUrl: string;
+  compile(field: Field): T;
+  apply(compiled: T): void;
 }
 
 const ROUTE_TYPE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
@@ -69,7 +82,7 @@ export function startProxy(options: ProxyOptions): RunningProxy {
 
 class ProxyRun implements RunningProxy, ResourceHandler {
   readonly ready: Promise<void>;
-  readonly view: AdminView;
+  readonly view: ProxyView;
   readonly #options: ProxyOptions;
   readonly #clusters: Clusters;
   readonly #listeners: Listeners;
@@ -88,14 +101,15 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   #kicking = false;
   #kickAgain = false;
   readonly #runtime: Runtime;
+  readonly #life: DrainLife;
   /** What of the bootstrap itself can't be honoured. */
   readonly #refused: readonly ResourceRefusal[];
   /** Keys of the runtime that a resource was compiled with. */
   readonly #runtimeKeys = new Map<string, Set<string>>();
-  #levels: Record<string, string> = { main: "info" };
 
   constructor(options: ProxyOptions) {
     this.#options = options;
+    this.#life = options.drain ?? ENVOY_DRAIN;
     const field = Field.root("bootstrap", BOOTSTRAP_TYPE);
     this.#runtime = new Runtime(compileBootstrap(options.bootstrap, field).layers);
     this.#refused = field.refusals;
@@ -119,8 +133,12 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       routes: (name) => this.#routes.get(name),
     };
     this.#listeners = new Listeners(core, this.#secrets, {
-      onActive: (name) => this.#resources.setState("listener", name, "active"),
+      onActive: (name) => {
+        this.#resources.setState("listener", name, "active");
+        count(registry, "listener_manager.listener_create_success");
+      },
       onBindFailed: (name, message) => this.#bindFailed(name, message),
+      life: this.#life,
     });
     this.view = this.#makeView();
   }
@@ -155,9 +173,10 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       route: "rds",
       secret: "sds",
     };
-    const prefix = `${scope[update.kind]}.`;
-    const counters = this.#options.registry.scope({ statPrefix: prefix, namePrefix: `envoy_${prefix}`, labels: {} });
-    counters.counter(refusals.length === 0 ? "update_success" : "update_rejected").inc();
+    count(
+      this.#options.registry,
+      `${scope[update.kind]}.${refusals.length === 0 ? "update_success" : "update_rejected"}`,
+    );
     this.#want();
     this.#kick();
     return refusals;
@@ -178,11 +197,13 @@ class ProxyRun implements RunningProxy, ResourceHandler {
 
   drain(): Promise<void> {
     this.#draining = true;
-    this.#listeners.drain({ inboundOnly: true, stopAccepting: true });
+    this.#listeners.drain({ inboundOnly: true, ending: true, stopAccepting: "now" });
+    const over = this.#options.clock.monotonicMs() + this.#life.ms;
     return new Promise((resolve) => {
       const look = () => {
-        if (this.#listeners.activeConnections === 0 || this.#closed) resolve();
-        else this.#options.clock.after(100, look);
+        const late = this.#options.clock.monotonicMs() >= over;
+        if (late || this.#closed || this.#listeners.undrained === 0) resolve();
+        else this.#options.clock.after(DRAIN_LOOK_MS, look);
       };
       look();
     });
@@ -242,7 +263,12 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   }
 
   #removeDynamic(kind: "cluster" | "listener", name: string): void {
-    if (this.#resources.get(kind, name)?.origin === "static") return;
+    const known = this.#resources.get(kind, name);
+    if (known === undefined || known.origin === "static") return;
+    count(
+      this.#options.registry,
+      kind === "cluster" ? "cluster_manager.cluster_removed" : "listener_manager.listener_removed",
+    );
     this.#resources.delete(kind, name);
     if (kind === "cluster") this.#clusters.remove(name);
     else this.#listeners.remove(name);
@@ -258,15 +284,14 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   }
 
   #compileCluster(entry: DumpEntry<"cluster">): readonly ResourceRefusal[] {
-    const field = this.#field("cluster", entry.name, CLUSTER_TYPE);
-    const config = compileCluster(entry.resource, field);
-    if (field.refusals.length > 0) {
-      this.#resources.refuse("cluster", entry, field.refusals);
-      return field.refusals;
-    }
-    this.#resources.put("cluster", entry);
-    this.#clusters.set(config);
-    return [];
+    return this.#take("cluster", entry, {
+      typeUrl: CLUSTER_TYPE,
+      compile: (field) => compileCluster(entry.resource, field),
+      apply: (config) => {
+        this.#countChange("cluster_manager.cluster", this.#clusters.get(entry.name) !== undefined);
+        this.#clusters.set(config);
+      },
+    });
   }
 
   #setListener(entry: DumpEntry<"listener">): readonly ResourceRefusal[] {
@@ -279,45 +304,50 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   }
 
   #compileListener(entry: DumpEntry<"listener">): readonly ResourceRefusal[] {
-    const field = this.#field("listener", entry.name, LISTENER_TYPE);
-    const config = compileListener(entry.resource, field);
-    if (field.refusals.length > 0) {
-      this.#resources.refuse("listener", entry, field.refusals);
-      return field.refusals;
-    }
-    this.#resources.put("listener", { ...entry, state: "warming" });
-    this.#listeners.set(config);
-    return [];
+    return this.#take("listener", entry, {
+      typeUrl: LISTENER_TYPE,
+      compile: (field) => compileListener(entry.resource, field),
+      apply: (config) => {
+        this.#countChange("listener_manager.listener", this.#listeners.has(entry.name));
+        this.#resources.setState("listener", entry.name, "warming");
+        this.#listeners.set(config);
+      },
+    });
+  }
+
+  #countChange(prefix: string, known: boolean): void {
+    count(this.#options.registry, `${prefix}_${known ? "modified" : "added"}`);
   }
 
   #setEndpoints(entry: DumpEntry<"endpoint">): readonly ResourceRefusal[] {
-    const field = this.#field("endpoint", entry.name, ASSIGNMENT_TYPE);
-    const endpoints = compileEndpoints(entry.resource, field);
-    if (field.refusals.length > 0) {
-      this.#resources.refuse("endpoint", entry, field.refusals);
-      return field.refusals;
-    }
-    this.#resources.put("endpoint", entry);
-    this.#clusters.setEndpoints(entry.name, endpoints);
-    return [];
+    return this.#take("endpoint", entry, {
+      typeUrl: ASSIGNMENT_TYPE,
+      compile: (field) => compileEndpoints(entry.resource, field),
+      apply: (endpoints) => this.#clusters.setEndpoints(entry.name, endpoints),
+    });
   }
 
   #setRoutes(entry: DumpEntry<"route">): readonly ResourceRefusal[] {
-    const field = this.#field("route", entry.name, ROUTE_TYPE);
-    const table = compileRoutes(entry.resource, field);
-    if (field.refusals.length > 0) {
-      this.#resources.refuse("route", entry, field.refusals);
-      return field.refusals;
-    }
-    this.#resources.put("route", entry);
-    this.#routes.set(entry.name, table);
-    return [];
+    return this.#take("route", entry, {
+      typeUrl: ROUTE_TYPE,
+      compile: (field) => compileRoutes(entry.resource, field),
+      apply: (table) => this.#routes.set(entry.name, table),
+    });
   }
 
-  #field(kind: ResourceKind, name: string, typeUrl: string): Field {
+  /** Compiled and applied, or refused as a whole: then what was in force stays so. */
+  #take<K extends ResourceKind, T>(kind: K, entry: DumpEntry<K>, how: Taking<T>): readonly ResourceRefusal[] {
     const asked = new Set<string>();
-    this.#runtimeKeys.set(`${kind} ${name}`, asked);
-    return Field.root(name, typeUrl, recording(this.#runtime, asked));
+    this.#runtimeKeys.set(`${kind} ${entry.name}`, asked);
+    const field = Field.root(entry.name, how.typeUrl, recording(this.#runtime, asked));
+    const compiled = how.compile(field);
+    if (field.refusals.length > 0) {
+      this.#resources.refuse(kind, entry, field.refusals);
+      return field.refusals;
+    }
+    this.#resources.put(kind, entry);
+    how.apply(compiled);
+    return [];
   }
 
   /** What was compiled with one of the changed keys is compiled anew. */
@@ -344,16 +374,8 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   /** Tells the stream which endpoints, routes and secrets are referred to. */
   #want(): void {
     const { source } = this.#options;
-    const routes = new Set<string>();
-    const secrets = new Set<string>(this.#clusters.wantedSecrets());
-    for (const config of [...this.#listeners.warming(), ...this.#listeners.active().map((one) => one.config)]) {
-      for (const chain of chainsOf(config)) {
-        if (chain.terminal.kind === "http" && chain.terminal.routes.kind === "rds")
-          routes.add(chain.terminal.routes.name);
-        if (chain.tls?.certificateName !== undefined) secrets.add(chain.tls.certificateName);
-        if (chain.tls?.trustName !== undefined) secrets.add(chain.tls.trustName);
-      }
-    }
+    const configs = [...this.#listeners.warming(), ...this.#listeners.active().map((one) => one.config)];
+    const { routes, secrets } = referencesOf(configs, this.#clusters.wantedSecrets());
     this.#watchSecrets(secrets);
     if (source === undefined) return;
     source.setWanted("endpoint", this.#clusters.wantedEndpoints());
@@ -402,12 +424,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       this.#resources.refuse("listener", entry, [{ resource: name, path: "address", typeUrl: LISTENER_TYPE, message }]);
       this.#resources.setState("listener", name, "refused");
     }
-    const counter = this.#options.registry.scope({
-      statPrefix: "listener_manager.",
-      namePrefix: "envoy_listener_manager_",
-      labels: {},
-    });
-    counter.counter("listener_create_failure").inc();
+    count(this.#options.registry, "listener_manager.listener_create_failure");
     if (entry?.origin === "static") this.#rejectReady(new Error(`listener ${name}: ${message}`));
     else process.stderr.write(`listener ${name}: ${message}\n`);
   }
@@ -416,15 +433,30 @@ class ProxyRun implements RunningProxy, ResourceHandler {
     this.#options.clock.after(SWEEP_MS, () => {
       if (this.#closed) return;
       this.#listeners.sweep(this.#options.clock.monotonicMs());
-      showGauges(this.#options.registry, {
-        "cluster_manager.active_clusters": this.#clusters.active().length,
-        "cluster_manager.warming_clusters": this.#clusters.warmingCount,
-        "listener_manager.total_listeners_active": this.#listeners.active().length,
-        "listener_manager.total_listeners_warming": this.#listeners.warming().length,
-        "runtime.num_keys": this.#runtime.keyCount,
-        "runtime.num_layers": this.#runtime.layerCount,
-      });
       this.#sweepLater();
+    });
+  }
+
+  /** What is only worth counting when somebody looks. */
+  #refresh(): void {
+    const { registry, clock } = this.#options;
+    showGauges(registry, {
+      "cluster_manager.active_clusters": this.#clusters.active().length,
+      "cluster_manager.warming_clusters": this.#clusters.warmingCount,
+      "listener_manager.total_listeners_active": this.#listeners.active().length,
+      "listener_manager.total_listeners_warming": this.#listeners.warming().length,
+      "listener_manager.total_listeners_draining": this.#listeners.drainingCount,
+      "listener_manager.workers_started": 1,
+      "runtime.num_keys": this.#runtime.keyCount,
+      "runtime.num_layers": this.#runtime.layerCount,
+      "runtime.admin_overrides_active": this.#runtime.overrides ? 1 : 0,
+      ...serverGauges({
+        state: this.#state(),
+        uptimeMs: clock.wallMs() - this.view.startedAtMs,
+        connections: this.#listeners.activeConnections,
+        certificates: this.view.certificates(),
+        nowMs: clock.wallMs(),
+      }),
     });
   }
 
@@ -433,12 +465,11 @@ class ProxyRun implements RunningProxy, ResourceHandler {
     return this.#isReady ? "LIVE" : "INITIALIZING";
   }
 
-  #makeView(): AdminView {
+  #makeView(): ProxyView {
     return {
       registry: this.#options.registry,
       bootstrap: this.#options.bootstrap,
       startedAtMs: this.#options.clock.wallMs(),
-      commandLine: {},
       state: () => this.#state(),
       clusters: () =>
         this.#clusters.active().map((cluster) => {
@@ -450,29 +481,18 @@ class ProxyRun implements RunningProxy, ResourceHandler {
           .map((one) => ({ name: one.config.name, address: one.address, draining: one.draining })),
       dump: (kind) => this.#resources.list(kind),
       certificates: () => certificateViews(this.#secrets, this.#watched),
-      logLevels: () => this.#levels,
-      setLogLevel: (logger, level) => this.#setLevel(logger, level),
       runtime: () => this.#runtime.view(),
       modifyRuntime: (changes) => this.#modifyRuntime(changes),
       failHealthcheck: (failing) => {
         this.#failing = failing;
+        this.#listeners.fail(failing);
       },
-      drainListeners: ({ inboundOnly, graceful }) => {
-        this.#listeners.drain({ inboundOnly, stopAccepting: !graceful });
-        if (graceful) this.#draining = true;
+      drainListeners: ({ inboundOnly, graceful, skipExit }) => {
+        const stopAccepting = skipExit ? "never" : graceful ? "after" : "now";
+        this.#listeners.drain({ inboundOnly, ending: false, stopAccepting });
+        if (graceful || skipExit) this.#draining = true;
       },
-      quit: () => process.kill(process.pid, "SIGTERM"),
+      refresh: () => this.#refresh(),
     };
   }
-
-  #setLevel(logger: string, level: string): boolean {
-    if (!["trace", "debug", "info", "warning", "error", "critical", "off"].includes(level)) return false;
-    if (logger !== "" && !(logger in this.#levels)) return false;
-    this.#levels = Object.fromEntries(Object.keys(this.#levels).map((name) => [name, level]));
-    return true;
-  }
-}
-
-function chainsOf(config: ListenerConfig): ListenerConfig["chains"] {
-  return config.defaultChain === undefined ? config.chains : [...config.chains, config.defaultChain];
 }

@@ -32,6 +32,10 @@ export class Runtime implements RuntimeKeys {
     return undefined;
   }
 
+  get overrides(): boolean {
+    return this.#layers.some(({ admin, values }) => admin && values.size > 0);
+  }
+
   get layerCount(): number {
     return this.#layers.length;
   }

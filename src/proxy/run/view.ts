@@ -1,8 +1,10 @@
 // The running proxy as the admin interface sees it.
 
+import { readBundle } from "../../identity/chain.ts";
 import type { Registry } from "../../observe/metrics.ts";
-import type { CertificateView, CircuitBreakerView, ClusterView, HostView } from "../admin/view.ts";
+import type { CertificateView, CircuitBreakerView, ClusterView, HostView, ServerState } from "../admin/view.ts";
 import type { BreakerConfig } from "../compile/cluster.ts";
+import { serving } from "../stack/serving.ts";
 import { plainName } from "../subscribe/file-name.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { Host } from "../upstream/host.ts";
@@ -72,4 +74,46 @@ export function showGauges(registry: Registry, values: Readonly<Record<string, n
     const scope = registry.scope({ statPrefix: `${manager}.`, namePrefix: `envoy_${manager}_`, labels: {} });
     scope.gauge(name.slice(dot + 1)).set(value);
   }
+}
+
+/** A counter by its dotted name. */
+export function count(registry: Registry, name: string): void {
+  const dot = name.lastIndexOf(".");
+  const prefix = name.slice(0, dot);
+  const scope = registry.scope({ statPrefix: `${prefix}.`, namePrefix: `envoy_${prefix}_`, labels: {} });
+  scope.counter(name.slice(dot + 1)).inc();
+}
+
+const STATES: Readonly<Record<ServerState, number>> = { LIVE: 0, DRAINING: 1, PRE_INITIALIZING: 2, INITIALIZING: 3 };
+const DAY_MS = 86_400_000;
+/** Envoy's value where there is no certificate. */
+const NEVER_EXPIRES = 2 ** 32 - 1;
+
+export function serverGauges(server: {
+  readonly state: ServerState;
+  readonly uptimeMs: number;
+  readonly connections: number;
+  readonly certificates: readonly CertificateView[];
+  readonly nowMs: number;
+}): Readonly<Record<string, number>> {
+  const { heapUsed, heapTotal, external, rss } = process.memoryUsage();
+  const days = server.certificates.flatMap(({ chainPem, caPem }) => {
+    const facts = readBundle(chainPem ?? caPem ?? "");
+    return facts.ok
+      ? facts.value.map(({ notAfterMs }) => Math.max(0, Math.floor((notAfterMs - server.nowMs) / DAY_MS)))
+      : [];
+  });
+  return {
+    "server.state": STATES[server.state],
+    "server.live": server.state === "LIVE" ? 1 : 0,
+    "server.uptime": Math.floor(server.uptimeMs / 1000),
+    "server.concurrency": 1,
+    "server.hot_restart_epoch": 0,
+    "server.envoy_bug_failures": serving.broken,
+    "server.total_connections": server.connections,
+    "server.days_until_first_cert_expiring": days.length === 0 ? NEVER_EXPIRES : Math.min(...days),
+    "server.memory_allocated": heapUsed + external,
+    "server.memory_heap_size": heapTotal,
+    "server.memory_physical_size": rss,
+  };
 }

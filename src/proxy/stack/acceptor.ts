@@ -15,6 +15,7 @@ import { TlsAcceptor } from "../socket/server-tls.ts";
 import type { Destination } from "../upstream/original-dst.ts";
 import { matchChain } from "./chain-match.ts";
 import { type ConnectionInfo, connectionInfo } from "./connection-info.ts";
+import type { Drain } from "./drain.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { type Core, HttpRuntime } from "./runtime.ts";
 import { connectionSubject } from "./subject.ts";
@@ -35,6 +36,8 @@ const ATTACHED_FROM_THE_START: SpeculationEvents = {
 
 interface Sweeping {
   sweep(nowMs: number): void;
+  /** Undefined where a connection is always busy: it is no sequence of requests. */
+  readonly busy?: boolean;
 }
 
 export class Acceptor {
@@ -46,6 +49,7 @@ export class Acceptor {
   readonly #stats: {
     readonly total: Counter;
     readonly active: Gauge;
+    readonly destroyed: Counter;
     readonly noChain: Counter;
     readonly contextFailure: Counter;
     readonly handshake: Counter;
@@ -80,6 +84,7 @@ export class Acceptor {
     this.#stats = {
       total: scope.counter("downstream_cx_total"),
       active: scope.gauge("downstream_cx_active"),
+      destroyed: scope.counter("downstream_cx_destroy"),
       noChain: scope.counter("no_filter_chain_match"),
       contextFailure: scope.counter("ssl_socket_factory.downstream_tls_context_update_failure"),
       handshake: scope.counter("ssl.handshake"),
@@ -114,7 +119,10 @@ export class Acceptor {
   accept(socket: Socket, destination: Destination | undefined): void {
     this.#stats.total.inc();
     this.#stats.active.add(1);
-    socket.once("close", () => this.#stats.active.add(-1));
+    socket.once("close", () => {
+      this.#stats.active.add(-1);
+      this.#stats.destroyed.inc();
+    });
     const original = destination ?? (this.config.readOriginalDst ? originalDestination(socket) : undefined);
     if (!this.#inspects) {
       const chain = this.#match(socket, original, NOTHING);
@@ -128,8 +136,16 @@ export class Acceptor {
     this.#inspect(socket, original);
   }
 
-  drain(): void {
-    for (const chain of this.#all()) if (chain.http !== undefined) chain.http.draining = true;
+  /** Undefined ends a drain that was called off. */
+  drain(drain: Drain | undefined): void {
+    for (const chain of this.#all()) if (chain.http !== undefined) chain.http.drain = drain;
+  }
+
+  /** Connections with a request under way, or that are no requests at all. */
+  get busyConnections(): number {
+    let count = 0;
+    for (const connection of this.#connections) if (connection.busy !== false) count += 1;
+    return count;
   }
 
   sweep(nowMs: number): void {

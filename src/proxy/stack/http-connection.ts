@@ -5,7 +5,7 @@ import type { HeadError, RequestHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import { ServerCodec, type ServerHandler } from "../codec/server.ts";
 import { reasonOf } from "../codec/write.ts";
-import { LINGER_MS } from "../limits.ts";
+import { DRAIN_IDLE_MS, LINGER_MS } from "../limits.ts";
 import { receiveFrom } from "../socket/inbox.ts";
 import { Outbox } from "../socket/outbox.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
@@ -13,6 +13,7 @@ import { HttpStream } from "./http-stream.ts";
 import { refusedRecord } from "./record.ts";
 import { badRequest } from "./rescue.ts";
 import type { HttpRuntime } from "./runtime.ts";
+import { serving } from "./serving.ts";
 
 export class HttpConnection implements ServerHandler {
   readonly socket: Socket;
@@ -44,6 +45,8 @@ export class HttpConnection implements ServerHandler {
     this.activeMs = this.#openedMs;
     runtime.stats.cxTotal.value += 1;
     runtime.stats.cxActive.value += 1;
+    runtime.stats.cxHttp1Total.value += 1;
+    runtime.stats.cxHttp1Active.value += 1;
     socket.setNoDelay(true);
     socket.on("end", () => this.#onEnd());
     socket.on("error", () => this.#onGone());
@@ -58,7 +61,9 @@ export class HttpConnection implements ServerHandler {
   push(bytes: Buffer): void {
     this.runtime.stats.rxBytes.value += bytes.length;
     if (this.#closing) return;
+    serving.connection = this;
     this.codec.push(bytes);
+    serving.connection = undefined;
     this.#stream?.flushUpstream();
     this.out.flush();
   }
@@ -106,6 +111,11 @@ export class HttpConnection implements ServerHandler {
     this.closeGently();
   }
 
+  /** Whether a request is under way. */
+  get busy(): boolean {
+    return this.#stream !== undefined || !this.codec.idle;
+  }
+
   /** The stream's response is complete. `reusable`: the connection may carry another request. */
   streamDone(reusable: boolean): void {
     this.#stream = undefined;
@@ -121,13 +131,19 @@ export class HttpConnection implements ServerHandler {
 
   /** Whether the response that is being written should announce the end of the connection. */
   get lastRequest(): boolean {
-    const { config, draining } = this.runtime;
-    if (draining) return true;
-    if (config.maxRequestsPerConnection > 0 && this.requests >= config.maxRequestsPerConnection) return true;
-    return (
-      config.maxConnectionDurationMs > 0 &&
-      this.runtime.core.clock.monotonicMs() - this.#openedMs > config.maxConnectionDurationMs
-    );
+    const { config, drain, stats } = this.runtime;
+    if (drain?.closesNow()) {
+      stats.cxDrainClose.value += 1;
+      return true;
+    }
+    if (config.maxRequestsPerConnection > 0 && this.requests >= config.maxRequestsPerConnection) {
+      stats.cxMaxRequests.value += 1;
+      return true;
+    }
+    if (config.maxConnectionDurationMs === 0) return false;
+    const over = this.runtime.core.clock.monotonicMs() - this.#openedMs > config.maxConnectionDurationMs;
+    if (over) stats.cxMaxDuration.value += 1;
+    return over;
   }
 
   /** Ends our side, and reads on a little, so that what the client still sends doesn't reset the answer away. */
@@ -155,7 +171,9 @@ export class HttpConnection implements ServerHandler {
     const waiting = nowMs - this.activeMs;
     const inHead = !this.codec.idle && config.requestHeadersTimeoutMs > 0 && waiting > config.requestHeadersTimeoutMs;
     const idle = config.idleTimeoutMs > 0 && waiting > config.idleTimeoutMs;
-    if (inHead || idle) this.closeGently();
+    const drained = this.runtime.drain?.closesIdle === true && this.codec.idle && waiting >= DRAIN_IDLE_MS;
+    if (idle) this.runtime.stats.cxIdleTimeout.value += 1;
+    if (inHead || idle || drained) this.closeGently();
   }
 
   #onEnd(): void {
@@ -170,6 +188,9 @@ export class HttpConnection implements ServerHandler {
     this.codec.close();
     const { stats } = this.runtime;
     stats.cxActive.value -= 1;
+    stats.cxHttp1Active.value -= 1;
+    stats.cxDestroy.value += 1;
+    stats.cxLength.observe(this.runtime.core.clock.monotonicMs() - this.#openedMs);
     stats.txBytes.value += this.out.written;
     const stream = this.#stream;
     this.#stream = undefined;

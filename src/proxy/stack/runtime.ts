@@ -18,6 +18,7 @@ import { setFilterStateFilter } from "../filters/set-filter-state.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { AccessLogWriter } from "./access-log.ts";
 import { ClusterCaller } from "./call.ts";
+import type { Drain } from "./drain.ts";
 import { HttpStats } from "./stats.ts";
 
 /** What the composition root gives to everything that serves connections. */
@@ -37,7 +38,8 @@ export class HttpRuntime {
   readonly stats: HttpStats;
   readonly filters: readonly Filter[];
   readonly direction: "inbound" | "outbound" | "unspecified";
-  draining = false;
+  /** Set while the listener drains. */
+  drain: Drain | undefined;
 
   constructor(config: HttpConfig, core: Core, direction: HttpRuntime["direction"]) {
     this.config = config;

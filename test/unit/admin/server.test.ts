@@ -120,7 +120,7 @@ describe("the admin interface", () => {
       "level =loud",
       "level main=debug",
       "level xds=trace",
-      'drain {"inboundOnly":true,"graceful":true}',
+      'drain {"inboundOnly":true,"graceful":true,"skipExit":false}',
       "fail true",
       "quit",
     ]);

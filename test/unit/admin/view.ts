@@ -140,6 +140,7 @@ export function makeView(): FakeView {
       calls.push(`level ${logger}=${level}`);
       return level !== "loud";
     },
+    refresh: () => undefined,
     runtime: () => ({
       layers: ["base", "admin"],
       entries: new Map([["a.b", { layerValues: ["1", ""], finalValue: "1" }]]),

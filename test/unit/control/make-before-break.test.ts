@@ -106,6 +106,7 @@ async function startClientProxy(context: TestContext, mesh: TestMesh): Promise<v
     clock: systemClock,
     random: seededRandom(4),
     registry: new Registry(),
+    drain: { ms: 1000, strategy: "immediate" },
   });
   context.after(() => proxy.close());
   await proxy.ready;

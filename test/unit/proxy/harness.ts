@@ -16,6 +16,7 @@ import { HttpConnectionManager } from "../../../src/proto/gen/envoy/extensions/f
 import { TcpProxy } from "../../../src/proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
 import { type RunningProxy, startProxy } from "../../../src/proxy/run/proxy.ts";
 import type { SecretSource } from "../../../src/proxy/socket/secret.ts";
+import type { DrainLife } from "../../../src/proxy/stack/drain.ts";
 import type { ResourceSource } from "../../../src/proxy/subscribe/source.ts";
 
 type Json = Record<string, unknown>;
@@ -139,7 +140,7 @@ export interface Started {
 
 export async function start(
   resources: { readonly listeners: readonly Listener[]; readonly clusters: readonly Cluster[] },
-  more: { clock?: Clock; random?: Random; secrets?: SecretSource; source?: ResourceSource } = {},
+  more: { clock?: Clock; random?: Random; secrets?: SecretSource; source?: ResourceSource; drain?: DrainLife } = {},
 ): Promise<Started> {
   const registry = new Registry();
   const bootstrap = Bootstrap.fromPartial({});
@@ -151,6 +152,7 @@ export async function start(
     clock: more.clock ?? systemClock,
     random: more.random ?? seededRandom(7),
     registry,
+    drain: more.drain ?? { ms: 45_000, strategy: "immediate" },
   });
   after(() => proxy.close());
   await proxy.ready;

@@ -35,6 +35,7 @@ describe("the walk table on weft", () => {
       clock: systemClock,
       random: seededRandom(1),
       registry,
+      drain: { ms: 1000, strategy: "immediate" },
     });
     await running.proxy.ready;
     const { proxy } = running;
