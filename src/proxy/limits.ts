@@ -28,6 +28,10 @@ export const OUTBOX_BYTES_MAX = 64 * 1024;
 export const READ_BYTES_MAX = 64 * 1024;
 /** A read of this size is taken for part of a stream of large ones. */
 export const BULK_READ_BYTES_MIN = 16 * 1024;
+/** Bytes of a TLS record's content: no read of a decrypted stream brings more. */
+export const TLS_RECORD_BYTES_MAX = 16 * 1024;
+/** Buffers of each size that are kept for the next large read. */
+export const FREE_READ_BUFFERS_MAX = 16;
 /** Pieces up to this size are copied when they are kept, larger ones keep their buffer. */
 export const COPIED_BYTES_MAX = 4 * 1024;
 /** A clean response is followed by this much reading of what the client still sends, so that it sees the answer rather than a reset. */

@@ -2,10 +2,24 @@
 // good until the receiver returns. A socket with much to read gets a buffer of its own, so that large pieces needn't be copied.
 
 import type { Socket } from "node:net";
-import { BULK_READ_BYTES_MIN, COPIED_BYTES_MAX, READ_BYTES_MAX } from "../limits.ts";
+import { TLSSocket } from "node:tls";
+import {
+  BULK_READ_BYTES_MIN,
+  COPIED_BYTES_MAX,
+  FREE_READ_BUFFERS_MAX,
+  READ_BYTES_MAX,
+  TLS_RECORD_BYTES_MAX,
+} from "../limits.ts";
 import { handleOf, READ_FIELDS } from "./handle.ts";
 
 const SHARED = Buffer.allocUnsafeSlow(READ_BYTES_MAX);
+
+/** Buffers for much to read that are not in use now, by their size. */
+const FREE: ReadonlyMap<number, Buffer[]> = new Map([
+  [READ_BYTES_MAX, []],
+  [TLS_RECORD_BYTES_MAX, []],
+]);
+const POOLED = new WeakSet<ArrayBufferLike>();
 
 /** The reader whose bytes are being received now. */
 let current: Inbox | undefined;
@@ -22,7 +36,7 @@ export function receiveFrom(socket: Socket, first: Buffer | undefined, receive: 
     if (first !== undefined) receive(first);
     return;
   }
-  const inbox = new Inbox(receive);
+  const inbox = new Inbox(receive, socket instanceof TLSSocket ? TLS_RECORD_BYTES_MAX : READ_BYTES_MAX);
   const early = readAll(socket);
   Reflect.set(socket, READ_FIELDS.buffer, SHARED);
   Reflect.set(socket, READ_FIELDS.callback, (count: number, buffer: Buffer) => inbox.onRead(count, buffer));
@@ -61,6 +75,24 @@ export function hold(bytes: Buffer): void {
   if (current !== undefined && bytes.buffer === current.buffer.buffer) current.held = true;
 }
 
+/** Held bytes that nobody looks at any more: their buffer may be read into again. */
+export function release(bytes: Buffer): void {
+  if (POOLED.has(bytes.buffer)) putBack(Buffer.from(bytes.buffer));
+}
+
+function take(size: number): Buffer {
+  const free = FREE.get(size)?.pop();
+  if (free !== undefined) return free;
+  const made = Buffer.allocUnsafeSlow(size);
+  POOLED.add(made.buffer);
+  return made;
+}
+
+function putBack(buffer: Buffer): void {
+  const free = FREE.get(buffer.length);
+  if (free !== undefined && free.length < FREE_READ_BUFFERS_MAX) free.push(buffer);
+}
+
 function isRead(bytes: Buffer): boolean {
   return current !== undefined && bytes.buffer === current.buffer.buffer;
 }
@@ -70,9 +102,11 @@ class Inbox {
   held = false;
   #count = 0;
   readonly #receive: (bytes: Buffer) => void;
+  readonly #size: number;
 
-  constructor(receive: (bytes: Buffer) => void) {
+  constructor(receive: (bytes: Buffer) => void, size: number) {
     this.#receive = receive;
+    this.#size = size;
   }
 
   onRead(count: number, buffer: Buffer): boolean {
@@ -89,9 +123,13 @@ class Inbox {
 
   /** The buffer for the next read; undefined: the same again. */
   next(): Buffer | undefined {
-    if (this.#count < BULK_READ_BYTES_MIN) return this.buffer === SHARED ? undefined : this.#use(SHARED);
+    if (this.#count < BULK_READ_BYTES_MIN) {
+      if (this.buffer === SHARED) return undefined;
+      if (!this.held) putBack(this.buffer);
+      return this.#use(SHARED);
+    }
     if (this.buffer !== SHARED && !this.held) return undefined;
-    return this.#use(Buffer.allocUnsafeSlow(READ_BYTES_MAX));
+    return this.#use(take(this.#size));
   }
 
   #use(buffer: Buffer): Buffer {

@@ -2,9 +2,10 @@
 // runtime allows it, writes go to the socket's handle, one under way at a time; what comes meanwhile waits here.
 
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { JOINED_BODY_BYTES_MAX, OUTBOX_BYTES_MAX } from "../limits.ts";
 import { handleOf, type StreamHandle, WRITES_DIRECTLY } from "./handle.ts";
-import { hold, own } from "./inbox.ts";
+import { hold, own, release } from "./inbox.ts";
 
 export class Outbox {
   readonly socket: Socket;
@@ -15,17 +16,22 @@ export class Outbox {
   #text = "";
   readonly #handle: StreamHandle | undefined;
   readonly #onWritable: () => void;
+  /** TLS has encrypted or copied the bytes when the call returns: they needn't be kept until the write has ended. */
+  readonly #takesCopies: boolean;
   /** A write is under way; what comes meanwhile is in `#waiting`, in order. */
   #busy = false;
   #busyBytes = 0;
   #waiting: (string | Buffer)[] = [];
   #waitingBytes = 0;
   #ending = false;
+  /** Everything is passed on: what was read for it can be read into again once it is written. */
+  #passing = false;
 
   constructor(socket: Socket, onWritable: () => void) {
     this.socket = socket;
     this.#onWritable = onWritable;
     this.#handle = WRITES_DIRECTLY ? handleOf(socket) : undefined;
+    this.#takesCopies = socket instanceof TLSSocket;
     if (this.#handle === undefined)
       socket.on("drain", () => {
         this.blocked = false;
@@ -59,6 +65,17 @@ export class Outbox {
     this.#write(text);
   }
 
+  /** These bytes as they are, at once; nobody else will look at them. */
+  pass(bytes: Buffer): void {
+    this.#passing = true;
+    this.#write(bytes);
+  }
+
+  /** Nothing is under way, nothing waits. */
+  get idle(): boolean {
+    return this.#handle === undefined ? this.socket.writableLength === 0 : !this.#busy;
+  }
+
   /** Nothing more will be written: our side ends when all that waits is out. */
   end(): void {
     this.flush();
@@ -74,24 +91,33 @@ export class Outbox {
       if (!open) this.blocked = true;
       return;
     }
+    if (!this.#busy && this.#takesCopies) {
+      this.#send(handle, piece, "borrowed");
+      return;
+    }
     const data = typeof piece === "string" ? piece : own(piece);
     if (this.#busy) this.#wait(data);
-    else this.#send(handle, data);
+    else this.#send(handle, data, "owned");
   }
 
-  #send(handle: StreamHandle, data: string | Buffer): void {
+  /** Owned bytes stay as they are until the write has ended; borrowed ones only until the call returns. */
+  #send(handle: StreamHandle, data: string | Buffer, whose: "owned" | "borrowed"): void {
     const result = typeof data === "string" ? handle.writeLatin1String(null, data) : handle.writeBuffer(null, data);
     if (result === 0) return;
     if (typeof result !== "object" || result === null) {
       this.socket.destroy(new Error(`write failed: ${String(result)}`));
       return;
     }
-    if (typeof data !== "string") hold(data);
+    const owned = typeof data !== "string" && whose === "owned" ? data : undefined;
+    if (owned !== undefined) hold(owned);
     this.#busy = true;
     this.#busyBytes = data.length;
     this.#look();
-    Reflect.set(result, "buffer", data);
-    Reflect.set(result, "oncomplete", (status: number) => this.#onComplete(status));
+    Reflect.set(result, "buffer", owned);
+    Reflect.set(result, "oncomplete", (status: number) => {
+      if (this.#passing && owned !== undefined) release(owned);
+      this.#onComplete(status);
+    });
     const ended: unknown = Reflect.get(result, "writeStatus");
     if (typeof ended === "number") {
       Reflect.set(result, "writeStatus", null);
@@ -125,7 +151,7 @@ export class Outbox {
       const next = this.#waiting.shift();
       if (next === undefined) break;
       this.#waitingBytes -= next.length;
-      this.#send(this.#handle, next);
+      this.#send(this.#handle, next, "owned");
     }
     if (this.#busy) return;
     if (this.#ending) this.socket.end();

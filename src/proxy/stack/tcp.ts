@@ -6,6 +6,8 @@ import type { TcpConfig } from "../compile/listener.ts";
 import { type Cause, causeText } from "../compile/value.ts";
 import { dial } from "../socket/dial.ts";
 import type { Peer } from "../socket/identity.ts";
+import { keep, receiveFrom } from "../socket/inbox.ts";
+import { Outbox } from "../socket/outbox.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { Host } from "../upstream/host.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
@@ -30,7 +32,10 @@ export class TcpSession {
   readonly #startMs: number;
   readonly #wallMs: number;
   #upstream: Socket | undefined;
-  #connected = false;
+  /** What goes up; there once the upstream is connected. */
+  #up: Outbox | undefined;
+  /** What comes down; there once the client belongs to this session. */
+  #down: Outbox | undefined;
   #attached = false;
   #closed = false;
   #host: Host | undefined;
@@ -126,13 +131,11 @@ export class TcpSession {
     this.#attached = true;
     const { downstream } = this;
     downstream.setNoDelay(true);
-    if (first !== undefined) this.#fromClient(first);
-    downstream.on("data", (bytes: Buffer) => this.#fromClient(bytes));
-    downstream.on("end", () => this.#endUpstream());
+    this.#down = new Outbox(downstream, () => this.#upstream?.resume());
+    downstream.on("end", () => this.#up?.end());
     downstream.on("error", () => this.close());
     downstream.on("close", () => this.close());
-    downstream.on("drain", () => this.#upstream?.resume());
-    if (downstream.isPaused() && this.#early.length === 0) downstream.resume();
+    receiveFrom(downstream, first, (bytes) => this.#fromClient(bytes));
   }
 
   /** The client turned out to speak something else. */
@@ -181,46 +184,53 @@ export class TcpSession {
       socket.destroy();
       return;
     }
-    this.#connected = true;
     this.#upstream = socket;
-    socket.on("data", (bytes: Buffer) => {
-      if (!this.#attached) {
-        this.#options.onServerFirst();
-        if (!this.#attached) return;
-      }
-      this.#activeMs = this.#options.core.clock.monotonicMs();
-      this.#sent += bytes.length;
-      if (!this.downstream.write(bytes)) socket.pause();
-    });
+    const up = new Outbox(socket, () => this.downstream.resume());
+    this.#up = up;
     socket.on("end", () => {
-      if (this.#attached) this.downstream.end();
+      if (this.#attached) this.#down?.end();
       else this.close();
     });
     socket.on("error", () => this.close());
-    socket.on("close", () => {
-      if (!this.#attached || this.downstream.writableLength === 0 || this.downstream.destroyed) this.close();
-      else this.downstream.end(() => this.close());
-    });
-    socket.on("drain", () => this.downstream.resume());
-    for (const chunk of this.#early) socket.write(chunk);
+    socket.on("close", () => this.#onUpstreamClosed());
+    for (const chunk of this.#early) up.pass(chunk);
     this.#early.length = 0;
-    if (this.#attached && this.downstream.readableEnded) socket.end();
-    else if (this.#attached) this.downstream.resume();
+    if (this.#attached && this.downstream.readableEnded) up.end();
+    else if (this.#attached && !up.blocked) this.downstream.resume();
+    receiveFrom(socket, undefined, (bytes) => this.#fromServer(bytes));
+  }
+
+  #onUpstreamClosed(): void {
+    const down = this.#down;
+    if (!this.#attached || down === undefined || down.idle || this.downstream.destroyed) {
+      this.close();
+      return;
+    }
+    this.downstream.once("finish", () => this.close());
+    down.end();
+  }
+
+  #fromServer(bytes: Buffer): void {
+    if (!this.#attached) this.#options.onServerFirst();
+    const down = this.#down;
+    if (down === undefined) return;
+    this.#activeMs = this.#options.core.clock.monotonicMs();
+    this.#sent += bytes.length;
+    down.pass(bytes);
+    if (down.blocked) this.#upstream?.pause();
   }
 
   #fromClient(bytes: Buffer): void {
     this.#activeMs = this.#options.core.clock.monotonicMs();
     this.#received += bytes.length;
-    if (!this.#connected || this.#upstream === undefined) {
-      this.#early.push(bytes);
+    const up = this.#up;
+    if (up === undefined) {
+      this.#early.push(keep(bytes));
       this.downstream.pause();
       return;
     }
-    if (!this.#upstream.write(bytes)) this.downstream.pause();
-  }
-
-  #endUpstream(): void {
-    if (this.#connected) this.#upstream?.end();
+    up.pass(bytes);
+    if (up.blocked) this.downstream.pause();
   }
 
   #give(flag: string, message: string): void {
