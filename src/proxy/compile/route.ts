@@ -14,6 +14,7 @@ import type { FilterOverride } from "./http-filter.ts";
 import { compileMatch, type RoutePredicate } from "./match.ts";
 import { compileMutations, type HeaderMutation } from "./mutation.ts";
 import { compileOverrides } from "./overrides.ts";
+import { indexRoutes, pathKey, type RouteIndex } from "./path-table.ts";
 import { compileRateLimits, type RouteRateLimits } from "./rate-limit.ts";
 import { type Cause, causeOf } from "./value.ts";
 
@@ -34,6 +35,8 @@ export interface VirtualHostEntry {
   readonly name: string;
   readonly cause: Cause | undefined;
   readonly routes: readonly RouteEntry[];
+  /** Where there are many. */
+  readonly index: RouteIndex | undefined;
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
   /** Whom it sends to https: `external` leaves out callers that are internal. */
@@ -139,6 +142,7 @@ function compileHost(host: VirtualHost, config: RouteConfiguration, at: Field): 
     name: host.name,
     cause: causeOf(host.metadata) ?? causeOf(config.metadata),
     routes,
+    index: indexRoutes(host.routes.map((route) => pathKey(route.match, matchOptions(config)))),
     includeRequestAttemptCount: host.includeRequestAttemptCount,
     includeAttemptCountInResponse: host.includeAttemptCountInResponse,
     requireTls: requireTls(host),
@@ -149,6 +153,10 @@ function compileHost(host: VirtualHost, config: RouteConfiguration, at: Field): 
     routes.push(compileRoute(route, { entry, host, config, outer }, field));
   }
   return entry;
+}
+
+function matchOptions(config: RouteConfiguration): { readonly ignorePathParameters: boolean } {
+  return { ignorePathParameters: config.ignorePathParametersInPathMatching };
 }
 
 function requireTls(host: VirtualHost): VirtualHostEntry["requireTls"] {
@@ -201,11 +209,7 @@ function compileRoute(route: Route, around: Around, at: Field): RouteEntry {
     name: route.name,
     cause: causeOf(route.metadata) ?? around.entry.cause,
     virtualHost: around.entry,
-    predicates: compileMatch(
-      route.match,
-      { ignorePathParameters: around.config.ignorePathParametersInPathMatching },
-      at.at("match"),
-    ),
+    predicates: compileMatch(route.match, matchOptions(around.config), at.at("match")),
     action: compileAction(route, around, at),
     requestMutations: levels.flatMap((level) => level.request),
     responseMutations: levels.flatMap((level) => level.response),

@@ -3,6 +3,7 @@
 import type { RequestHead } from "../codec/head.ts";
 import type { ClusterTarget, WeightedTarget } from "../compile/action.ts";
 import type { RouteInput } from "../compile/match.ts";
+import { placesOf, type RouteIndex } from "../compile/path-table.ts";
 import type { RouteEntry, RouteTable, VirtualHostEntry } from "../compile/route.ts";
 
 /** Envoy's precedence: exact, longest suffix, longest prefix, any. */
@@ -17,7 +18,24 @@ export function findHost(table: RouteTable, authority: string): VirtualHostEntry
 }
 
 export function findRoute(host: VirtualHostEntry, input: RouteInput): RouteEntry | undefined {
+  if (host.index !== undefined) return findIndexed(host, host.index, input);
   for (const route of host.routes) if (matches(route, input)) return route;
+  return undefined;
+}
+
+/** Goes through two ascending lists of places as through one. */
+function findIndexed({ routes }: VirtualHostEntry, index: RouteIndex, input: RouteInput): RouteEntry | undefined {
+  const { always } = index;
+  const named = placesOf(index, input.path);
+  let [a, n] = [0, 0];
+  while (a < always.length || n < named.length) {
+    const anyway = always[a] ?? Infinity;
+    const byName = named[n] ?? Infinity;
+    if (anyway < byName) a += 1;
+    else n += 1;
+    const route = routes[Math.min(anyway, byName)];
+    if (route !== undefined && matches(route, input)) return route;
+  }
   return undefined;
 }
 

@@ -59,7 +59,9 @@ async function receive(socket: Socket): Promise<string> {
 }
 
 for (const name of ["bulk-clear", "bulk-mtls"]) {
-  test(`${name}: every byte arrives as it was sent, both ways at once, on connections side by side`, { timeout: 60_000 }, async () => {
+  test(`${name}: every byte arrives as it was sent, both ways at once, on connections side by side`, {
+    timeout: 60_000,
+  }, async () => {
     const sums = new Map<string, Promise<string>>();
     let accepted = 0;
     const origin = createServer({ allowHalfOpen: true }, (socket) => {
