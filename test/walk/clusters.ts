@@ -25,6 +25,8 @@ export function tableClusters(ports: OriginPorts): readonly Json[] {
     levels("all-sick", [[host(1, SICK)]], { healthyPanicThreshold: { value: 0 } }),
     levels("panic", [[host(1, SICK), host(2, SICK)]]),
     levels("degraded", [[host(1, SICK), host(2, { healthStatus: "DEGRADED" })]]),
+    checked("check-passes", host(1), "/healthz"),
+    checked("check-fails", host(1), "/status/500"),
     levels("draining", [[host(1, { healthStatus: "DRAINING" }), host(2)]]),
   ];
 }
@@ -39,6 +41,15 @@ function cluster(name: string, lbEndpoints: readonly Json[], more: Json = {}): J
 function levels(name: string, hosts: readonly (readonly Json[])[], commonLbConfig: Json = {}): Json {
   const endpoints = hosts.map((lbEndpoints, priority) => ({ priority, lbEndpoints }));
   return { ...cluster(name, []), loadAssignment: { clusterName: name, endpoints }, commonLbConfig };
+}
+
+/** Checked once: the next time is after the table. */
+function checked(name: string, host: Json, path: string): Json {
+  const times = { timeout: "2s", interval: "60s", unhealthyThreshold: 3, healthyThreshold: 3 };
+  return cluster(name, [host], {
+    healthChecks: [{ ...times, httpHealthCheck: { path } }],
+    commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+  });
 }
 
 function subsets(host: (number: 1 | 2 | 3, more: Json) => Json): Json {

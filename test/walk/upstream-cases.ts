@@ -52,5 +52,7 @@ export const upstreamCases: readonly WalkCase[] = [
   through("no-panic-no-host", "all-sick", NO_HOST),
   through("panic-takes-all", "panic", reaches(/^(one|two)\.host$/)),
   through("degraded-rather-than-none", "degraded", reaches("two.host")),
+  through("check-passes", "check-passes", reaches("one.host")),
+  through("check-fails", "check-fails", NO_HOST),
   through("draining-is-not-healthy", "draining", reaches("two.host")),
 ];

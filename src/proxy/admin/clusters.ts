@@ -101,10 +101,25 @@ function breakerJson(priority: string, breaker: CircuitBreakerView): unknown {
   };
 }
 
+/** What Envoy's JSON calls each flag. */
+const STATUS_FIELDS: Readonly<Record<string, string>> = {
+  "/failed_active_hc": "failed_active_health_check",
+  "/failed_outlier_check": "failed_outlier_check",
+  "/degraded_active_hc": "failed_active_degraded_check",
+  "/pending_dynamic_removal": "pending_dynamic_removal",
+  "/pending_active_hc": "pending_active_hc",
+  "/excluded_via_immediate_hc_fail": "excluded_via_immediate_hc_fail",
+  "/active_hc_timeout": "active_hc_timeout",
+};
+
 function hostJson(host: HostView): unknown {
   const flags = Object.fromEntries(
-    host.healthFlags.filter((flag) => flag !== "/failed_eds_health").map((flag) => [flag.slice(1), true]),
+    host.healthFlags.flatMap((flag) => {
+      const field = STATUS_FIELDS[flag];
+      return field === undefined ? [] : [[field, true]];
+    }),
   );
+  const degraded = host.healthFlags.includes("/degraded_eds_health");
   return {
     address: addressJson(host.address),
     stats: sortedStats(host).map(([name, value]) => ({
@@ -114,7 +129,11 @@ function hostJson(host: HostView): unknown {
     })),
     health_status: {
       ...flags,
-      eds_health_status: host.healthFlags.includes("/failed_eds_health") ? "UNHEALTHY" : "HEALTHY",
+      eds_health_status: host.healthFlags.includes("/failed_eds_health")
+        ? "UNHEALTHY"
+        : degraded
+          ? "DEGRADED"
+          : "HEALTHY",
     },
     ...(host.successRate < 0 ? {} : { success_rate: { value: host.successRate } }),
     weight: host.weight,

@@ -14,6 +14,12 @@ import { HttpProtocolOptions } from "../../proto/gen/envoy/extensions/upstreams/
 import type { TlsConfig } from "../socket/tls-config.ts";
 import { sourcedName } from "./config-source.ts";
 import { type Field, fields } from "./field.ts";
+import {
+  compileEndpointCheck,
+  compileHealthCheck,
+  type EndpointCheck,
+  type HealthCheckConfig,
+} from "./health-check.ts";
 import { type Balancing, compileBalancing, compileLb, compileOriginalDst, type LbConfig } from "./lb.ts";
 import { compileOutlier, type OutlierConfig } from "./outlier.ts";
 import { compileSubsets, type SubsetConfig } from "./subset.ts";
@@ -65,6 +71,8 @@ export interface EndpointConfig {
   readonly localityWeight: number;
   readonly metadata: Metadata | undefined;
   readonly localityMetadata: Metadata | undefined;
+  /** How it is checked; undefined: as the cluster says. */
+  readonly check: EndpointCheck | undefined;
   readonly policy: AssignmentPolicy;
 }
 
@@ -83,6 +91,11 @@ export interface ClusterConfig {
   readonly maxConnectionDurationMs: number;
   readonly breakers: { readonly default: BreakerConfig; readonly high: BreakerConfig };
   readonly outlier: OutlierConfig | undefined;
+  readonly healthCheck: HealthCheckConfig | undefined;
+  /** False: a host that discovery names no more stays as long as its checks pass. */
+  readonly dropsHealthyHosts: boolean;
+  /** TCP connections to a host that fails are closed at once. */
+  readonly closesOnFailure: boolean;
   readonly tls: TlsConfig | undefined;
   readonly socketMatches: readonly SocketMatch[];
   readonly dns: DnsConfig;
@@ -104,7 +117,7 @@ const HONOURED =
   lbPolicy loadAssignment maxRequestsPerConnection circuitBreakers commonHttpProtocolOptions httpProtocolOptions
   typedExtensionProtocolOptions dnsRefreshRate dnsFailureRefreshRate respectDnsTtl dnsLookupFamily waitForWarmOnInit outlierDetection
   cleanupInterval lbSubsetConfig lbConfig commonLbConfig transportSocket metadata upstreamConnectionOptions
-  closeConnectionsOnHostHealthFailure ignoreHealthOnHostRemoval`);
+  closeConnectionsOnHostHealthFailure ignoreHealthOnHostRemoval healthChecks`);
 
 export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
   at.only(cluster, HONOURED);
@@ -139,6 +152,9 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
             ownNumber(cluster.metadata, "minRequestVolume"),
             at.at("outlierDetection"),
           ),
+    healthCheck: compileHealthCheck(cluster.healthChecks, at.at("healthChecks")),
+    dropsHealthyHosts: cluster.ignoreHealthOnHostRemoval,
+    closesOnFailure: cluster.closeConnectionsOnHostHealthFailure,
     tls: compileUpstreamTls(cluster.transportSocket, at.at("transportSocket")),
     socketMatches: cluster.transportSocketMatches.map((one, index) => ({
       name: one.name,
@@ -298,6 +314,7 @@ function compileEndpoint(
     localityWeight: group.loadBalancingWeight ?? 0,
     metadata: one.metadata,
     localityMetadata: group.metadata,
+    check: compileEndpointCheck(endpoint.healthCheckConfig, at.at("endpoint").at("healthCheckConfig")),
     policy,
   };
 }

@@ -15,6 +15,8 @@ export interface OutlierConfig {
   readonly maxEjectionJitterMs: number;
   readonly maxEjectionPercent: number;
   readonly alwaysEjectOneHost: boolean;
+  /** An active check that passes ends an ejection. */
+  readonly checksUneject: boolean;
   readonly successRateMinimumHosts: number;
   readonly successRateRequestVolume: number;
   readonly successRateStdevFactor: number;
@@ -57,6 +59,7 @@ export function compileOutlier(outlier: OutlierDetection, minRequestVolume: numb
     maxEjectionJitterMs: durationMs(outlier.maxEjectionTimeJitter) ?? 0,
     maxEjectionPercent: Math.min(outlier.maxEjectionPercent ?? 10, 100),
     alwaysEjectOneHost: outlier.alwaysEjectOneHost ?? false,
+    checksUneject: outlier.successfulActiveHealthCheckUnejectHost ?? true,
     successRateMinimumHosts: outlier.successRateMinimumHosts ?? 5,
     successRateRequestVolume: outlier.successRateRequestVolume ?? 100,
     successRateStdevFactor: (outlier.successRateStdevFactor ?? 1900) / 1000,

@@ -79,6 +79,12 @@ export class Clusters {
     return this.#warming.size;
   }
 
+  /** Some cluster that needs no control plane is being resolved or checked: the first listeners wait for it, as in Envoy. */
+  get beginning(): boolean {
+    for (const { config } of this.#warming.values()) if (config.discovery !== "eds") return true;
+    return false;
+  }
+
   all(): readonly Cluster[] {
     return [...this.#active.values(), ...this.#warming.values()];
   }

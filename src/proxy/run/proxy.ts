@@ -412,7 +412,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   }
 
   #isWarm(config: ListenerConfig, acceptor: Acceptor): boolean {
-    if (!acceptor.ready) return false;
+    if (!acceptor.ready || (!this.#isReady && this.#clusters.beginning)) return false;
     return chainsOf(config).every(({ terminal }) => {
       return terminal.kind !== "http" || terminal.routes.kind === "inline" || this.#routes.has(terminal.routes.name);
     });

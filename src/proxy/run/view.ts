@@ -36,11 +36,17 @@ function breakerView(config: BreakerConfig): CircuitBreakerView {
 }
 
 function hostView(host: Host): HostView {
-  const { endpoint, monitor, stats } = host;
+  const { checked, endpoint, monitor, stats } = host;
   const healthFlags: string[] = [];
+  if (checked.failing) healthFlags.push("/failed_active_hc");
   if (monitor.ejected) healthFlags.push("/failed_outlier_check");
   if (endpoint.health === "unhealthy" || endpoint.health === "draining") healthFlags.push("/failed_eds_health");
   if (endpoint.health === "degraded") healthFlags.push("/degraded_eds_health");
+  if (checked.degraded) healthFlags.push("/degraded_active_hc");
+  if (host.leaving) healthFlags.push("/pending_dynamic_removal");
+  if (checked.pending) healthFlags.push("/pending_active_hc");
+  if (checked.immediate) healthFlags.push("/excluded_via_immediate_hc_fail");
+  if (checked.timedOut) healthFlags.push("/active_hc_timeout");
   const { rq_pending: _pending, ...shown } = stats;
   return {
     address: endpoint.address,

@@ -107,15 +107,17 @@ export class TcpSession {
       {
         onConnected: (ready: Socket, _peer: Peer | undefined) => {
           ready.once("close", settle);
-          host.onLocalOrigin("success");
+          host.onLocalOrigin("success-final");
+          if (cluster.config.closesOnFailure) this.#closeWith(host, ready);
           this.#onConnected(ready);
         },
         onFailed: (_kind, message) => {
           settle();
+          // The client left before there was a connection: that says nothing about the host.
+          if (this.#closed) return;
           stats.counters.upstream_cx_connect_fail.inc();
           host.stats.cx_connect_fail += 1;
           host.onLocalOrigin("connect-failure");
-          if (this.#closed) return;
           if (this.#attempts < config.connectAttemptsMax) this.connect();
           else this.#give("UF", message);
         },
@@ -165,6 +167,12 @@ export class TcpSession {
     const { idleTimeoutMs, maxConnectionDurationMs } = this.#options.config;
     const idle = idleTimeoutMs > 0 && nowMs - this.#activeMs > idleTimeoutMs;
     if (idle || (maxConnectionDurationMs > 0 && nowMs - this.#startMs > maxConnectionDurationMs)) this.close();
+  }
+
+  #closeWith(host: Host, upstream: Socket): void {
+    const close = () => this.close();
+    host.sessions.add(close);
+    upstream.once("close", () => host.sessions.delete(close));
   }
 
   #chooseCluster(): string {

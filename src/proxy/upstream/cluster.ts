@@ -4,16 +4,18 @@ import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { Registry } from "../../observe/metrics.ts";
 import type { ClusterConfig, EndpointConfig } from "../compile/cluster.ts";
+import type { HealthCheckConfig } from "../compile/health-check.ts";
 import { SWEEP_MS } from "../limits.ts";
 import { TlsContexts } from "../socket/contexts.ts";
 import { SessionCache } from "../socket/dial.ts";
 import type { Resolve } from "../socket/dns.ts";
 import type { SecretSource } from "../socket/secret.ts";
 import { Breaker } from "./breaker.ts";
+import type { HealthChecker } from "./health-check.ts";
 import { Host } from "./host.ts";
 import { LoadBalancer, type PickContext } from "./lb.ts";
 import { type Destination, OriginalDst } from "./original-dst.ts";
-import { OutlierDetector } from "./outlier.ts";
+import { type HostMonitor, OutlierDetector } from "./outlier.ts";
 import { ClusterStats } from "./stats.ts";
 import { StrictDns } from "./strict-dns.ts";
 import { SubsetBalancer } from "./subset.ts";
@@ -50,6 +52,9 @@ export class Cluster {
   readonly #inbound: boolean;
   readonly #originalDst: OriginalDst | undefined;
   readonly #dns: StrictDns | undefined;
+  #checker: HealthChecker | undefined;
+  /** Hosts that have not been checked yet: they hold up the cluster's start. */
+  readonly #unchecked = new Set<Host>();
   #told = false;
   #sweepTimer: { cancel(): void } | undefined;
   #closed = false;
@@ -77,12 +82,13 @@ export class Cluster {
             random: around.random,
             scope: this.stats.scope,
             hosts: () => this.hosts,
-            onChange: () => this.healthChanged(),
+            onChange: (monitor, ejected) => this.#onOutlier(monitor, ejected),
           });
     const { lb, cleanupMs } = config;
     this.#originalDst =
       lb.kind === "original-dst" ? new OriginalDst({ portOverride: lb.portOverride, cleanupMs }) : undefined;
     this.#dns = config.discovery === "strict-dns" ? this.#makeDns() : undefined;
+    if (config.healthCheck !== undefined) void this.#loadChecker(config.healthCheck);
     this.#begin();
     this.#sweepLater();
   }
@@ -102,8 +108,12 @@ export class Cluster {
 
   /** The first transport socket whose match the labels of the endpoint, else of its locality, satisfy; the cluster's own otherwise. */
   tlsFor(endpoint: EndpointConfig): TlsContexts | undefined {
-    const labels =
-      endpoint.metadata?.filterMetadata[SOCKET_LABELS] ?? endpoint.localityMetadata?.filterMetadata[SOCKET_LABELS];
+    return this.#tlsOf(
+      endpoint.metadata?.filterMetadata[SOCKET_LABELS] ?? endpoint.localityMetadata?.filterMetadata[SOCKET_LABELS],
+    );
+  }
+
+  #tlsOf(labels: Readonly<Record<string, unknown>> | undefined): TlsContexts | undefined {
     for (const one of this.#matches) {
       if (one.match.every(([key, value]) => labels !== undefined && labels[key] === value)) return one.tls;
     }
@@ -123,13 +133,19 @@ export class Cluster {
       const host = known.take(endpoint);
       if (host !== undefined) {
         host.endpoint = endpoint;
+        host.leaving = false;
         next.push(host);
       } else {
         next.push(this.#newHost(endpoint));
         added += 1;
       }
     }
-    const gone = known.left();
+    const gone: Host[] = [];
+    for (const host of known.left()) {
+      host.leaving = this.#outlastsDiscovery(host);
+      if (host.leaving) next.push(host);
+      else gone.push(host);
+    }
     this.hosts = next;
     for (const host of gone) this.#dropHost(host);
     this.stats.counters.membership_change.value += added + gone.length > 0 ? 1 : 0;
@@ -137,7 +153,8 @@ export class Cluster {
       for (const host of next) host.renew();
     this.#told = true;
     this.healthChanged();
-    this.#becomeWarm();
+    this.#checker?.setHosts(next);
+    if (this.#unchecked.size === 0) this.#becomeWarm();
   }
 
   /** EDS did not answer in time: the cluster serves with no host rather than hold everything up. */
@@ -174,6 +191,7 @@ export class Cluster {
     this.#closed = true;
     this.outlier?.close();
     this.#dns?.close();
+    this.#checker?.close();
     this.#sweepTimer?.cancel();
     for (const host of this.hosts) host.drain();
     for (const contexts of this.contexts()) contexts.close();
@@ -210,8 +228,66 @@ export class Cluster {
     this.#onWarm();
   }
 
+  async #loadChecker(config: HealthCheckConfig): Promise<void> {
+    const { HealthChecker } = await import("./health-check.ts");
+    if (this.#closed) return;
+    const { clock, random } = this.around;
+    const { socketLabels } = config;
+    this.#checker = new HealthChecker(config, {
+      clock,
+      random,
+      scope: this.stats.scope,
+      sessions: this.sessions,
+      clusterName: this.config.name,
+      hasTraffic: () => this.stats.counters.upstream_cx_total.value > 0,
+      tlsOf: (host) => (socketLabels === undefined ? host.tls : this.#tlsOf(socketLabels)),
+      onResult: (host, result) => this.#onChecked(host, result),
+    });
+    this.#checker.setHosts(this.hosts);
+  }
+
+  #onChecked(host: Host, result: { readonly passed: boolean; readonly changed: boolean }): void {
+    this.#unchecked.delete(host);
+    if (result.passed) this.outlier?.onCheckPassed(host);
+    if (result.changed) {
+      if (result.passed) host.healthySinceMs = this.around.clock.monotonicMs();
+      else this.#onFailing(host);
+      this.healthChanged();
+    }
+    if (this.#told && this.#unchecked.size === 0) this.#becomeWarm();
+  }
+
+  #onOutlier(monitor: HostMonitor, ejected: boolean): void {
+    const host = this.hosts.find((one) => one.monitor === monitor);
+    if (host !== undefined && ejected) host.fail();
+    this.healthChanged();
+  }
+
+  #onFailing(host: Host): void {
+    if (!host.leaving) {
+      host.fail();
+      return;
+    }
+    this.hosts = this.hosts.filter((one) => one !== host);
+    this.#dropHost(host);
+    this.stats.counters.membership_change.value += 1;
+    this.#checker?.setHosts(this.hosts);
+  }
+
+  /** A host that is healthy by its checks is believed more than a discovery that leaves it out. */
+  #outlastsDiscovery(host: Host): boolean {
+    if (this.config.healthCheck === undefined || this.config.dropsHealthyHosts) return false;
+    return host.endpoint.check?.disabled !== true && !host.checked.failing;
+  }
+
   #newHost(endpoint: EndpointConfig): Host {
     const host = new Host(endpoint, this);
+    if (this.config.healthCheck !== undefined && endpoint.check?.disabled !== true) {
+      host.checked.failing = true;
+      host.checked.pending = this.config.balancing.ignoreNewUntilChecked;
+      this.#unchecked.add(host);
+      return host;
+    }
     // Those that were there from the beginning start together, and so at full weight.
     if (this.#told) host.healthySinceMs = this.around.clock.monotonicMs();
     return host;
@@ -219,6 +295,7 @@ export class Cluster {
 
   #dropHost(host: Host): void {
     host.drain();
+    this.#unchecked.delete(host);
     this.outlier?.onGone(host);
   }
 

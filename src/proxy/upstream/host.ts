@@ -4,7 +4,7 @@ import type { EndpointConfig } from "../compile/cluster.ts";
 import { POOLS_PER_HOST_MAX } from "../limits.ts";
 import type { TlsContexts } from "../socket/contexts.ts";
 import type { Cluster } from "./cluster.ts";
-import { HostMonitor } from "./outlier.ts";
+import { HostMonitor, type LocalOutcome } from "./outlier.ts";
 import { HostPool } from "./pool.ts";
 
 export class Host {
@@ -22,6 +22,8 @@ export class Host {
     rq_total: 0,
     rq_pending: 0,
   };
+  /** How to close each TCP connection, where a failing host's are closed. */
+  readonly sessions = new Set<() => void>();
   /** What active health checks found; all false where there are none. */
   readonly checked = { failing: false, timedOut: false, degraded: false, pending: false, immediate: false };
   /** Gone from discovery, and kept as long as its checks pass. */
@@ -80,13 +82,20 @@ export class Host {
     this.cluster.outlier?.onResponse(this, status);
   }
 
-  onLocalOrigin(outcome: "success" | "connect-failure" | "timeout" | "reset"): void {
+  onLocalOrigin(outcome: LocalOutcome): void {
     if (outcome === "timeout") this.stats.rq_timeout += 1;
     this.cluster.outlier?.onLocalOrigin(this, outcome);
   }
 
   sweep(nowMs: number): void {
     for (const pool of this.#pools.values()) pool.sweep(nowMs);
+  }
+
+  /** It has become unhealthy: what comes when it is well again begins on new connections. */
+  fail(): void {
+    this.renew();
+    if (!this.cluster.config.closesOnFailure) return;
+    for (const close of this.sessions) close();
   }
 
   /** What stands is not used for another request; new connections are made. */

@@ -65,6 +65,7 @@ function originalEndpoint(address: string, host: string, port: number): Endpoint
     localityWeight: 0,
     metadata: undefined,
     localityMetadata: undefined,
+    check: undefined,
     policy: { overprovisioningPercent: 140, weightedPriorityHealth: false },
   };
 }

@@ -23,6 +23,16 @@ export class HostMonitor {
   localSuccessRate = -1;
 }
 
+/** `success-final`: a connection, where nothing more is heard of the host (TCP). */
+export type LocalOutcome = "success" | "success-final" | "connect-failure" | "timeout" | "reset";
+
+const LOCAL_STATUS: Readonly<Record<Exclude<LocalOutcome, "success">, number>> = {
+  "success-final": 200,
+  "connect-failure": 503,
+  timeout: 504,
+  reset: 503,
+};
+
 export interface MonitoredHost {
   readonly monitor: HostMonitor;
 }
@@ -37,6 +47,8 @@ const KINDS: readonly DetectionKind[] = [
   "local_origin_failure_percentage",
 ];
 
+const DEPRECATED: readonly DetectionKind[] = ["consecutive_5xx", "success_rate"];
+
 export class OutlierDetector {
   readonly config: OutlierConfig;
   successRateAverage = -1;
@@ -44,11 +56,13 @@ export class OutlierDetector {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #hosts: () => readonly MonitoredHost[];
-  readonly #onChange: () => void;
+  readonly #onChange: (monitor: HostMonitor, ejected: boolean) => void;
   readonly #active: Gauge;
   readonly #overflow: Counter;
   readonly #total: Counter;
   readonly #enforcedTotal: Counter;
+  /** Envoy's older names, which tools still read. */
+  readonly #deprecated: ReadonlyMap<DetectionKind, Counter>;
   readonly #detected: ReadonlyMap<DetectionKind, Counter>;
   readonly #enforced: ReadonlyMap<DetectionKind, Counter>;
   #timer: { cancel(): void };
@@ -60,7 +74,7 @@ export class OutlierDetector {
       readonly random: Random;
       readonly scope: Scope;
       readonly hosts: () => readonly MonitoredHost[];
-      readonly onChange: () => void;
+      readonly onChange: (monitor: HostMonitor, ejected: boolean) => void;
     },
   ) {
     this.config = config;
@@ -73,7 +87,7 @@ export class OutlierDetector {
     this.#overflow = scope.counter("outlier_detection.ejections_overflow");
     this.#total = scope.counter("outlier_detection.ejections_total");
     this.#enforcedTotal = scope.counter("outlier_detection.ejections_enforced_total");
-    scope.counter("outlier_detection.ejections_consecutive_5xx");
+    this.#deprecated = new Map(DEPRECATED.map((kind) => [kind, scope.counter(`outlier_detection.ejections_${kind}`)]));
     this.#detected = new Map(
       KINDS.map((kind) => [kind, scope.counter(`outlier_detection.ejections_detected_${kind}`)]),
     );
@@ -86,6 +100,11 @@ export class OutlierDetector {
   close(): void {
     this.#timer.cancel();
     this.#active.value = 0;
+  }
+
+  /** An active check found the host well. */
+  onCheckPassed(host: MonitoredHost): void {
+    if (this.config.checksUneject && host.monitor.ejected) this.#uneject(host.monitor);
   }
 
   /** The host has left the cluster. */
@@ -121,14 +140,14 @@ export class OutlierDetector {
   }
 
   /** What happened on the way: connects, time-outs, resets. Without the split they count as 5xx of the host. */
-  onLocalOrigin(host: MonitoredHost, outcome: "success" | "connect-failure" | "timeout" | "reset"): void {
+  onLocalOrigin(host: MonitoredHost, outcome: LocalOutcome): void {
     const { monitor } = host;
     if (!this.config.splitLocalOrigin) {
-      if (outcome !== "success") this.onResponse(host, outcome === "timeout" ? 504 : 503);
+      if (outcome !== "success") this.onResponse(host, LOCAL_STATUS[outcome]);
       return;
     }
     monitor.localRequests += 1;
-    if (outcome === "success") {
+    if (outcome === "success" || outcome === "success-final") {
       monitor.localSuccesses += 1;
       monitor.consecutiveLocal = 0;
       return;
@@ -146,16 +165,18 @@ export class OutlierDetector {
     const seen = monitor.requests + (this.config.splitLocalOrigin ? monitor.localRequests : 0);
     if (seen < this.config.minRequestVolume) return false;
     this.#detected.get(kind)?.inc();
-    if (this.#random() * 100 >= this.config.enforcing[kind]) return true;
+    this.#deprecated.get(kind)?.inc();
     const hosts = this.#hosts();
     const ejected = hosts.filter((one) => one.monitor.ejected).length;
-    const roomFor = (hosts.length * this.config.maxEjectionPercent) / 100;
-    const allowed = ejected + 1 <= roomFor || (ejected === 0 && this.config.alwaysEjectOneHost);
+    const allowed =
+      (100 * (ejected + 1)) / hosts.length <= this.config.maxEjectionPercent ||
+      (ejected === 0 && this.config.alwaysEjectOneHost);
     if (!allowed) {
       this.#overflow.inc();
       return true;
     }
-    this.#total.inc();
+    if (this.#deprecated.has(kind)) this.#total.inc();
+    if (Math.floor(this.#random() * 100) >= this.config.enforcing[kind]) return true;
     this.#enforcedTotal.inc();
     this.#enforced.get(kind)?.inc();
     this.#eject(monitor);
@@ -163,29 +184,32 @@ export class OutlierDetector {
   }
 
   #eject(monitor: HostMonitor): void {
-    const { config } = this;
+    const { baseEjectionMs, maxEjectionMs, maxEjectionJitterMs } = this.config;
     monitor.ejected = true;
-    monitor.ejections += 1;
     monitor.ejectedAtMs = this.#clock.monotonicMs();
-    const jitterMs = config.maxEjectionJitterMs * this.#random();
-    monitor.ejectionMs = Math.min(config.baseEjectionMs * monitor.ejections, config.maxEjectionMs) + jitterMs;
+    // Counted no further than it takes effect, so that it goes down as soon as the host is well.
+    if (monitor.ejections * baseEjectionMs < maxEjectionMs + baseEjectionMs) monitor.ejections += 1;
+    monitor.ejectionMs =
+      Math.min(baseEjectionMs * monitor.ejections, maxEjectionMs) + maxEjectionJitterMs * this.#random();
     this.#active.add(1);
-    this.#onChange();
+    this.#onChange(monitor, true);
+  }
+
+  #uneject(monitor: HostMonitor): void {
+    monitor.ejected = false;
+    monitor.consecutive5xx = 0;
+    monitor.consecutiveGateway = 0;
+    monitor.consecutiveLocal = 0;
+    this.#active.add(-1);
+    this.#onChange(monitor, false);
   }
 
   #interval(): void {
     this.#timer = this.#clock.after(this.config.intervalMs, () => this.#interval());
     const nowMs = this.#clock.monotonicMs();
-    let changed = false;
     for (const { monitor } of this.#hosts()) {
-      if (monitor.ejected && nowMs - monitor.ejectedAtMs >= monitor.ejectionMs) {
-        monitor.ejected = false;
-        monitor.consecutive5xx = 0;
-        monitor.consecutiveGateway = 0;
-        monitor.consecutiveLocal = 0;
-        this.#active.add(-1);
-        changed = true;
-      } else if (!monitor.ejected && monitor.ejections > 0) monitor.ejections -= 1;
+      if (!monitor.ejected) monitor.ejections = Math.max(0, monitor.ejections - 1);
+      else if (nowMs - monitor.ejectedAtMs >= monitor.ejectionMs) this.#uneject(monitor);
     }
     this.#judgeRates("external");
     if (this.config.splitLocalOrigin) this.#judgeRates("local");
@@ -195,7 +219,6 @@ export class OutlierDetector {
       monitor.localRequests = 0;
       monitor.localSuccesses = 0;
     }
-    if (changed) this.#onChange();
   }
 
   #judgeRates(origin: "external" | "local"): void {
@@ -210,6 +233,10 @@ export class OutlierDetector {
 
   #judgeSuccessRate(rates: readonly Rate[], origin: "external" | "local"): void {
     const { config } = this;
+    if (origin === "external") {
+      this.successRateAverage = -1;
+      this.successRateThreshold = -1;
+    }
     const judged = rates.filter((one) => one.volume >= config.successRateRequestVolume);
     if (judged.length < Math.max(1, config.successRateMinimumHosts)) return;
     const mean = judged.reduce((sum, one) => sum + one.rate, 0) / judged.length;
@@ -223,19 +250,20 @@ export class OutlierDetector {
     for (const { host, rate } of judged) if (rate < threshold) this.#detect(host, kind);
   }
 
-  /** Per cent of good answers of every host that had a request in the interval. */
+  /** Per cent of good answers of every host that is in use and had a request in the interval. */
   #rates(origin: "external" | "local"): readonly Rate[] {
-    const enough = this.config.successRateRequestVolume;
+    const { successRateRequestVolume, failurePercentageRequestVolume } = this.config;
+    const enough = Math.min(successRateRequestVolume, failurePercentageRequestVolume);
     const rates: Rate[] = [];
     for (const host of this.#hosts()) {
       const { monitor } = host;
       const volume = origin === "external" ? monitor.requests : monitor.localRequests;
       const good = origin === "external" ? monitor.successes : monitor.localSuccesses;
       const rate = volume === 0 ? -1 : (good * 100) / volume;
-      const shown = volume >= enough ? rate : -1;
+      const shown = volume >= enough && !monitor.ejected ? rate : -1;
       if (origin === "external") monitor.successRate = shown;
       else monitor.localSuccessRate = shown;
-      if (volume > 0) rates.push({ host, rate, volume });
+      if (volume > 0 && !monitor.ejected) rates.push({ host, rate, volume });
     }
     return rates;
   }
