@@ -23,6 +23,7 @@ const MAPS = new Set([
   "namedEndpoints",
   "providers",
   "requirementMap",
+  "contextExtensions",
 ]);
 /** The only fields of a Metadata message; other objects called `metadata` are free-form. */
 const METADATA_FIELDS = new Set(["filterMetadata", "typedFilterMetadata"]);

@@ -9,6 +9,7 @@ import { FilterConfig } from "./gen/envoy/config/route/v3/route_components.ts";
 import { FileAccessLog } from "./gen/envoy/extensions/access_loggers/file/v3/file.ts";
 import { StderrAccessLog, StdoutAccessLog } from "./gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
 import { Cors, CorsPolicy } from "./gen/envoy/extensions/filters/http/cors/v3/cors.ts";
+import { ExtAuthz, ExtAuthzPerRoute } from "./gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz.ts";
 import { HTTPFault } from "./gen/envoy/extensions/filters/http/fault/v3/fault.ts";
 import {
   HeaderMutation,
@@ -86,6 +87,8 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   [`${EXT}.filters.http.fault.v3.HTTPFault`]: codec(HTTPFault),
   [`${EXT}.filters.http.header_mutation.v3.HeaderMutation`]: codec(HeaderMutation),
   [`${EXT}.filters.http.header_mutation.v3.HeaderMutationPerRoute`]: codec(HeaderMutationPerRoute),
+  [`${EXT}.filters.http.ext_authz.v3.ExtAuthz`]: codec(ExtAuthz),
+  [`${EXT}.filters.http.ext_authz.v3.ExtAuthzPerRoute`]: codec(ExtAuthzPerRoute),
   [`${EXT}.filters.http.jwt_authn.v3.JwtAuthentication`]: codec(JwtAuthentication),
   [`${EXT}.filters.http.jwt_authn.v3.PerRouteConfig`]: codec(PerRouteConfig),
   [`${EXT}.filters.http.local_ratelimit.v3.LocalRateLimit`]: codec(LocalRateLimit),

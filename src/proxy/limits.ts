@@ -58,6 +58,10 @@ export const JWT_CACHE_TOKENS_MAX = 10_000;
 export const JWKS_BYTES_MAX = 1024 * 1024;
 /** Requests that wait for one fetch of keys; beyond it they are answered as if it had failed. */
 export const JWKS_WAITING_MAX = 1024;
+/** Bytes of a request's body that an external authorizer may be given. */
+export const AUTHZ_BODY_BYTES_MAX = 1024 * 1024;
+/** Bytes of an external authorizer's answer. */
+export const AUTHZ_ANSWER_BYTES_MAX = 64 * 1024;
 /** Lines waiting for a slow access-log file. Beyond it lines are dropped and counted. */
 export const ACCESS_LOG_BYTES_MAX = 1024 * 1024;
 /** How often a process that ends looks whether something is active. */

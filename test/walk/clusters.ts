@@ -7,6 +7,9 @@ export interface OriginPorts {
   readonly origin: number;
   /** Nobody listens there. */
   readonly refusing: number;
+  /** Authorizers. */
+  readonly authz: number;
+  readonly authzGrpc: number;
 }
 
 const NAMES = ["one", "two", "three"] as const;
@@ -20,6 +23,8 @@ export function tableClusters(ports: OriginPorts): readonly Json[] {
     cluster("origin", [host(1)]),
     cluster("nowhere", []),
     cluster("refusing", [host(1, {}, ports.refusing)]),
+    cluster("authz", [host(1, {}, ports.authz)]),
+    cluster("authz-grpc", [host(1, {}, ports.authzGrpc)], HTTP2),
     subsets(host),
     levels("second-priority", [[host(1, SICK), host(2, SICK)], [host(3)]]),
     levels("all-sick", [[host(1, SICK)]], { healthyPanicThreshold: { value: 0 } }),
@@ -30,6 +35,15 @@ export function tableClusters(ports: OriginPorts): readonly Json[] {
     levels("draining", [[host(1, { healthStatus: "DRAINING" }), host(2)]]),
   ];
 }
+
+const HTTP2: Json = {
+  typedExtensionProtocolOptions: {
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+      "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+      explicitHttpConfig: { http2ProtocolOptions: {} },
+    },
+  },
+};
 
 const SICK: Json = { healthStatus: "UNHEALTHY" };
 

@@ -9,10 +9,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findBun } from "../../bench/bun.ts";
 import { proxyCommand } from "../../src/cluster/proxy-command.ts";
+import { startAuthorizer } from "./authorizer.ts";
 import type { WalkCase } from "./case.ts";
 import { walkCases } from "./cases.ts";
 import { checkAnswer, checkLog, checkStats } from "./check.ts";
-import { freePort, startOrigin, type WalkOrigin } from "./origin.ts";
+import { freePorts, startOrigin, type WalkOrigin } from "./origin.ts";
 import { ask, authorityOf, bootstrapOf, listenerNames, type TablePorts } from "./table.ts";
 
 const CASE_TIMEOUT_MS = 10_000;
@@ -33,11 +34,14 @@ async function report(on: "bun" | "node"): Promise<void> {
   const command = on === "bun" && bun !== undefined ? [bun.command, ...found.value.slice(-1)] : found.value;
   const directory = mkdtempSync(join(tmpdir(), "weft-report-"));
   const origin = await startOrigin();
+  const authorizer = await startAuthorizer();
   const cases = walkCases();
   const log = join(directory, "access.log");
-  const listeners = new Map<string, number>();
-  for (const name of listenerNames(cases)) listeners.set(name, await freePort());
-  const ports = { listeners, admin: await freePort(), refusing: await freePort(), origin: origin.port };
+  const names = listenerNames(cases);
+  const [admin = 0, refusing = 0, ...free] = await freePorts(names.length + 2);
+  const listeners = new Map(names.map((name, index) => [name, free[index] ?? 0]));
+  const { httpPort: authz, grpcPort: authzGrpc } = authorizer;
+  const ports = { listeners, admin, refusing, origin: origin.port, authz, authzGrpc };
   const file = join(directory, "bootstrap.json");
   writeFileSync(file, JSON.stringify(bootstrapOf(cases, ports, log)));
   const child = start([...command, "proxy", "-c", file]);
@@ -50,6 +54,7 @@ async function report(on: "bun" | "node"): Promise<void> {
   } finally {
     child.kill("SIGKILL");
     origin.close();
+    authorizer.close();
     rmSync(directory, { recursive: true });
   }
 }

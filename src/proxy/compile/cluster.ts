@@ -78,6 +78,8 @@ export interface EndpointConfig {
 
 export interface ClusterConfig {
   readonly name: string;
+  /** What its hosts speak. HTTP/2 is for the proxy's own gRPC calls: requests are not routed to such a cluster yet. */
+  readonly protocol: "http1" | "http2";
   readonly statName: string;
   readonly discovery: "static" | "strict-dns" | "eds" | "original-dst";
   readonly edsName: string;
@@ -123,10 +125,12 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
   at.only(cluster, HONOURED);
   if (cluster.name === "") at.at("name").refuse("a cluster needs a name");
   const discovery = compileDiscovery(cluster, at);
-  const options = compileProtocol(cluster, at);
+  const protocol = compileProtocol(cluster, at);
+  const options = protocol.common;
   const assignment = cluster.loadAssignment;
   return {
     name: cluster.name,
+    protocol: protocol.kind,
     statName: cluster.altStatName === "" ? cluster.name : cluster.altStatName,
     discovery,
     edsName: sourcedName(
@@ -192,7 +196,14 @@ function compileDiscovery(cluster: Cluster, at: Field): ClusterConfig["discovery
   }
 }
 
-function compileProtocol(cluster: Cluster, at: Field): Cluster["commonHttpProtocolOptions"] {
+interface Protocol {
+  readonly kind: "http1" | "http2";
+  readonly common: Cluster["commonHttpProtocolOptions"];
+}
+
+function compileProtocol(cluster: Cluster, at: Field): Protocol {
+  let kind: Protocol["kind"] = "http1";
+  let common = cluster.commonHttpProtocolOptions;
   for (const [name, any] of Object.entries(cluster.typedExtensionProtocolOptions)) {
     const field = at.at(`typedExtensionProtocolOptions[${name}]`).as(any.typeUrl);
     if (name !== HTTP_OPTIONS) {
@@ -202,13 +213,14 @@ function compileProtocol(cluster: Cluster, at: Field): Cluster["commonHttpProtoc
     const options = HttpProtocolOptions.decode(any.value);
     field.only(options, fields("commonHttpProtocolOptions upstreamProtocolOptions"));
     const specifier = options.upstreamProtocolOptions;
-    if (specifier?.$case === "explicitHttpConfig" && specifier.value.protocolConfig?.$case !== "httpProtocolOptions") {
-      field.at("explicitHttpConfig").refuse("HTTP/2 and HTTP/3 to upstreams are not built in yet");
-    }
+    const explicit = specifier?.$case === "explicitHttpConfig" ? specifier.value.protocolConfig?.$case : undefined;
+    if (explicit === "http3ProtocolOptions")
+      field.at("explicitHttpConfig").refuse("HTTP/3 to upstreams is not built in");
+    if (explicit === "http2ProtocolOptions") kind = "http2";
     if (specifier?.$case === "autoConfig") field.at("autoConfig").refuse("choosing HTTP/2 by ALPN is not built in yet");
-    if (options.commonHttpProtocolOptions !== undefined) return options.commonHttpProtocolOptions;
+    common = options.commonHttpProtocolOptions ?? common;
   }
-  return cluster.commonHttpProtocolOptions;
+  return { kind, common };
 }
 
 function compileDns(cluster: Cluster, at: Field): DnsConfig {

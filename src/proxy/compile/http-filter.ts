@@ -2,6 +2,7 @@
 
 import { FilterConfig } from "../../proto/gen/envoy/config/route/v3/route_components.ts";
 import { Cors, CorsPolicy } from "../../proto/gen/envoy/extensions/filters/http/cors/v3/cors.ts";
+import { ExtAuthz, ExtAuthzPerRoute } from "../../proto/gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz.ts";
 import { HTTPFault } from "../../proto/gen/envoy/extensions/filters/http/fault/v3/fault.ts";
 import {
   HeaderMutation,
@@ -18,6 +19,7 @@ import { Config as SetFilterState } from "../../proto/gen/envoy/extensions/filte
 import type { HttpFilter } from "../../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import type { Any } from "../../proto/gen/google/protobuf/any.ts";
 import { type CorsConfig, compileCors, NO_CORS } from "./cors.ts";
+import { compileExtAuthz, compileExtAuthzOverride, type ExtAuthzConfig, type ExtAuthzOverride } from "./ext-authz.ts";
 import { compileFault, type FaultConfig } from "./fault.ts";
 import { type Field, fields } from "./field.ts";
 import { compileFilterState, type FilterStateConfig } from "./filter-state.ts";
@@ -43,6 +45,7 @@ export type FilterOverride =
   | HeaderMutationOverride
   | LocalRateLimitConfig
   | JwtOverride
+  | ExtAuthzOverride
   | { readonly kind: "disabled" };
 
 export type FilterConfigs =
@@ -53,6 +56,7 @@ export type FilterConfigs =
   | HeaderMutationConfig
   | LocalRateLimitConfig
   | JwtConfig
+  | ExtAuthzConfig
   | RouterConfig;
 
 export interface NamedFilter {
@@ -98,6 +102,8 @@ function compileFilter(any: Any, at: Field): FilterConfigs | undefined {
       return NO_CORS;
     case `${HTTP}header_mutation.v3.HeaderMutation`:
       return compileHeaderMutation(HeaderMutation.decode(any.value), at);
+    case `${HTTP}ext_authz.v3.ExtAuthz`:
+      return compileExtAuthz(ExtAuthz.decode(any.value), at);
     case `${HTTP}jwt_authn.v3.JwtAuthentication`:
       return compileJwt(JwtAuthentication.decode(any.value), at);
     case `${HTTP}local_ratelimit.v3.LocalRateLimit`:
@@ -122,6 +128,8 @@ export function compileFilterOverride(any: Any, at: Field): FilterOverride | und
       return compileCors(CorsPolicy.decode(any.value), field);
     case `${HTTP}header_mutation.v3.HeaderMutationPerRoute`:
       return compileHeaderMutationOverride(HeaderMutationPerRoute.decode(any.value), field);
+    case `${HTTP}ext_authz.v3.ExtAuthzPerRoute`:
+      return compileExtAuthzOverride(ExtAuthzPerRoute.decode(any.value), field);
     case `${HTTP}jwt_authn.v3.PerRouteConfig`:
       return compileJwtOverride(PerRouteConfig.decode(any.value));
     case `${HTTP}local_ratelimit.v3.LocalRateLimit`:

@@ -19,7 +19,23 @@ export type CallResult =
   /** In words, with the cluster's name. */
   | { readonly kind: "failed"; readonly reason: string };
 
+export interface GrpcRequest {
+  readonly cluster: string;
+  readonly authority: string;
+  /** `/PACKAGE.SERVICE/METHOD`. */
+  readonly path: string;
+  readonly metadata: readonly { readonly name: string; readonly value: string }[];
+  readonly message: Buffer;
+  readonly timeoutMs: number;
+  readonly responseBytesMax: number;
+}
+
+export type GrpcResult =
+  | { readonly kind: "answer"; readonly message: Buffer }
+  | { readonly kind: "failed"; readonly reason: string };
+
 export interface Caller {
   /** `done` is called once, unless the returned function gave the call up before; never before `call` has returned. */
   call(request: CallRequest, done: (result: CallResult) => void): () => void;
+  grpc(request: GrpcRequest, done: (result: GrpcResult) => void): () => void;
 }

@@ -11,6 +11,16 @@ import type { RouteEntry } from "../compile/route.ts";
 /** A protobuf struct: plain data by name. */
 export type Struct = Readonly<Record<string, unknown>>;
 
+/** Who calls, and whom the caller reached. */
+export interface ClientInfo {
+  readonly remoteAddress: string;
+  readonly localAddress: string;
+  readonly serverName: string;
+  readonly principals: readonly string[];
+  readonly localUri: string | undefined;
+  readonly peer: { readonly certificate: { toString(): string } } | undefined;
+}
+
 /** What a filter sees of a request. */
 export interface Exchange {
   readonly head: RequestHead;
@@ -19,6 +29,7 @@ export interface Exchange {
   readonly routeCluster: string;
   /** The client's address, as far as it can be trusted. */
   readonly remoteIp: string;
+  readonly client: ClientInfo;
   /** What it came by: the same object for all requests of one connection. */
   readonly connection: object;
   override(filterName: string): FilterOverride | undefined;
@@ -70,7 +81,7 @@ export interface WantBody {
   readonly bytesMax: number;
   /** The first bytes will do; otherwise a longer body is answered 413. */
   readonly partial: boolean;
-  then(body: Buffer, isComplete: boolean): Verdict;
+  onBody(body: Buffer, isComplete: boolean): Verdict;
 }
 
 export interface Filter {

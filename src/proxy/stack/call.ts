@@ -3,9 +3,10 @@
 import type { Clock } from "../../base/clock.ts";
 import { RequestHead, type ResponseHead } from "../codec/head.ts";
 import { writeRequestHead } from "../codec/write.ts";
-import type { Caller, CallRequest, CallResult } from "../filters/caller.ts";
+import type { Caller, CallRequest, CallResult, GrpcRequest, GrpcResult } from "../filters/caller.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { UpstreamConnection, UpstreamUser } from "../upstream/connection.ts";
+import type { Host } from "../upstream/host.ts";
 import type { HostPool, PoolFailure, PoolWaiter } from "../upstream/pool.ts";
 
 export interface CallAround {
@@ -21,18 +22,38 @@ export class ClusterCaller implements Caller {
   }
 
   call(request: CallRequest, done: (result: CallResult) => void): () => void {
-    const cluster = this.#around.cluster(request.cluster);
-    const host = cluster?.pick({ hash: undefined, avoid: [], attemptsMax: 1 }, undefined);
-    if (host === undefined) {
-      const what = cluster === undefined ? "is not known to this proxy" : "has no healthy endpoint";
-      const timer = this.#around.clock.after(0, () =>
-        done({ kind: "failed", reason: `cluster ${request.cluster} ${what}` }),
-      );
-      return () => timer.cancel();
-    }
+    const host = this.#pick(request.cluster);
+    if (typeof host === "string") return this.#failLater(host, done);
     const call = new Call(request, { pool: host.pool(undefined, "default"), clock: this.#around.clock, done });
     call.start();
     return () => call.giveUp();
+  }
+
+  grpc(request: GrpcRequest, done: (result: GrpcResult) => void): () => void {
+    const host = this.#pick(request.cluster);
+    if (typeof host === "string") return this.#failLater(host, done);
+    let giveUp: (() => void) | undefined;
+    let cancelled = false;
+    void import("./grpc-call.ts").then(({ callGrpc }) => {
+      if (!cancelled) giveUp = callGrpc(host, request, this.#around.clock, done);
+    });
+    return () => {
+      cancelled = true;
+      giveUp?.();
+    };
+  }
+
+  /** A host, or why there is none. */
+  #pick(name: string): Host | string {
+    const cluster = this.#around.cluster(name);
+    if (cluster === undefined) return `cluster ${name} is not known to this proxy`;
+    const host = cluster.pick({ hash: undefined, avoid: [], attemptsMax: 1 }, undefined);
+    return host ?? `cluster ${name} has no healthy endpoint`;
+  }
+
+  #failLater(reason: string, done: (result: { kind: "failed"; reason: string }) => void): () => void {
+    const timer = this.#around.clock.after(0, () => done({ kind: "failed", reason }));
+    return () => timer.cancel();
   }
 }
 

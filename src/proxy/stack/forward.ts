@@ -15,7 +15,7 @@ import type { Host } from "../upstream/host.ts";
 import { Attempt } from "./attempt.ts";
 import type { HttpStream } from "./http-stream.ts";
 import { startMirrors } from "./mirror.ts";
-import { noCluster, noHealthyUpstream, perTryTimeout, routeTimeout, upstreamReset } from "./rescue.ts";
+import { noCluster, noHealthyUpstream, notRouted, perTryTimeout, routeTimeout, upstreamReset } from "./rescue.ts";
 
 export class Forward {
   readonly stream: HttpStream;
@@ -62,6 +62,10 @@ export class Forward {
     if (cluster === undefined) {
       stats.noCluster.value += 1;
       stream.reply(noCluster(this.action.clusterNotFoundStatus, this.clusterName, stream.causeText()));
+      return;
+    }
+    if (cluster.config.protocol === "http2") {
+      stream.reply(notRouted(this.clusterName, stream.causeText()));
       return;
     }
     this.cluster = cluster;

@@ -53,7 +53,7 @@ export class Hold {
       this.#done({ kind: "reply", ...tooLarge() });
     } else if (requestEnded || (verdict.partial && bufferedBytes >= verdict.bytesMax)) {
       const body = Buffer.concat(buffered);
-      this.#done(verdict.then(body.subarray(0, verdict.bytesMax), requestEnded && body.length <= verdict.bytesMax));
+      this.#done(verdict.onBody(body.subarray(0, verdict.bytesMax), requestEnded && body.length <= verdict.bytesMax));
     }
   }
 

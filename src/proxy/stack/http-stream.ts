@@ -17,6 +17,7 @@ import { redirectLocation } from "../route/rewrite.ts";
 import { keep } from "../socket/inbox.ts";
 import type { Attempt } from "./attempt.ts";
 import { chooseRoute, noRouteCause, routeInput } from "./choose-route.ts";
+import type { ConnectionInfo } from "./connection-info.ts";
 import { Forward } from "./forward.ts";
 import { Hold } from "./hold.ts";
 import type { HttpConnection } from "./http-connection.ts";
@@ -127,6 +128,10 @@ export class HttpStream implements Exchange {
 
   override(filterName: string): FilterOverride | undefined {
     return this.weighted?.overrides.get(filterName) ?? this.route?.overrides.get(filterName);
+  }
+
+  get client(): ConnectionInfo {
+    return this.connection.info;
   }
 
   get subject(): Subject {

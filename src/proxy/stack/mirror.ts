@@ -15,6 +15,7 @@ export function startMirrors(forward: Forward): void {
   for (const mirror of action.mirrors) {
     if (core.random() >= mirror.share) continue;
     const cluster = core.cluster(mirror.cluster || (stream.head.headers.get(mirror.header) ?? ""));
+    if (cluster?.config.protocol === "http2") continue;
     const host = cluster?.pick({ hash: undefined, avoid: [], attemptsMax: 0 }, undefined);
     if (host === undefined) continue;
     const { head } = stream;

@@ -28,6 +28,18 @@ export function noCluster(status: number, cluster: string, cause: string): Local
   return { status, body: "", flag: "NC", details: "cluster_not_found", headers: [], cause: join(cause, reason) };
 }
 
+export function notRouted(cluster: string, cause: string): LocalReply {
+  const reason = `cluster ${cluster} speaks HTTP/2, which requests are not routed to yet`;
+  return {
+    status: 503,
+    body: "",
+    flag: "",
+    details: "http2_upstream_not_served",
+    headers: [],
+    cause: join(cause, reason),
+  };
+}
+
 export function noHealthyUpstream(cause: string, unreachable: string): LocalReply {
   const reason = unreachable === "" ? "no healthy endpoint" : unreachable;
   return {

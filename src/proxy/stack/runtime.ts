@@ -8,6 +8,7 @@ import type { NamedFilter } from "../compile/http-filter.ts";
 import type { RouteTable } from "../compile/route.ts";
 import type { Caller } from "../filters/caller.ts";
 import { corsFilter } from "../filters/cors.ts";
+import { extAuthzFilter } from "../filters/ext-authz.ts";
 import { faultFilter } from "../filters/fault.ts";
 import type { Filter } from "../filters/filter.ts";
 import { headerMutationFilter } from "../filters/header-mutation.ts";
@@ -76,6 +77,8 @@ export class HttpRuntime {
         return [corsFilter(name, config, this.stats.scope)];
       case "header_mutation":
         return [headerMutationFilter(name, config)];
+      case "ext_authz":
+        return [extAuthzFilter(name, config, { ...this.#beside(), scope: this.stats.scope })];
       case "jwt_authn":
         return [jwtFilter(name, config, { ...this.#beside(), scope: this.stats.scope })];
       case "local_ratelimit":

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { type Authorizer, startAuthorizer } from "../../walk/authorizer.ts";
 import { walkCases } from "../../walk/cases.ts";
 import { checkAnswer, checkLog, checkStats } from "../../walk/check.ts";
 import { freePorts, startOrigin, type WalkOrigin } from "../../walk/origin.ts";
@@ -18,14 +19,16 @@ describe("the walk table on Envoy", { skip }, () => {
   const cases = walkCases();
   const directory = mkdtempSync(join(tmpdir(), "weft-walk-"));
   const log = join(directory, "access.log");
-  const running: { child?: ChildProcess; origin?: WalkOrigin } = {};
-  let ports: TablePorts = { listeners: new Map(), admin: 0, origin: 0, refusing: 0 };
+  const running: { authorizer?: Authorizer; child?: ChildProcess; origin?: WalkOrigin } = {};
+  let ports: TablePorts = { listeners: new Map(), admin: 0, origin: 0, refusing: 0, authz: 0, authzGrpc: 0 };
   before(async () => {
     running.origin = await startOrigin();
+    running.authorizer = await startAuthorizer();
+    const { httpPort: authz, grpcPort: authzGrpc } = running.authorizer;
     const names = listenerNames(cases);
     const [admin = 0, refusing = 0, ...free] = await freePorts(names.length + 2);
     const listeners = new Map(names.map((name, index) => [name, free[index] ?? 0]));
-    ports = { listeners, admin, refusing, origin: running.origin.port };
+    ports = { listeners, admin, refusing, authz, authzGrpc, origin: running.origin.port };
     const file = join(directory, "envoy.json");
     writeFileSync(file, JSON.stringify(bootstrapOf(cases, ports, log)));
     const flags = ["--concurrency", "1", "--use-dynamic-base-id", "-l", "error", "--file-flush-interval-msec", "50"];
@@ -35,6 +38,7 @@ describe("the walk table on Envoy", { skip }, () => {
   after(() => {
     running.child?.kill("SIGKILL");
     running.origin?.close();
+    running.authorizer?.close();
     rmSync(directory, { recursive: true });
   });
   for (const one of cases) {

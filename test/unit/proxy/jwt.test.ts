@@ -116,6 +116,7 @@ function storeWith(clock: VirtualClock, retryPolicy?: Record<string, unknown>) {
     clock,
     random: seededRandom(1),
     caller: {
+      grpc: () => assert.fail("keys come over HTTP"),
       call(request, done) {
         const entry = { request, done, givenUp: false };
         calls.push(entry);

@@ -11,6 +11,7 @@ import { Registry } from "../../../src/observe/metrics.ts";
 import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { fromEnvoyJson } from "../../../src/proto/json.ts";
 import { type RunningProxy, startProxy } from "../../../src/proxy/run/proxy.ts";
+import { type Authorizer, startAuthorizer } from "../../walk/authorizer.ts";
 import { walkCases } from "../../walk/cases.ts";
 import { checkAnswer, checkLog, checkStats } from "../../walk/check.ts";
 import { freePort, startOrigin, type WalkOrigin } from "../../walk/origin.ts";
@@ -21,11 +22,13 @@ describe("the walk table on weft", () => {
   const registry = new Registry();
   const directory = mkdtempSync(join(tmpdir(), "weft-walk-"));
   const log = join(directory, "access.log");
-  const running: { proxy?: RunningProxy; origin?: WalkOrigin } = {};
-  let ports: TablePorts = { listeners: new Map(), admin: 0, origin: 0, refusing: 0 };
+  const running: { authorizer?: Authorizer; proxy?: RunningProxy; origin?: WalkOrigin } = {};
+  let ports: TablePorts = { listeners: new Map(), admin: 0, origin: 0, refusing: 0, authz: 0, authzGrpc: 0 };
   before(async () => {
     running.origin = await startOrigin();
-    ports = { ...ports, origin: running.origin.port, refusing: await freePort() };
+    running.authorizer = await startAuthorizer();
+    const { httpPort: authz, grpcPort: authzGrpc } = running.authorizer;
+    ports = { ...ports, authz, authzGrpc, origin: running.origin.port, refusing: await freePort() };
     const bootstrap = fromEnvoyJson(Bootstrap, JSON.parse(JSON.stringify(bootstrapOf(cases, ports, log))));
     assert.ok(bootstrap.ok, bootstrap.ok ? "" : bootstrap.error.join("\n"));
     running.proxy = startProxy({
@@ -44,6 +47,7 @@ describe("the walk table on weft", () => {
   after(() => {
     running.proxy?.close();
     running.origin?.close();
+    running.authorizer?.close();
     rmSync(directory, { recursive: true });
   });
   for (const one of cases) {
