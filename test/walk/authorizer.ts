@@ -113,6 +113,7 @@ function decideGrpc(request: CheckRequest, done: sendUnaryData<CheckResponse>): 
           option("x-asked", asked.join(" ")),
           option("x-user", "jane"),
           option("x-list", "b", { append: true }),
+          option("x-list-none", "b", { append: true }),
           option("x-list-two", "b", { appendAction: "OVERWRITE_IF_EXISTS_OR_ADD" }),
           option("x-absent", "b", { appendAction: "ADD_IF_ABSENT" }),
           ...(path.startsWith("/bad") ? [option("x-bad", "a\r\nx-injected: 1")] : []),

@@ -276,9 +276,10 @@ const grpc: readonly WalkCase[] = [
         headers: {
           "x-asked": "GET /a?b authz-grpc-allowed.test :path,x-told where=here",
           "x-user": "jane",
-          "x-list": "a, b",
+          "x-list": "a,b",
+          "x-list-none": null,
           "x-list-two": "b",
-          "x-absent": "a",
+          "x-absent": "b",
           "x-gone": null,
           "x-meta": "jane",
         },

@@ -10,6 +10,7 @@ import { jwtCases } from "./jwt-cases.ts";
 import { matchCases } from "./match-cases.ts";
 import { mutationCases } from "./mutation-cases.ts";
 import { pathCases } from "./path-cases.ts";
+import { policyCases } from "./policy-cases.ts";
 import { ratelimitCases } from "./ratelimit-cases.ts";
 import { routeCases } from "./route-cases.ts";
 import { upstreamCases } from "./upstream-cases.ts";
@@ -26,6 +27,7 @@ export function walkCases(): readonly WalkCase[] {
     ...ratelimitCases,
     ...jwtCases,
     ...authzCases,
+    ...policyCases,
     ...upstreamCases,
   ];
 }

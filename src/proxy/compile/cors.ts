@@ -13,7 +13,10 @@ export interface CorsConfig {
   readonly exposeHeaders: string;
   readonly maxAge: string;
   readonly allowCredentials: boolean;
+  readonly allowPrivateNetwork: boolean;
   readonly enabledShare: number;
+  /** Of what is not enabled: origins are looked at and counted, no more. */
+  readonly shadowShare: number;
   readonly forwardNotMatchingPreflights: boolean;
 }
 
@@ -21,7 +24,7 @@ export function compileCors(cors: CorsPolicy, at: Field): CorsConfig {
   at.only(
     cors,
     fields(
-      "allowOriginStringMatch allowMethods allowHeaders exposeHeaders maxAge allowCredentials filterEnabled forwardNotMatchingPreflights",
+      "allowOriginStringMatch allowMethods allowHeaders exposeHeaders maxAge allowCredentials filterEnabled shadowEnabled allowPrivateNetworkAccess forwardNotMatchingPreflights",
     ),
   );
   return {
@@ -34,6 +37,8 @@ export function compileCors(cors: CorsPolicy, at: Field): CorsConfig {
     exposeHeaders: cors.exposeHeaders,
     maxAge: cors.maxAge,
     allowCredentials: cors.allowCredentials ?? false,
+    allowPrivateNetwork: cors.allowPrivateNetworkAccess ?? false,
+    shadowShare: runtimeFraction(cors.shadowEnabled, 0, at.at("shadowEnabled")),
     enabledShare: runtimeFraction(cors.filterEnabled, 1, at.at("filterEnabled")),
     forwardNotMatchingPreflights: cors.forwardNotMatchingPreflights ?? true,
   };
@@ -48,6 +53,8 @@ export const NO_CORS: CorsConfig = {
   exposeHeaders: "",
   maxAge: "",
   allowCredentials: false,
+  allowPrivateNetwork: false,
+  shadowShare: 0,
   enabledShare: 0,
   forwardNotMatchingPreflights: true,
 };

@@ -3,7 +3,7 @@
 import type { HTTPFault } from "../../proto/gen/envoy/extensions/filters/http/fault/v3/fault.ts";
 import { type Field, fields } from "./field.ts";
 import { compileHeaders, type HeaderPredicate } from "./matcher.ts";
-import { durationMs, fraction } from "./value.ts";
+import { denominator, durationMs, fraction } from "./value.ts";
 
 export interface FaultConfig {
   readonly kind: "fault";
@@ -14,13 +14,22 @@ export interface FaultConfig {
   readonly abortStatus: number;
   readonly abortShare: number;
   readonly abortByHeader: boolean;
+  readonly abortBody: string;
+  /** What one of the share's parts is, where the request says how many: 100, 10,000 or 1,000,000. */
+  readonly delayDenominator: number;
+  readonly abortDenominator: number;
   readonly headers: readonly HeaderPredicate[];
   readonly upstreamCluster: string;
+  /** Calling nodes that it is for; empty: all. */
+  readonly downstreamNodes: ReadonlySet<string>;
   readonly activeMax: number;
 }
 
 export function compileFault(fault: HTTPFault, at: Field): FaultConfig {
-  at.only(fault, fields("delay abort upstreamCluster headers maxActiveFaults disableDownstreamClusterStats"));
+  at.only(
+    fault,
+    fields("delay abort upstreamCluster headers downstreamNodes maxActiveFaults disableDownstreamClusterStats"),
+  );
   const delay = fault.delay?.faultDelaySecifier;
   const abort = fault.abort?.errorType;
   if (abort?.$case === "grpcStatus") at.at("abort").at("grpcStatus").refuse("gRPC is not served yet");
@@ -32,8 +41,12 @@ export function compileFault(fault: HTTPFault, at: Field): FaultConfig {
     abortStatus: abort?.$case === "httpStatus" ? abort.value : 0,
     abortShare: fault.abort === undefined ? 0 : fraction(fault.abort.percentage),
     abortByHeader: abort?.$case === "headerAbort",
+    abortBody: fault.abort?.responseBody || "fault filter abort",
+    delayDenominator: denominator(fault.delay?.percentage),
+    abortDenominator: denominator(fault.abort?.percentage),
     headers: compileHeaders(fault.headers, at.at("headers")),
     upstreamCluster: fault.upstreamCluster,
+    downstreamNodes: new Set(fault.downstreamNodes),
     activeMax: fault.maxActiveFaults ?? Number.POSITIVE_INFINITY,
   };
 }

@@ -231,6 +231,7 @@ function compileNetworkFilter(filter: Filter, at: Field): RbacConfig | HttpConfi
         shadow: rbac.shadowRules === undefined ? undefined : compileRules(rbac.shadowRules, field.at("shadowRules")),
         statPrefix: rbac.statPrefix,
         shadowStatPrefix: rbac.shadowRulesStatPrefix,
+        statsByPolicy: false,
       };
     }
     default:

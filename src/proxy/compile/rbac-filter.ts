@@ -11,6 +11,7 @@ export interface RbacConfig {
   readonly shadow: RbacRules | undefined;
   readonly statPrefix: string;
   readonly shadowStatPrefix: string;
+  readonly statsByPolicy: boolean;
 }
 
 export function compileRbac(rbac: RBAC, at: Field): RbacConfig {
@@ -21,5 +22,6 @@ export function compileRbac(rbac: RBAC, at: Field): RbacConfig {
     shadow: rbac.shadowRules === undefined ? undefined : compileRules(rbac.shadowRules, at.at("shadowRules")),
     statPrefix: rbac.rulesStatPrefix,
     shadowStatPrefix: rbac.shadowRulesStatPrefix,
+    statsByPolicy: rbac.trackPerRuleStats,
   };
 }

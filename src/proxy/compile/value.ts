@@ -14,14 +14,17 @@ export function durationMs(duration: Duration | undefined): number | undefined {
 
 /** Between 0 and 1. */
 export function fraction(percent: FractionalPercent | undefined): number {
-  if (percent === undefined) return 0;
-  switch (percent.denominator) {
+  return percent === undefined ? 0 : percent.numerator / denominator(percent);
+}
+
+export function denominator(percent: FractionalPercent | undefined): number {
+  switch (percent?.denominator) {
     case FractionalPercent_DenominatorType.TEN_THOUSAND:
-      return percent.numerator / 10_000;
+      return 10_000;
     case FractionalPercent_DenominatorType.MILLION:
-      return percent.numerator / 1_000_000;
+      return 1_000_000;
     default:
-      return percent.numerator / 100;
+      return 100;
   }
 }
 

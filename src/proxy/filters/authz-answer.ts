@@ -4,7 +4,8 @@ import type { HeaderPair } from "../compile/ext-authz.ts";
 import type { Struct } from "./filter.ts";
 
 export interface HeaderEdit extends HeaderPair {
-  readonly how: "set" | "append" | "add-if-absent" | "set-if-exists";
+  /** `add`: another line; `append`: behind what is there already, if anything is. */
+  readonly how: "set" | "add" | "append" | "add-if-absent" | "set-if-exists";
 }
 
 export interface Granted {

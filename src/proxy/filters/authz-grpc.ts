@@ -79,7 +79,7 @@ export function decodeCheck(message: Buffer): AuthzAnswer {
     headersToRemove: (granted?.headersToRemove ?? [])
       .map((name) => name.toLowerCase())
       .filter((name) => !isFraming(name)),
-    responseHeaders: editsOf(granted?.responseHeadersToAdd ?? [], "append"),
+    responseHeaders: editsOf(granted?.responseHeadersToAdd ?? [], "add"),
     queryToSet: (granted?.queryParametersToSet ?? []).map(({ key, value }) => ({ name: key, value })),
     queryToRemove: granted?.queryParametersToRemove ?? [],
     metadata: metadata ?? granted?.dynamicMetadata,
@@ -155,12 +155,15 @@ function pairsOf(options: readonly HeaderValueOption[]): readonly HeaderPair[] {
   });
 }
 
-function editsOf(options: readonly HeaderValueOption[], usual: "set" | "append"): readonly HeaderEdit[] {
+function editsOf(options: readonly HeaderValueOption[], usual: "set" | "add"): readonly HeaderEdit[] {
   return options.flatMap((option) => pairsOf([option]).map((pair) => ({ ...pair, how: howOf(option, usual) })));
 }
 
-function howOf(option: HeaderValueOption, usual: "set" | "append"): HeaderEdit["how"] {
-  if (option.append !== undefined) return option.append ? "append" : "set";
+function howOf(option: HeaderValueOption, usual: "set" | "add"): HeaderEdit["how"] {
+  if (option.append === false) return "set";
+  if (option.append === true) return usual === "add" ? "add" : "append";
+  // Of the request's headers Envoy asks for nothing but that.
+  if (usual === "set") return "set";
   switch (option.appendAction) {
     case HeaderValueOption_HeaderAppendAction.ADD_IF_ABSENT:
       return "add-if-absent";

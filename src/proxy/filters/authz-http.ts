@@ -87,10 +87,10 @@ function take(raw: readonly string[], authorizer: HttpAuthorizer): Taken {
     if (authorizer.toMetadata(name)) taken.metadata = { ...taken.metadata, [name]: value };
     if (isFraming(name)) continue;
     if (authorizer.toUpstream(name)) taken.upstream.push({ name, value, how: "set" });
-    if (authorizer.toUpstreamAppended(name)) taken.upstream.push({ name, value, how: "append" });
-    if (authorizer.toClient(name)) taken.client.push({ name, value, how: "append" });
+    if (authorizer.toUpstreamAppended(name)) taken.upstream.push({ name, value, how: "add" });
+    if (authorizer.toClient(name)) taken.client.push({ name, value, how: "add" });
     if (toDenied === undefined || toDenied(name) || ALWAYS_DENIED.has(name))
-      taken.denied.push({ name, value, how: "append" });
+      taken.denied.push({ name, value, how: "add" });
   }
   return taken;
 }

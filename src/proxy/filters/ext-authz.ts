@@ -201,8 +201,10 @@ class ExtAuthzFilter implements Filter {
 function applyEdits(headers: HeaderList, edits: readonly HeaderEdit[]): void {
   for (const { name, value, how } of edits) {
     const there = headers.has(name);
-    if (how === "append") headers.add(name, value);
-    else if (how === "set" || (how === "add-if-absent" ? !there : there)) headers.set(name, value);
+    if (how === "add") headers.add(name, value);
+    else if (how === "append" && there) headers.append(name, value);
+    else if (how === "set" || (how === "add-if-absent" && !there) || (how === "set-if-exists" && there))
+      headers.set(name, value);
   }
 }
 

@@ -22,12 +22,12 @@ export function faultFilter(name: string, own: FaultConfig, scope: Scope): Filte
   };
   const abort = (exchange: Exchange, config: FaultConfig): Verdict => {
     const status = abortStatus(exchange, config);
-    if (status === 0 || exchange.random() >= config.abortShare || !take(exchange, config)) return undefined;
+    if (status === 0 || exchange.random() >= abortShare(exchange, config) || !take(exchange, config)) return undefined;
     stats.aborts.value += 1;
     return {
       kind: "reply",
       status,
-      body: "fault filter abort",
+      body: config.abortBody,
       details: "fault_filter_abort",
       flag: "FI",
       headers: ["content-type", "text/plain"],
@@ -41,9 +41,10 @@ export function faultFilter(name: string, own: FaultConfig, scope: Scope): Filte
       const config = override?.kind === "fault" ? override : own;
       if (config.delayShare === 0 && config.abortShare === 0) return undefined;
       if (config.upstreamCluster !== "" && config.upstreamCluster !== exchange.routeCluster) return undefined;
+      if (config.downstreamNodes.size > 0 && !config.downstreamNodes.has(callingNode(exchange))) return undefined;
       if (!config.headers.every((matches) => matches(exchange.head))) return undefined;
       const delayMs = config.delayByHeader ? headerNumber(exchange, "x-envoy-fault-delay-request") : config.delayMs;
-      if (delayMs === 0 || exchange.random() >= config.delayShare || !take(exchange, config))
+      if (delayMs === 0 || exchange.random() >= delayShare(exchange, config) || !take(exchange, config))
         return abort(exchange, config);
       stats.delays.value += 1;
       exchange.addFlag("DI");
@@ -53,6 +54,27 @@ export function faultFilter(name: string, own: FaultConfig, scope: Scope): Filte
       // Faults are injected on the way in.
     },
   };
+}
+
+function callingNode(exchange: Exchange): string {
+  return exchange.head.headers.get("x-envoy-downstream-service-node") ?? "";
+}
+
+/** A request may ask for a smaller share than the configuration's, never for a larger one. */
+function delayShare(exchange: Exchange, config: FaultConfig): number {
+  if (!config.delayByHeader) return config.delayShare;
+  const asked = headerShare(exchange, "x-envoy-fault-delay-request-percentage", config.delayDenominator);
+  return Math.min(config.delayShare, asked);
+}
+
+function abortShare(exchange: Exchange, config: FaultConfig): number {
+  if (!config.abortByHeader) return config.abortShare;
+  const asked = headerShare(exchange, "x-envoy-fault-abort-request-percentage", config.abortDenominator);
+  return Math.min(config.abortShare, asked);
+}
+
+function headerShare(exchange: Exchange, name: string, parts: number): number {
+  return exchange.head.headers.has(name) ? headerNumber(exchange, name) / parts : 1;
 }
 
 function abortStatus(exchange: Exchange, config: FaultConfig): number {

@@ -3,7 +3,7 @@
 import type { Counter, Scope } from "../../observe/metrics.ts";
 import type { RbacRules, Subject } from "../compile/rbac.ts";
 import type { RbacConfig } from "../compile/rbac-filter.ts";
-import type { Exchange, Filter, Reply } from "./filter.ts";
+import type { Exchange, Filter, Reply, Struct, Verdict } from "./filter.ts";
 
 export interface RbacStats {
   readonly allowed: Counter;
@@ -13,47 +13,119 @@ export interface RbacStats {
 }
 
 export function rbacStats(scope: Scope, config: RbacConfig): RbacStats {
+  const own = dotted(config.statPrefix);
+  const shadow = dotted(config.shadowStatPrefix);
   return {
-    allowed: scope.counter(`rbac.${config.statPrefix}allowed`),
-    denied: scope.counter(`rbac.${config.statPrefix}denied`),
-    shadowAllowed: scope.counter(`rbac.${config.shadowStatPrefix}shadow_allowed`),
-    shadowDenied: scope.counter(`rbac.${config.shadowStatPrefix}shadow_denied`),
+    allowed: scope.counter(`rbac.${own}allowed`),
+    denied: scope.counter(`rbac.${own}denied`),
+    shadowAllowed: scope.counter(`rbac.${shadow}shadow_allowed`),
+    shadowDenied: scope.counter(`rbac.${shadow}shadow_denied`),
   };
+}
+
+function dotted(prefix: string): string {
+  return prefix === "" || prefix.endsWith(".") ? prefix : `${prefix}.`;
 }
 
 /** Undefined: allowed. Otherwise the name of the policy that denies, or `none` where no policy allows. */
 export function deniedBy(rules: RbacRules, subject: Subject): string | undefined {
-  const matched = rules.match(subject);
+  return outcomeOf(rules, rules.match(subject));
+}
+
+function outcomeOf(rules: RbacRules, matched: string | undefined): string | undefined {
   if (rules.action === "log") return undefined;
   if (rules.action === "deny") return matched;
   return matched === undefined ? "none" : undefined;
 }
 
 export function rbacFilter(name: string, own: RbacConfig, scope: Scope): Filter {
-  const stats = rbacStats(scope, own);
+  return new RbacFilter(name, own, scope);
+}
+
+class RbacFilter implements Filter {
+  readonly #name: string;
+  readonly #own: RbacConfig;
+  readonly #scope: Scope;
+  readonly #stats: RbacStats;
+  readonly #told = new Map<string, Struct>();
+
+  constructor(name: string, own: RbacConfig, scope: Scope) {
+    this.#name = name;
+    this.#own = own;
+    this.#scope = scope;
+    this.#stats = rbacStats(scope, own);
+  }
+
+  onRequest(exchange: Exchange): Verdict {
+    const override = exchange.override(this.#name);
+    if (override?.kind === "disabled") return undefined;
+    const config = override?.kind === "rbac" ? override : this.#own;
+    if (config.shadow !== undefined) this.#watch(config, config.shadow, exchange);
+    if (config.rules === undefined) return undefined;
+    const matched = config.rules.match(exchange.subject);
+    const denied = outcomeOf(config.rules, matched);
+    if (config.statsByPolicy)
+      this.#countPolicy(config.statPrefix, matched, denied === undefined ? "allowed" : "denied");
+    if (config.rules.action === "log") {
+      exchange.setDynamicMetadata("envoy.common", { access_log_hint: matched !== undefined });
+    }
+    this.#tell(exchange, `${config.statPrefix}enforced`, { matched, denied });
+    if (denied === undefined) {
+      this.#stats.allowed.value += 1;
+      return undefined;
+    }
+    this.#stats.denied.value += 1;
+    return denial(denied);
+  }
+
+  onResponse(): void {
+    // Nothing of a response is a matter of access.
+  }
+
+  /** Shadow rules only count, and say what they would have done. */
+  #watch(config: RbacConfig, rules: RbacRules, exchange: Exchange): void {
+    const matched = rules.match(exchange.subject);
+    const denied = outcomeOf(rules, matched);
+    if (denied === undefined) this.#stats.shadowAllowed.value += 1;
+    else this.#stats.shadowDenied.value += 1;
+    if (config.statsByPolicy) {
+      this.#countPolicy(config.shadowStatPrefix, matched, denied === undefined ? "shadow_allowed" : "shadow_denied");
+    }
+    this.#tell(exchange, `${config.shadowStatPrefix}shadow`, { matched, denied });
+  }
+
+  #countPolicy(prefix: string, policy: string | undefined, what: string): void {
+    if (policy !== undefined) this.#scope.counter(`rbac.${dotted(prefix)}policy.${policy}.${what}`).inc();
+  }
+
+  #tell(exchange: Exchange, prefix: string, outcome: Outcome): void {
+    const key = `${prefix} ${outcome.denied === undefined} ${outcome.matched}`;
+    let told = this.#told.get(key);
+    if (told === undefined) {
+      told = toldOf(prefix, outcome);
+      // Configurations come and go with the routes; what is told of them is few and small.
+      if (this.#told.size >= TOLD_MAX) this.#told.clear();
+      this.#told.set(key, told);
+    }
+    exchange.setDynamicMetadata(METADATA, told);
+  }
+}
+
+interface Outcome {
+  readonly matched: string | undefined;
+  readonly denied: string | undefined;
+}
+
+const TOLD_MAX = 1024;
+
+function toldOf(prefix: string, { matched, denied }: Outcome): Struct {
   return {
-    onRequest(exchange: Exchange) {
-      const override = exchange.override(name);
-      if (override?.kind === "disabled") return undefined;
-      const config = override?.kind === "rbac" ? override : own;
-      if (config.shadow !== undefined) {
-        if (deniedBy(config.shadow, exchange.subject) === undefined) stats.shadowAllowed.value += 1;
-        else stats.shadowDenied.value += 1;
-      }
-      if (config.rules === undefined) return undefined;
-      const policy = deniedBy(config.rules, exchange.subject);
-      if (policy === undefined) {
-        stats.allowed.value += 1;
-        return undefined;
-      }
-      stats.denied.value += 1;
-      return denial(policy);
-    },
-    onResponse() {
-      // Nothing of a response is a matter of access.
-    },
+    [`${prefix}_engine_result`]: denied === undefined ? "allowed" : "denied",
+    ...(matched === undefined ? {} : { [`${prefix}_effective_policy_id`]: matched }),
   };
 }
+
+const METADATA = "envoy.filters.http.rbac";
 
 function denial(policy: string): Reply {
   const escaped = policy.replaceAll(/\s/g, "_");

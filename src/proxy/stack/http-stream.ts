@@ -159,7 +159,8 @@ export class HttpStream implements Exchange {
 
   setDynamicMetadata(namespace: string, fields: Struct): void {
     this.#metadata ??= new Map();
-    this.#metadata.set(namespace, { ...this.#metadata.get(namespace), ...fields });
+    const before = this.#metadata.get(namespace);
+    this.#metadata.set(namespace, before === undefined ? fields : { ...before, ...fields });
   }
 
   addFlag(flag: string): void {
