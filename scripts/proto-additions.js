@@ -25,6 +25,11 @@ const ADDITIONS = [
     text: "message KeyValuePair { string key = 1; google.protobuf.Value value = 2; }",
   },
   {
+    file: "envoy/config/accesslog/v3/accesslog.proto",
+    into: "EQ = 0;",
+    text: "NE = 3;",
+  },
+  {
     file: "envoy/config/common/mutation_rules/v3/mutation_rules.proto",
     into: "  oneof action {",
     text: "RemoveOnMatch remove_on_match = 3;",

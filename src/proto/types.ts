@@ -29,6 +29,8 @@ import { Echo } from "./gen/envoy/extensions/filters/network/echo/v3/echo.ts";
 import { HttpConnectionManager } from "./gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import { RBAC as NetworkRbac } from "./gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
 import { TcpProxy } from "./gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
+import { Metadata as MetadataFormatter } from "./gen/envoy/extensions/formatter/metadata/v3/metadata.ts";
+import { ReqWithoutQuery } from "./gen/envoy/extensions/formatter/req_without_query/v3/req_without_query.ts";
 import { HeaderMutation as EarlyHeaderMutation } from "./gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation.ts";
 import { PreserveCaseFormatterConfig } from "./gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case.ts";
 import { CustomHeaderConfig } from "./gen/envoy/extensions/http/original_ip_detection/custom_header/v3/custom_header.ts";
@@ -105,6 +107,8 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   [`${EXT}.filters.network.connection_limit.v3.ConnectionLimit`]: codec(ConnectionLimit),
   [`${EXT}.filters.network.direct_response.v3.Config`]: codec(DirectResponse),
   [`${EXT}.filters.network.echo.v3.Echo`]: codec(Echo),
+  [`${EXT}.formatter.metadata.v3.Metadata`]: codec(MetadataFormatter),
+  [`${EXT}.formatter.req_without_query.v3.ReqWithoutQuery`]: codec(ReqWithoutQuery),
   [`${EXT}.http.early_header_mutation.header_mutation.v3.HeaderMutation`]: codec(EarlyHeaderMutation),
   [`${EXT}.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig`]: codec(PreserveCaseFormatterConfig),
   [`${EXT}.http.original_ip_detection.custom_header.v3.CustomHeaderConfig`]: codec(CustomHeaderConfig),

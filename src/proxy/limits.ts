@@ -68,6 +68,8 @@ export const ACCESS_LOG_BYTES_MAX = 1024 * 1024;
 export const DRAIN_LOOK_MS = 50;
 /** A connection of a process that ends is ended when it had no request for so long. */
 export const DRAIN_IDLE_MS = 1000;
+/** Time limits of streams up to this are kept by timers of their own, longer ones by the look at everything. */
+export const SHORT_TIMEOUT_MS = 10_000;
 /** How often idle connections and streams are looked at. */
 export const SWEEP_MS = 1000;
 /** How long a listener or cluster waits for what it refers to before it starts without. */

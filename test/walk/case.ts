@@ -34,8 +34,8 @@ export interface Expected {
     /** How often it was asked. */
     readonly times?: number;
   } | null;
-  /** `%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %ROUTE_NAME%` of the access log. */
-  readonly log?: string | RegExp;
+  /** `%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %ROUTE_NAME%` of the access log, or what the case's format says. Null: there is no line. */
+  readonly log?: string | RegExp | null;
   /** Counters, where nothing but this case counts in them: those of `http.NAME.` where it has filters of its own. */
   readonly stats?: Readonly<Record<string, number>>;
 }
@@ -52,6 +52,11 @@ export interface WalkCase {
   readonly listener?: ListenerName;
   /** A connection manager of the case's own, with these filters before the router. */
   readonly filters?: readonly Json[];
+  /** A connection manager of the case's own, with these fields. */
+  readonly manager?: Json;
+  /** A connection manager of the case's own, whose access log has this filter, or this format behind the authority and a space. */
+  readonly logFilter?: Json;
+  readonly logFormat?: Json;
   /** Made first, one after the other; nothing is asked of their answers. */
   readonly before?: readonly Call[];
   readonly call: Call;

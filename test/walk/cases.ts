@@ -5,6 +5,7 @@ import { answerCases } from "./answer-cases.ts";
 import { authzCases } from "./authz-cases.ts";
 import type { WalkCase } from "./case.ts";
 import { filterCases } from "./filter-cases.ts";
+import { formatCases } from "./format-cases.ts";
 import { headerCases } from "./header-cases.ts";
 import { jwtCases } from "./jwt-cases.ts";
 import { matchCases } from "./match-cases.ts";
@@ -29,5 +30,6 @@ export function walkCases(): readonly WalkCase[] {
     ...authzCases,
     ...policyCases,
     ...upstreamCases,
+    ...formatCases,
   ];
 }

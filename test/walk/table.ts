@@ -33,11 +33,15 @@ export function bootstrapOf(cases: readonly WalkCase[], ports: TablePorts, log: 
 
 /** One for each shared connection manager and each case that has its own. */
 export function listenerNames(cases: readonly WalkCase[]): readonly string[] {
-  return [...LISTENERS.keys(), ...cases.filter((one) => one.filters !== undefined).map((one) => one.name)];
+  return [...LISTENERS.keys(), ...cases.filter(hasOwn).map((one) => one.name)];
+}
+
+function hasOwn(one: WalkCase): boolean {
+  return [one.filters, one.manager, one.logFilter, one.logFormat].some((given) => given !== undefined);
 }
 
 function listenerOf(one: WalkCase): string {
-  return one.filters === undefined ? (one.listener ?? "mesh") : one.name;
+  return hasOwn(one) ? one.name : (one.listener ?? "mesh");
 }
 
 function manager(name: string, cases: readonly WalkCase[], log: string): Json {
@@ -45,20 +49,23 @@ function manager(name: string, cases: readonly WalkCase[], log: string): Json {
     name: `envoy.filters.http.${short}`,
     typedConfig: { "@type": `${TYPE}.filters.http.${short}.v3.${message}` },
   });
+  const own = cases.find((one) => hasOwn(one) && one.name === name);
   return {
     name: "envoy.filters.network.http_connection_manager",
     typedConfig: {
       "@type": `${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
       statPrefix: name,
       ...LISTENERS.get(name),
+      ...own?.manager,
       accessLog: [
         {
           name: "envoy.access_loggers.file",
           typedConfig: {
             "@type": `${TYPE}.access_loggers.file.v3.FileAccessLog`,
             path: log,
-            logFormat: { textFormatSource: { inlineString: LOG_FORMAT } },
+            logFormat: own?.logFormat ?? { textFormatSource: { inlineString: LOG_FORMAT } },
           },
+          ...(own?.logFilter === undefined ? {} : { filter: own.logFilter }),
         },
       ],
       routeConfig: {
@@ -68,11 +75,7 @@ function manager(name: string, cases: readonly WalkCase[], log: string): Json {
           .map((one) => ({ name: one.name, domains: one.domains ?? [domainOf(one)], routes: one.routes, ...one.host })),
       },
       httpFilters: [
-        ...(cases.find((one) => one.filters !== undefined && one.name === name)?.filters ?? [
-          filter("rbac", "RBAC"),
-          filter("fault", "HTTPFault"),
-          filter("cors", "Cors"),
-        ]),
+        ...(own?.filters ?? [filter("rbac", "RBAC"), filter("fault", "HTTPFault"), filter("cors", "Cors")]),
         filter("router", "Router"),
       ],
     },

@@ -105,7 +105,8 @@ export interface ForwardAction {
   /** 0: none. */
   readonly timeoutMs: number;
   readonly idleTimeoutMs: number | undefined;
-  readonly maxStreamDurationMs: number;
+  /** 0: none; undefined: the connection manager's. */
+  readonly maxStreamDurationMs: number | undefined;
   readonly pathRewrite: PathRewrite | undefined;
   readonly hostRewrite: HostRewrite | undefined;
   readonly appendForwardedHost: boolean;
@@ -196,7 +197,7 @@ function compileForward(
     clusterNotFoundStatus: notFoundStatus(action),
     timeoutMs: durationMs(action.timeout) ?? ROUTE_TIMEOUT_MS,
     idleTimeoutMs: durationMs(action.idleTimeout),
-    maxStreamDurationMs: durationMs(action.maxStreamDuration?.maxStreamDuration) ?? 0,
+    maxStreamDurationMs: durationMs(maxStreamDuration?.maxStreamDuration),
     pathRewrite: compilePathRewrite(action, route, at),
     hostRewrite: compileHostRewrite(action, at),
     appendForwardedHost: action.appendXForwardedHost,

@@ -188,6 +188,8 @@ export function compileSubstitution(rewrite: RegexMatchAndSubstitute, at: Field)
 export interface MetadataPredicate {
   /** Whose metadata is looked at. */
   readonly namespace: string;
+  /** The path leads somewhere. */
+  has(metadata: unknown): boolean;
   /** What is there under that name; undefined: nothing. */
   matches(metadata: unknown): boolean;
 }
@@ -198,6 +200,7 @@ export function compileMetadata(matcher: MetadataMatcher, at: Field): MetadataPr
   const { filter, invert } = matcher;
   return {
     namespace: filter,
+    has: (metadata) => valueAt(metadata, keys) !== undefined,
     matches: (metadata) => matches(valueAt(metadata, keys)) !== invert,
   };
 }

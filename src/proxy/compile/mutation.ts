@@ -1,6 +1,7 @@
 // Header mutations: a flat list of what to add, set and remove, with Envoy's four append actions; and their effect on headers.
 
-import { type AccessRecord, compileFormat, type RecordFormatter } from "../../observe/access-log.ts";
+import type { AccessRecord, RecordFormatter } from "../../observe/access-record.ts";
+import { compileFormat } from "../../observe/format.ts";
 import {
   type HeaderValueOption,
   HeaderValueOption_HeaderAppendAction,
@@ -55,8 +56,8 @@ export function compilePut(option: HeaderValueOption, at: Field): HeaderMutation
 
 function compileValue(text: string, at: Field): string | RecordFormatter {
   if (!text.includes("%")) return text;
-  // What is not there leaves no dash in a header.
-  const format = compileFormat(text, "");
+  // An absent value is no value in a header, where the log writes a dash.
+  const format = compileFormat(text, { omitEmpty: true });
   if (format.ok) return format.value;
   at.refuse(format.error);
   return "";

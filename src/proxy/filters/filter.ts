@@ -1,6 +1,6 @@
 // What every HTTP filter is: a look at the request that lets it pass, holds it, or answers it; and a look at the response.
 
-import type { AccessRecord } from "../../observe/access-log.ts";
+import type { AccessRecord } from "../../observe/access-record.ts";
 import type { RequestHead, ResponseHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import type { FilterOverride } from "../compile/http-filter.ts";

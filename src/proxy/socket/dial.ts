@@ -93,7 +93,7 @@ export function dial(
   socket.once("connect", () => {
     connected = true;
   });
-  socket.on("error", (error) => fail(connected ? "tls" : "connect", error.message));
+  socket.on("error", (error) => (connected ? fail("tls", error.message) : fail("connect", connectError(error))));
   socket.once("close", () => fail(connected ? "tls" : "connect", "the connection was closed"));
   socket.once(secured === undefined ? "connect" : "secureConnect", () => {
     if (settled) return;
@@ -104,6 +104,20 @@ export function dial(
     listener.onConnected(socket, verdict);
   });
   return socket;
+}
+
+const CONNECT_ERRORS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "Connection refused",
+  ECONNRESET: "Connection reset by peer",
+  EHOSTUNREACH: "No route to host",
+  ENETUNREACH: "Network is unreachable",
+  ETIMEDOUT: "Connection timed out",
+  ENOENT: "No such file or directory",
+};
+
+/** In Envoy's words, which people search for. */
+function connectError(error: NodeJS.ErrnoException): string {
+  return `delayed connect error: ${CONNECT_ERRORS[error.code ?? ""] ?? error.message}`;
 }
 
 function ignore(): void {

@@ -1,6 +1,9 @@
 // Who is at the other end: the names in a peer's certificate, read once for a connection.
 
-import type { X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { CertificateView, TlsView } from "../../observe/access-record.ts";
 import type { SanMatcher } from "./tls-config.ts";
 
 export interface Peer {
@@ -17,10 +20,46 @@ export function peerOf(certificate: X509Certificate): Peer {
   return {
     uris: names.filter((name) => name.type === "URI").map((name) => name.value),
     dnsNames: names.filter((name) => name.type === "DNS").map((name) => name.value),
-    // Undefined for an empty subject, whatever the type says: a workload's certificate has its name elsewhere.
-    subject: (certificate.subject ?? "").split("\n").reverse().join(","),
+    subject: nameText(certificate.subject),
     fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
     certificate,
+  };
+}
+
+/** Undefined for an empty name, whatever the type says: a workload's certificate has its name elsewhere. */
+function nameText(name: string | undefined): string {
+  return (name ?? "").split("\n").reverse().join(",");
+}
+
+/** What the log can say of a TLS connection; undefined for one in the clear. */
+export function tlsViewOf(socket: Socket, peer: X509Certificate | undefined): TlsView | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const raw: unknown = socket.getCertificate();
+  const own = typeof raw === "object" && raw !== null && "raw" in raw ? raw.raw : undefined;
+  return {
+    version: socket.getProtocol() ?? undefined,
+    cipher: socket.getCipher()?.name,
+    peer: peer === undefined ? undefined : certificateView(peer),
+    local: own instanceof Uint8Array ? certificateView(new X509Certificate(own)) : undefined,
+  };
+}
+
+function certificateView(certificate: X509Certificate): CertificateView {
+  const names = subjectAltNames(certificate.subjectAltName);
+  const sans = (type: string) => names.filter((name) => name.type === type).map((name) => name.value);
+  return {
+    uriSans: sans("URI"),
+    dnsSans: sans("DNS"),
+    ipSans: sans("IP Address"),
+    emailSans: sans("email"),
+    subject: nameText(certificate.subject),
+    issuer: nameText(certificate.issuer),
+    serial: certificate.serialNumber.toLowerCase(),
+    fingerprint256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+    fingerprint1: certificate.fingerprint.replaceAll(":", "").toLowerCase(),
+    pem: certificate.toString(),
+    validFromMs: Date.parse(certificate.validFrom),
+    validToMs: Date.parse(certificate.validTo),
   };
 }
 

@@ -230,7 +230,7 @@ export class Acceptor {
       if (decided || bytes !== undefined || socket.destroyed) return;
       const chain = this.#match(socket, original, NOTHING);
       if (chain?.config.terminal.kind !== "tcp" || chain.tls !== undefined) return;
-      const info = this.#info(socket, original, NOTHING, undefined);
+      const info = infoOf(chain, { socket, original, sniffed: NOTHING }, undefined);
       if (this.#denied(chain, info)) return;
       const session: TcpSession | undefined = this.#tcp(chain, socket, info, {
         onServerFirst: () => {
@@ -271,18 +271,10 @@ export class Acceptor {
     if (this.#serverFirst.size < SERVER_FIRST_MEMORY_MAX) this.#serverFirst.add(address);
   }
 
-  #serve(
-    chain: Chain,
-    accepted: {
-      readonly socket: Socket;
-      readonly original: Destination | undefined;
-      readonly sniffed: Sniffed;
-      readonly first: Buffer | undefined;
-    },
-  ): void {
-    const { socket, original, sniffed, first } = accepted;
+  #serve(chain: Chain, accepted: Accepted & { readonly first: Buffer | undefined }): void {
+    const { socket, sniffed, first } = accepted;
     if (chain.tls === undefined) {
-      this.#open(chain, socket, this.#info(socket, original, sniffed, undefined), first);
+      this.#open(chain, socket, infoOf(chain, accepted, undefined), first);
       return;
     }
     if (first !== undefined) socket.unshift(first);
@@ -292,7 +284,7 @@ export class Acceptor {
         this.#stats.handshake.inc();
         if (resumed) this.#stats.reused.inc();
         const tls = { version: secure.getProtocol() ?? "TLSv1.3", peer, presented, localUri: localUri(contexts) };
-        this.#open(chain, secure, this.#info(socket, original, sniffed, tls), undefined);
+        this.#open(chain, secure, infoOf(chain, accepted, tls), undefined);
       },
       onFailed: (reason) => {
         if (reason === "not-ready") this.#stats.contextFailure.inc();
@@ -301,29 +293,6 @@ export class Acceptor {
         else if (reason === "san-mismatch") this.#stats.sanMismatch.inc();
         this.#stats.sslError.inc();
       },
-    });
-  }
-
-  #info(
-    socket: Socket,
-    original: Destination | undefined,
-    sniffed: Sniffed,
-    tls:
-      | {
-          readonly version: string;
-          readonly peer: Peer | undefined;
-          readonly presented: boolean;
-          readonly localUri: string | undefined;
-        }
-      | undefined,
-  ): ConnectionInfo {
-    return connectionInfo(socket, {
-      originalDst: original,
-      serverName: sniffed.serverName,
-      tlsVersion: tls?.version,
-      peer: tls?.peer,
-      certificatePresented: tls?.presented ?? false,
-      localUri: tls?.localUri,
     });
   }
 
@@ -372,6 +341,31 @@ export class Acceptor {
     this.#connections.add(session);
     return session;
   }
+}
+
+interface Accepted {
+  readonly socket: Socket;
+  readonly original: Destination | undefined;
+  readonly sniffed: Sniffed;
+}
+
+interface Secured {
+  readonly version: string;
+  readonly peer: Peer | undefined;
+  readonly presented: boolean;
+  readonly localUri: string | undefined;
+}
+
+function infoOf(chain: Chain, accepted: Accepted, tls: Secured | undefined): ConnectionInfo {
+  return connectionInfo(accepted.socket, {
+    originalDst: accepted.original,
+    serverName: accepted.sniffed.serverName,
+    tlsVersion: tls?.version,
+    peer: tls?.peer,
+    certificatePresented: tls?.presented ?? false,
+    localUri: tls?.localUri,
+    filterChainName: chain.config.name,
+  });
 }
 
 function needsBytes(chain: ChainConfig): boolean {

@@ -1,7 +1,7 @@
 // Access-log lines to their files, with a bound on what waits for a slow one.
 
 import { createWriteStream, type WriteStream } from "node:fs";
-import type { AccessRecord } from "../../observe/access-log.ts";
+import type { AccessRecord } from "../../observe/access-record.ts";
 import type { Counter, Registry } from "../../observe/metrics.ts";
 import type { AccessLogConfig } from "../compile/access-log.ts";
 import { ACCESS_LOG_BYTES_MAX } from "../limits.ts";

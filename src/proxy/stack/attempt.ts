@@ -14,11 +14,12 @@ export class Attempt implements PoolWaiter, UpstreamUser {
   readonly stream: HttpStream;
   readonly host: Host;
   readonly #pool: HostPool;
-  readonly #startMs: number;
+  readonly startMs: number;
   connection: UpstreamConnection | undefined;
   #out: Outbox | undefined;
   #requestSent = false;
-  #sentMs = 0;
+  /** 0: the request is not at its end. */
+  sentMs = 0;
   #responseEnded = false;
   #keepAlive = false;
   #over = false;
@@ -31,7 +32,7 @@ export class Attempt implements PoolWaiter, UpstreamUser {
     this.stream = stream;
     this.host = host;
     this.#pool = pool;
-    this.#startMs = stream.nowMs();
+    this.startMs = stream.nowMs();
   }
 
   start(): void {
@@ -78,7 +79,7 @@ export class Attempt implements PoolWaiter, UpstreamUser {
       this.#out?.text(writeTrailers(this.stream.forwardsTrailers ? trailers : undefined));
     this.#out?.flush();
     this.#requestSent = true;
-    this.#sentMs = this.stream.nowMs();
+    this.sentMs = this.stream.nowMs();
   }
 
   sendTunnel(chunk: Buffer): boolean {
@@ -109,10 +110,10 @@ export class Attempt implements PoolWaiter, UpstreamUser {
     const { stats } = this.host.cluster;
     const nowMs = this.stream.nowMs();
     stats.response(head.status);
-    stats.rqTime.observe(nowMs - this.#startMs);
+    stats.rqTime.observe(nowMs - this.startMs);
     this.host.onResponse(head.status);
     this.host.onLocalOrigin("success");
-    if (this.stream.onAttemptResponse(this, head, { ended, serviceMs: nowMs - (this.#sentMs || this.#startMs) })) {
+    if (this.stream.onAttemptResponse(this, head, { ended, serviceMs: nowMs - (this.sentMs || this.startMs) })) {
       this.responded = true;
       this.#tunnel = head.status === 101;
       if (ended) this.#finish();

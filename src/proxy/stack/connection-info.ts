@@ -6,6 +6,9 @@ import type { Peer } from "../socket/identity.ts";
 import type { Destination } from "../upstream/original-dst.ts";
 
 export interface ConnectionInfo {
+  /** Counts up from 1 in this process. */
+  readonly id: number;
+  readonly filterChainName: string;
   readonly remoteIp: string;
   readonly remoteAddress: string;
   /** Where the client meant to go: the original destination where the connection was redirected. */
@@ -25,6 +28,8 @@ export interface ConnectionInfo {
   readonly principals: readonly string[];
 }
 
+let connections = 0;
+
 export function connectionInfo(
   socket: Socket,
   known: {
@@ -34,13 +39,16 @@ export function connectionInfo(
     readonly peer: Peer | undefined;
     readonly certificatePresented: boolean;
     readonly localUri: string | undefined;
+    readonly filterChainName: string;
   },
 ): ConnectionInfo {
+  connections += 1;
   const remoteIp = plainIp(socket.remoteAddress ?? "");
   const localIp = known.originalDst?.host ?? plainIp(socket.localAddress ?? "");
   const localPort = known.originalDst?.port ?? socket.localPort ?? 0;
   return {
     ...known,
+    id: connections,
     remoteIp,
     remoteAddress: withPort(remoteIp, socket.remotePort ?? 0),
     localIp,

@@ -127,8 +127,8 @@ export class Forward {
       const leftMs = this.timeoutMs - (this.stream.nowMs() - this.stream.startMs);
       this.#timer = this.stream.connection.runtime.core.clock.after(Math.max(1, leftMs), () => this.#timedOut());
     }
-    this.#finishHeaders(head, at.serviceMs);
     this.stream.details = "via_upstream";
+    this.#finishHeaders(head, at.serviceMs);
     this.stream.respond(head, at.ended);
     return true;
   }
@@ -358,7 +358,7 @@ export class Forward {
     }
     if (this.route.virtualHost.includeAttemptCountInResponse)
       headers.set("x-envoy-attempt-count", String(this.attempts));
-    const record = () => stream.record();
+    const record = () => stream.record({ response: head });
     const { weighted } = stream;
     if (weighted !== undefined) applyMutations(weighted.responseMutations, headers, undefined, record);
     applyMutations(this.route.responseMutations, headers, undefined, record);

@@ -1,6 +1,6 @@
 // One request and its response: headers prepared, filters in order, a route, tries on hosts, and what the client gets in the end.
 
-import type { AccessRecord } from "../../observe/access-log.ts";
+import type { AccessRecord } from "../../observe/access-record.ts";
 import type { HeadError, RequestHead, ResponseHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import { writeTrailers } from "../codec/write.ts";
@@ -22,11 +22,12 @@ import { Forward } from "./forward.ts";
 import { Hold } from "./hold.ts";
 import type { HttpConnection } from "./http-connection.ts";
 import { normalizePath } from "./path.ts";
-import { makeRecord } from "./record.ts";
+import { StreamRecord } from "./record.ts";
 import { oddName, prepareRequest, stripPort } from "./request-headers.ts";
-import { badRequest, type LocalReply, noPath, noRoute, routeTimeout } from "./rescue.ts";
+import { badRequest, type LocalReply, noPath, noRoute } from "./rescue.ts";
 import { type Body, localHead, writeHead } from "./response.ts";
 import { StreamSubject } from "./subject.ts";
+import { overdue, watchTimes } from "./timeouts.ts";
 
 export class HttpStream implements Exchange {
   readonly connection: HttpConnection;
@@ -39,6 +40,8 @@ export class HttpStream implements Exchange {
   response: ResponseHead | undefined;
   requestEnded = false;
   trailers: HeaderList | undefined;
+  requestEndMs: number | undefined;
+  responseTrailers: HeaderList | undefined;
   /** The body so far, for an upstream that is not there yet and for retries. */
   buffered: Buffer[] = [];
   bufferedBytes = 0;
@@ -52,7 +55,6 @@ export class HttpStream implements Exchange {
   details: string | undefined;
   transportFailure: string | undefined;
   protocols: readonly string[] | undefined;
-  readonly originalPath: string;
   activeMs: number;
   #subject: Subject | undefined;
   #body: Body = "none";
@@ -60,6 +62,7 @@ export class HttpStream implements Exchange {
   #over = false;
   #keepAlive = true;
   #hold: Hold | undefined;
+  #watch: { cancel(): void } | undefined;
   #onDone: (() => void)[] = [];
   #metadata: Map<string, Struct> | undefined;
   #tunnel = false;
@@ -74,7 +77,6 @@ export class HttpStream implements Exchange {
     this.startMs = clock.monotonicMs();
     this.activeMs = this.startMs;
     this.#wallMs = 0;
-    this.originalPath = head.path;
   }
 
   nowMs(): number {
@@ -96,6 +98,7 @@ export class HttpStream implements Exchange {
     runtime.stats.rqActive.value += 1;
     if (runtime.config.accessLogs.length > 0) this.#wallMs = runtime.core.clock.wallMs();
     this.requestEnded = ended;
+    if (ended) this.requestEndMs = this.startMs;
     // What a client sends on the strength of an upgrade or tunnel that is then refused is no request.
     this.#keepAlive =
       head.keepAlive && (head.upgrade === undefined || head.upgrade === "h2c") && head.method !== "CONNECT";
@@ -123,6 +126,7 @@ export class HttpStream implements Exchange {
     }
     if (runtime.config.stripPort !== "none") stripPort(head, runtime.config.stripPort, info.localPort);
     this.#findRoute();
+    this.#watch = watchTimes(this);
     this.#runFilters(0);
   }
 
@@ -184,6 +188,7 @@ export class HttpStream implements Exchange {
 
   onRequestEnd(trailers: HeaderList | undefined): void {
     this.requestEnded = true;
+    this.requestEndMs = this.nowMs();
     this.trailers = trailers;
     if (this.#over) return;
     if (trailers !== undefined)
@@ -264,6 +269,7 @@ export class HttpStream implements Exchange {
 
   onResponseEnd(trailers: HeaderList | undefined): void {
     if (this.#over) return;
+    this.responseTrailers = trailers;
     if (this.#body === "chunked") this.connection.out.text(writeTrailers(this.#responseTrailers(trailers)));
     this.#responseEnded = true;
     this.#finish();
@@ -300,7 +306,7 @@ export class HttpStream implements Exchange {
     this.details = reply.details;
     const head = localHead(this, reply);
     if (this.#answersByRoute && this.route !== undefined)
-      applyMutations(this.route.responseMutations, head.headers, undefined, () => this.record());
+      applyMutations(this.route.responseMutations, head.headers, undefined, () => this.record({ response: head }));
     const bodiless = this.head.method === "HEAD" || reply.body === "";
     // What the client still sends of its body would be taken for the next request.
     if (!this.requestEnded) this.#keepAlive = false;
@@ -345,34 +351,21 @@ export class HttpStream implements Exchange {
     this.forward?.onReset(attempt, reset, message);
   }
 
+  /** Ends it where one of its time limits is over. */
   sweep(nowMs: number): void {
-    const { config, stats } = this.connection.runtime;
-    const idleMs = this.forward?.action.idleTimeoutMs ?? config.streamIdleTimeoutMs;
-    const stale = idleMs > 0 && nowMs - this.activeMs > idleMs;
-    const maxMs = this.forward?.action.maxStreamDurationMs || config.maxStreamDurationMs;
-    const slow = !this.requestEnded && config.requestTimeoutMs > 0 && nowMs - this.startMs > config.requestTimeoutMs;
-    if (!stale && !slow && (maxMs === 0 || nowMs - this.startMs <= maxMs)) return;
-    stats.rqIdleTimeout.value += 1;
-    const cause = this.causeText();
-    if (this.response !== undefined) this.fail({ ...routeTimeout(cause), flag: "SI", details: "stream_idle_timeout" });
-    else if (this.requestEnded)
-      this.reply({ ...routeTimeout(cause), body: "stream timeout", flag: "SI", details: "stream_idle_timeout" });
-    else
-      this.reply({
-        ...routeTimeout(cause),
-        status: 408,
-        body: "stream timeout",
-        flag: "SI",
-        details: "stream_idle_timeout",
-      });
+    const late = overdue(this, nowMs);
+    if (late === undefined) return;
+    if (this.response === undefined) this.reply(late);
+    else this.fail(late);
+    this.flushDownstream();
   }
 
   causeText(): string {
     return causeText(this.route?.cause);
   }
 
-  record(): AccessRecord {
-    return makeRecord(this, this.#wallMs);
+  record(about: { readonly logType?: string; readonly response?: ResponseHead } = {}): AccessRecord {
+    return new StreamRecord(this, this.#wallMs || this.connection.runtime.core.clock.wallMs(), about);
   }
 
   /** The caller is one whose x-envoy-… headers are taken at their word. */
@@ -484,12 +477,14 @@ export class HttpStream implements Exchange {
     if (this.#over) return;
     this.#over = true;
     this.#hold?.cancel();
+    this.#watch?.cancel();
     this.forward?.settle();
     const { runtime } = this.connection;
     runtime.stats.rqActive.value -= 1;
     if (this.response !== undefined) runtime.stats.response(this.response.status);
     runtime.stats.rqTime.observe(this.nowMs() - this.startMs);
     for (const run of this.#onDone) run();
-    if (runtime.config.accessLogs.length > 0) runtime.core.logs.write(runtime.config.accessLogs, this.record());
+    if (runtime.config.accessLogs.length > 0)
+      runtime.core.logs.write(runtime.config.accessLogs, this.record({ logType: "DownstreamEnd" }));
   }
 }

@@ -107,10 +107,10 @@ export function upstreamReset(
 }
 
 function ended(words: ResetWords, transport: string, cause: string): LocalReply {
-  const failure = transport === "" ? "" : `, transport failure reason: ${transport}`;
   return {
     status: words.status,
-    body: `upstream connect error or disconnect/reset before headers. reset reason: ${words.reason}${failure}`,
+    // What the transport said goes to the log and to x-weft-cause: it tells of the network behind the proxy.
+    body: `upstream connect error or disconnect/reset before headers. reset reason: ${words.reason}`,
     flag: words.flag,
     details: `upstream_reset_before_response_started{${words.reason.replaceAll(" ", "_")}${transport === "" ? "" : `|${transport.replaceAll(" ", "_")}`}}`,
     headers: TEXT,

@@ -22,6 +22,7 @@ export class HttpStats {
   readonly rqCompleted;
   readonly rqTimeout;
   readonly rqIdleTimeout;
+  readonly rqMaxDuration;
   readonly rqRxReset;
   readonly noRoute;
   readonly noCluster;
@@ -52,6 +53,7 @@ export class HttpStats {
     this.rqCompleted = scope.counter("downstream_rq_completed");
     this.rqTimeout = scope.counter("downstream_rq_timeout");
     this.rqIdleTimeout = scope.counter("downstream_rq_idle_timeout");
+    this.rqMaxDuration = scope.counter("downstream_rq_max_duration_reached");
     this.rqRxReset = scope.counter("downstream_rq_rx_reset");
     this.noRoute = scope.counter("no_route");
     this.noCluster = scope.counter("no_cluster");

@@ -1,11 +1,11 @@
 // TCP from end to end: two sockets spliced, each slowed by the other, each half closed on its own.
 
 import type { Socket } from "node:net";
-import type { AccessRecord } from "../../observe/access-log.ts";
+import type { AccessRecord } from "../../observe/access-record.ts";
 import type { TcpConfig } from "../compile/listener.ts";
 import { type Cause, causeText } from "../compile/value.ts";
 import { dial } from "../socket/dial.ts";
-import type { Peer } from "../socket/identity.ts";
+import { type Peer, tlsViewOf } from "../socket/identity.ts";
 import { keep, receiveFrom } from "../socket/inbox.ts";
 import { Outbox } from "../socket/outbox.ts";
 import type { Cluster } from "../upstream/cluster.ts";
@@ -270,8 +270,10 @@ export class TcpSession {
       downstreamRemoteAddress: this.info.remoteAddress,
       requestedServerName: this.info.serverName === "" ? undefined : this.info.serverName,
       routeName: undefined,
-      downstreamPeerUriSan: this.info.peer?.uris.join(","),
-      downstreamTlsVersion: this.info.tlsVersion,
+      downstreamTls: this.info.tls ? tlsViewOf(this.downstream, this.info.peer?.certificate) : undefined,
+      filterChainName: this.info.filterChainName || undefined,
+      connectionId: this.info.id,
+      logType: "TcpConnectionEnd",
     };
   }
 }

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  type AccessRecord,
-  compileFormat,
-  compileJsonFormat,
-  ISTIO_DEFAULT_FORMAT,
-} from "../../../src/observe/access-log.ts";
+import { type AccessRecord, ISTIO_DEFAULT_FORMAT } from "../../../src/observe/access-record.ts";
+import { compileFormat, compileJsonFormat } from "../../../src/observe/format.ts";
 
 const record: AccessRecord = {
   startTimeMs: Date.UTC(2026, 10, 22, 21, 37, 2, 123),
@@ -66,6 +62,60 @@ describe("access log formats", () => {
     });
     assert.ok(compiled.ok);
     assert.equal(compiled.value(record), '{"code":200,"sni":null,"text":"a HTTP/1.1"}\n');
+  });
+
+  test("JSON without what is absent, sorted", () => {
+    const format = { b: "%PROTOCOL%", none: "%REQ(X-NONE)%", a: { z: "%BYTES_SENT%", y: "%REQ(X-NONE)%" } };
+    const compiled = compileJsonFormat(format, { omitEmpty: true, sortProperties: true });
+    assert.ok(compiled.ok);
+    assert.equal(compiled.value(record), '{"a":{"z":42},"b":"HTTP/1.1"}\n');
+  });
+
+  test("networks of addresses", () => {
+    const network = (bits: number, address: string) =>
+      line(`%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(${bits})%`, { downstreamRemoteAddress: address });
+    assert.equal(network(20, "10.1.255.3:1"), "10.1.240.0/20");
+    assert.equal(network(0, "10.1.2.3:1"), "0.0.0.0/0");
+    assert.equal(network(40, "[fd00:1:ff22::5]:1"), "fd00:1:ff00::/40");
+  });
+
+  test("certificates and TLS, where there are any", () => {
+    const peer = {
+      uriSans: ["spiffe://a/b"],
+      dnsSans: ["a.test", "b.test"],
+      ipSans: [],
+      emailSans: [],
+      subject: "CN=a",
+      issuer: "CN=root",
+      serial: "0a",
+      fingerprint256: "ff",
+      fingerprint1: "ee",
+      pem: "-----BEGIN-----\n",
+      validFromMs: Date.UTC(2026, 0, 2),
+      validToMs: Date.UTC(2027, 0, 2),
+    };
+    const downstreamTls = { version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", peer, local: undefined };
+    assert.equal(
+      line(
+        "%DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_TLS_CIPHER% %DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_PEER_DNS_SAN% " +
+          "%DOWNSTREAM_PEER_IP_SAN% %DOWNSTREAM_PEER_SERIAL% %DOWNSTREAM_PEER_ISSUER% %DOWNSTREAM_PEER_FINGERPRINT_1% " +
+          "%DOWNSTREAM_PEER_CERT_V_END(%Y-%m-%d)% %DOWNSTREAM_LOCAL_SUBJECT% %DOWNSTREAM_PEER_CERT%",
+        { downstreamTls },
+      ),
+      "TLSv1.3 TLS_AES_128_GCM_SHA256 spiffe://a/b a.test,b.test - 0a CN=root ee 2027-01-02 - -----BEGIN-----%0A",
+    );
+  });
+
+  test("gRPC's status in its three forms", () => {
+    const grpc = {
+      requestHeaders: new Map([["content-type", "application/grpc"]]),
+      responseTrailers: new Map([["grpc-status", "4"]]),
+    };
+    assert.equal(
+      line("%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS_NUMBER%", grpc),
+      "DeadlineExceeded DEADLINE_EXCEEDED 4",
+    );
+    assert.equal(line("%GRPC_STATUS%"), "-");
   });
 
   test("a wrong operator is named", () => {
