@@ -4,6 +4,7 @@
 import { answerCases } from "./answer-cases.ts";
 import { authzCases } from "./authz-cases.ts";
 import type { WalkCase } from "./case.ts";
+import { connectionCases } from "./connection-cases.ts";
 import { filterCases } from "./filter-cases.ts";
 import { formatCases } from "./format-cases.ts";
 import { headerCases } from "./header-cases.ts";
@@ -31,5 +32,6 @@ export function walkCases(): readonly WalkCase[] {
     ...policyCases,
     ...upstreamCases,
     ...formatCases,
+    ...connectionCases,
   ];
 }

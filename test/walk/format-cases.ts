@@ -175,7 +175,7 @@ const inLogs: readonly WalkCase[] = [
     "%UPSTREAM_HOST% %UPSTREAM_CLUSTER% %UPSTREAM_LOCAL_ADDRESS%",
     /^127\.0\.0\.1:\d+ origin 127\.0\.0\.1:\d+$/,
   ),
-  logs("upstream-host-name", "%UPSTREAM_HOST_NAME%", /^127\.0\.0\.1:\d+$/),
+  logs("upstream-host-name", "%UPSTREAM_HOST_NAME%", "one.host"),
   logs("upstream-tls-absent", "%UPSTREAM_TLS_VERSION% %UPSTREAM_PEER_SUBJECT%", "- -"),
   logs("type", "%ACCESS_LOG_TYPE%", "DownstreamEnd"),
   logs("rewritten-path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %REQ(:PATH)%", "/with/x /with/y", {

@@ -93,6 +93,8 @@ export interface HeadOptions {
   readonly acceptHttp10: boolean;
   /** Any token is a method, not only those that Envoy knows. */
   readonly allowCustomMethods: boolean;
+  /** What a request of HTTP/1.0 without a host means; empty: it is refused. */
+  readonly defaultHostForHttp10?: string;
 }
 
 const UNKNOWN_METHOD = "the method is not one that is known";
@@ -128,7 +130,7 @@ export function parseRequestHead(text: string, options: HeadOptions): RequestHea
   const problem = readFields(text, lineEnd + 2, headers.raw, options);
   if (problem !== "") return refuse(problem === TOO_MANY ? 431 : 400, problem);
   const head = new RequestHead(line, headers);
-  return frameRequest(head) ?? head;
+  return frameRequest(head, line.http10 ? options.defaultHostForHttp10 : "") ?? head;
 }
 
 export function parseResponseHead(text: string, method: string, options: HeadOptions): ResponseHead | HeadError {
@@ -204,12 +206,13 @@ interface Framed {
 }
 
 /** Decides where the body ends and whether the connection goes on; undefined when all is well. */
-function frameRequest(head: RequestHead): HeadError | undefined {
+function frameRequest(head: RequestHead, defaultHost: string | undefined): HeadError | undefined {
   const framed = readRequestFields(head);
   if (framed.problem !== "") return refuse(framed.problem === EXPECTATION ? 417 : 400, framed.problem);
   const { lengths, encoding, hosts, connection } = framed;
   if (hosts > 1) return refuse(400, "more than one Host header");
-  if (hosts === 0) return refuse(400, "no Host header");
+  if (hosts === 0 && !defaultHost) return refuse(400, "no Host header");
+  if (hosts === 0 && head.authority === "") head.authority = defaultHost ?? "";
   if (lengths > 1) return refuse(400, "more than one Content-Length");
   if (head.contentLength < 0) return refuse(400, "Content-Length is not a number");
   const coding = frameEncoding(encoding, lengths, head.http10);

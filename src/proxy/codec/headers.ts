@@ -57,11 +57,11 @@ export class HeaderList {
   }
 
   /** Appends to an existing value with a comma, as Envoy does for the headers it knows. */
-  append(name: string, value: string): void {
+  append(name: string, value: string, between = ","): void {
     const { raw } = this;
     for (let at = 0; at < raw.length; at += 2) {
       if (raw[at] !== name) continue;
-      raw[at + 1] = raw[at + 1] === "" ? value : `${raw[at + 1]},${value}`;
+      raw[at + 1] = raw[at + 1] === "" ? value : `${raw[at + 1]}${between}${value}`;
       return;
     }
     raw.push(name, value);

@@ -88,3 +88,8 @@ function compileOne(message: MutationMessage, at: Field): readonly Mutation[] {
       return [];
   }
 }
+
+/** A plain list, for whatever else holds one. */
+export function compileMutationList(mutations: readonly MutationMessage[], at: Field): readonly Mutation[] {
+  return mutations.flatMap((one, index) => compileOne(one, at.at(index)));
+}

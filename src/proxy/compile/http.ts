@@ -8,11 +8,14 @@ import {
   HttpConnectionManager_PathWithEscapedSlashesAction,
   HttpConnectionManager_ServerHeaderTransformation,
 } from "../../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
-import { HEAD_BYTES_MAX, HEADERS_COUNT_MAX } from "../limits.ts";
+import { HEAD_BYTES_MAX, HEADERS_COUNT_MAX, LINGER_MS } from "../limits.ts";
 import { type AccessLogConfig, compileAccessLogs } from "./access-log.ts";
 import { sourcedName } from "./config-source.ts";
+import { compileEarlyMutations, compileIpDetectors, type IpDetector } from "./edge.ts";
 import { type Field, fields } from "./field.ts";
 import { compileFilters, type NamedFilter } from "./http-filter.ts";
+import { compileLocalReply, type ReplyConfig } from "./local-reply.ts";
+import type { HeaderMutation } from "./mutation.ts";
 import { compileRoutes, type RouteTable } from "./route.ts";
 import { durationMs, type IpRange, ipRange } from "./value.ts";
 
@@ -68,25 +71,48 @@ export interface HttpConfig {
   readonly escapedSlashes: "keep" | "reject" | "unescape-redirect" | "unescape-forward";
   readonly stripPort: "none" | "matching" | "any";
   readonly upgrades: ReadonlySet<string>;
-  /** Header names with underscores, which some applications can't tell from dashes. */
   /** Callers whose x-envoy-… headers are taken at their word. Nobody, unless the configuration names ranges. */
   readonly internalRanges: readonly IpRange[];
+  /** Header names with underscores, which some applications can't tell from dashes. */
   readonly underscores: "allow" | "reject" | "drop";
+  readonly localReplies: ReplyConfig | undefined;
+  /** `100 Continue` is the host's to say. */
+  readonly proxyContinue: boolean;
+  readonly allowAbsoluteUrl: boolean;
+  /** What a client that speaks HTTP/1.0 and names no host means; empty: it is refused. */
+  readonly defaultHostForHttp10: string;
+  /** Header names of responses as `Content-Type`. */
+  readonly properCase: boolean;
+  readonly stripTrailingHostDot: boolean;
+  /** `http` or `https` whatever came; empty: as it came. */
+  readonly schemeToOverwrite: string;
+  readonly appendForwardedPort: boolean;
+  readonly ipDetectors: readonly IpDetector[];
+  readonly earlyMutations: readonly HeaderMutation[];
+  /** How long a connection that is being closed is read on. */
+  readonly delayedCloseMs: number;
+  /** Besides its end, a request's beginning is logged. */
+  readonly logsBeginnings: boolean;
 }
 
+/**
+ * Accepted without effect: http2_protocol_options and drain_timeout, which HTTP/1.1 has nothing to do with; request_id_extension,
+ * whose one kind is what is done anyway.
+ */
 const HONOURED =
   fields(`codecType statPrefix routeSpecifier httpFilters commonHttpProtocolOptions httpProtocolOptions http2ProtocolOptions
   serverName serverHeaderTransformation maxRequestHeadersKb streamIdleTimeout requestTimeout requestHeadersTimeout drainTimeout
   delayedCloseTimeout accessLog useRemoteAddress xffNumTrustedHops skipXffAppend via generateRequestId preserveExternalRequestId
   alwaysSetRequestIdInResponse forwardClientCertDetails setCurrentClientCertDetails proxy100Continue upgradeConfigs normalizePath
-  mergeSlashes pathWithEscapedSlashesAction requestIdExtension stripMatchingHostPort stripPortMode streamErrorOnInvalidHttpMessage
-  accessLogOptions internalAddressConfig tracing`);
+  mergeSlashes pathWithEscapedSlashesAction requestIdExtension stripMatchingHostPort stripPortMode stripTrailingHostDot
+  accessLogOptions flushAccessLogOnNewRequest internalAddressConfig localReplyConfig schemeHeaderTransformation
+  appendXForwardedPort originalIpDetectionExtensions earlyHeaderMutationExtensions`);
 const COMMON = fields(
   "idleTimeout maxConnectionDuration maxHeadersCount maxStreamDuration maxRequestsPerConnection headersWithUnderscoresAction",
 );
-const HTTP1 = fields(
-  "allowAbsoluteUrl acceptHttp10 enableTrailers overrideStreamErrorOnInvalidHttpMessage useBalsaParser allowCustomMethods",
-);
+const HTTP1 = fields(`allowAbsoluteUrl acceptHttp10 defaultHostForHttp10 headerKeyFormat enableTrailers useBalsaParser
+  allowCustomMethods`);
+const UUID = "type.googleapis.com/envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig";
 
 export function compileHttp(hcm: HttpConnectionManager, at: Field): HttpConfig {
   at.only(hcm, HONOURED);
@@ -98,6 +124,7 @@ export function compileHttp(hcm: HttpConnectionManager, at: Field): HttpConfig {
   if (common !== undefined) at.at("commonHttpProtocolOptions").only(common, COMMON);
   const http1 = hcm.httpProtocolOptions;
   if (http1 !== undefined) at.at("httpProtocolOptions").only(http1, HTTP1);
+  refuseWithin(hcm, at);
   const filters = compileFilters(hcm.httpFilters, at.at("httpFilters"));
   const router = filters.at(-1)?.config;
   return {
@@ -127,6 +154,17 @@ export function compileHttp(hcm: HttpConnectionManager, at: Field): HttpConfig {
       ipRange(range, at.at("internalAddressConfig").at("cidrRanges").at(index)),
     ),
     underscores: underscores(common),
+    localReplies: compileLocalReply(hcm.localReplyConfig, at.at("localReplyConfig")),
+    proxyContinue: hcm.proxy100Continue,
+    allowAbsoluteUrl: http1?.allowAbsoluteUrl ?? true,
+    properCase: http1?.headerKeyFormat?.headerFormat?.$case === "properCaseWords",
+    stripTrailingHostDot: hcm.stripTrailingHostDot,
+    schemeToOverwrite: hcm.schemeHeaderTransformation?.transformation?.value ?? "",
+    appendForwardedPort: hcm.appendXForwardedPort,
+    ipDetectors: compileIpDetectors(hcm, at),
+    earlyMutations: compileEarlyMutations(hcm.earlyHeaderMutationExtensions, at.at("earlyHeaderMutationExtensions")),
+    delayedCloseMs: durationMs(hcm.delayedCloseTimeout) ?? LINGER_MS,
+    logsBeginnings: hcm.flushAccessLogOnNewRequest || (hcm.accessLogOptions?.flushAccessLogOnNewRequest ?? false),
     upgrades: new Set(
       hcm.upgradeConfigs.filter((one) => one.enabled ?? true).map((one) => one.upgradeType.toLowerCase()),
     ),
@@ -144,12 +182,31 @@ function underscores(common: HttpConnectionManager["commonHttpProtocolOptions"])
   }
 }
 
+/** Messages within it that are honoured in part. */
+function refuseWithin(hcm: HttpConnectionManager, at: Field): void {
+  const { accessLogOptions, internalAddressConfig, schemeHeaderTransformation, requestIdExtension } = hcm;
+  if (accessLogOptions !== undefined)
+    at.at("accessLogOptions").only(accessLogOptions, fields("flushAccessLogOnNewRequest"));
+  if (internalAddressConfig !== undefined)
+    at.at("internalAddressConfig").only(internalAddressConfig, fields("cidrRanges"));
+  if (schemeHeaderTransformation !== undefined)
+    at.at("schemeHeaderTransformation").only(schemeHeaderTransformation, fields("transformation"));
+  const id = requestIdExtension?.typedConfig?.typeUrl;
+  if (id !== undefined && id !== UUID) at.at("requestIdExtension").refuse(`request ids of ${id} are not built in`);
+  const format = hcm.httpProtocolOptions?.headerKeyFormat?.headerFormat;
+  if (format?.$case === "statefulFormatter")
+    at.at("httpProtocolOptions").at("headerKeyFormat").refuse("names are written in lower case or in proper case only");
+  for (const [index, one] of hcm.upgradeConfigs.entries())
+    at.at("upgradeConfigs").at(index).only(one, fields("upgradeType enabled"));
+}
+
 type Limits = Pick<
   HttpConfig,
   | "headBytesMax"
   | "headersCountMax"
   | "acceptHttp10"
   | "allowCustomMethods"
+  | "defaultHostForHttp10"
   | "enableTrailers"
   | "idleTimeoutMs"
   | "streamIdleTimeoutMs"
@@ -167,6 +224,7 @@ function limitsOf(hcm: HttpConnectionManager): Limits {
     headBytesMax: hcm.maxRequestHeadersKb === undefined ? HEAD_BYTES_MAX : hcm.maxRequestHeadersKb * 1024,
     headersCountMax: common?.maxHeadersCount ?? HEADERS_COUNT_MAX,
     acceptHttp10: http1?.acceptHttp10 ?? false,
+    defaultHostForHttp10: http1?.defaultHostForHttp10 ?? "",
     allowCustomMethods: http1?.allowCustomMethods ?? false,
     enableTrailers: http1?.enableTrailers ?? false,
     idleTimeoutMs: durationMs(common?.idleTimeout) ?? 3_600_000,

@@ -96,8 +96,9 @@ export class Attempt implements PoolWaiter, UpstreamUser {
     this.#out?.flush();
   }
 
-  onInformational(): void {
-    // 100 Continue was answered by the proxy already; other interim responses end here, as in Envoy.
+  /** Of interim responses only 100 is anybody's business, as in Envoy. */
+  onInformational(head: ResponseHead): void {
+    if (head.status === 100 && !this.#over) this.stream.onContinue();
   }
 
   onResponse(head: ResponseHead, ended: boolean): void {

@@ -47,6 +47,8 @@ export class Forward {
     this.action = action;
     this.timeoutMs = action.timeoutMs;
     this.#plan = planRetries(action.retry, stream.head);
+    // What an internal caller asked of the router is not the host's business.
+    if (stream.head.headers.has("x-envoy-internal")) for (const name of ASKED) stream.head.headers.remove(name);
   }
 
   /** The body must be kept, since it may be needed again. */
@@ -388,4 +390,11 @@ function headerDestination(cluster: Cluster, head: RequestHead): { host: string;
 }
 
 const NONE: readonly Host[] = [];
+const ASKED = [
+  "x-envoy-retry-on",
+  "x-envoy-retry-grpc-on",
+  "x-envoy-max-retries",
+  "x-envoy-retriable-status-codes",
+  "x-envoy-retriable-header-names",
+];
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);

@@ -5,13 +5,13 @@ import type { HeadError, RequestHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import { ServerCodec, type ServerHandler } from "../codec/server.ts";
 import { reasonOf } from "../codec/write.ts";
-import { DRAIN_IDLE_MS, LINGER_MS } from "../limits.ts";
+import { DRAIN_IDLE_MS } from "../limits.ts";
 import { receiveFrom } from "../socket/inbox.ts";
 import { Outbox } from "../socket/outbox.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import { HttpStream } from "./http-stream.ts";
 import { refusedRecord } from "./record.ts";
-import { badRequest } from "./rescue.ts";
+import { badRequest, type LocalReply, lateHead } from "./rescue.ts";
 import type { HttpRuntime } from "./runtime.ts";
 import { serving } from "./serving.ts";
 
@@ -24,6 +24,7 @@ export class HttpConnection implements ServerHandler {
   activeMs: number;
   requests = 0;
   #stream: HttpStream | undefined;
+  #headTimer: { cancel(): void } | undefined;
   #closed = false;
   #closing = false;
   readonly #openedMs: number;
@@ -64,12 +65,26 @@ export class HttpConnection implements ServerHandler {
     serving.connection = this;
     this.codec.push(bytes);
     serving.connection = undefined;
+    if (this.runtime.config.requestHeadersTimeoutMs > 0 && this.#stream === undefined) this.#watchHead();
     this.#stream?.flushUpstream();
     this.out.flush();
   }
 
+  /** A head that has begun: its time runs from its first byte. */
+  #watchHead(): void {
+    if (this.#headTimer !== undefined || this.codec.idle || this.#closing) return;
+    const { clock } = this.runtime.core;
+    this.activeMs = clock.monotonicMs();
+    this.#headTimer = clock.after(this.runtime.config.requestHeadersTimeoutMs, () => {
+      this.#headTimer = undefined;
+      if (!this.#closing && this.#stream === undefined) this.sweep(clock.monotonicMs() + 1);
+    });
+  }
+
   onRequest(head: RequestHead, ended: boolean): void {
     this.requests += 1;
+    this.#headTimer?.cancel();
+    this.#headTimer = undefined;
     this.activeMs = this.runtime.core.clock.monotonicMs();
     const stream = new HttpStream(this, head);
     this.#stream = stream;
@@ -98,14 +113,18 @@ export class HttpConnection implements ServerHandler {
       this.#stream.onRequestMalformed(error);
       return;
     }
+    this.#refuse(badRequest(error.status, error.message));
+  }
+
+  /** An answer to what never became a request. */
+  #refuse(reply: LocalReply): void {
     const { config, core, stats } = this.runtime;
-    const reply = badRequest(error.status, error.message);
-    const cause = core.showCause ? `x-weft-cause: ${error.message}\r\n` : "";
+    const cause = core.showCause ? `x-weft-cause: ${reply.cause}\r\n` : "";
     const wallMs = core.clock.wallMs();
     stats.rqTotal.value += 1;
-    stats.response(error.status);
+    stats.response(reply.status);
     this.out.text(
-      `HTTP/1.1 ${error.status} ${reasonOf(error.status)}\r\ncontent-length: ${reply.body.length}\r\ncontent-type: text/plain\r\n${cause}date: ${new Date(wallMs).toUTCString()}\r\nserver: ${config.serverName}\r\nconnection: close\r\n\r\n${reply.body}`,
+      `HTTP/1.1 ${reply.status} ${reasonOf(reply.status)}\r\ncontent-length: ${reply.body.length}\r\ncontent-type: text/plain\r\n${cause}date: ${new Date(wallMs).toUTCString()}\r\nserver: ${config.serverName}\r\nconnection: close\r\n\r\n${reply.body}`,
     );
     if (config.accessLogs.length > 0) core.logs.write(config.accessLogs, refusedRecord(reply, this.info, wallMs));
     this.closeGently();
@@ -153,7 +172,7 @@ export class HttpConnection implements ServerHandler {
     this.codec.close();
     this.out.end();
     if (this.socket.isPaused()) this.socket.resume();
-    this.runtime.core.clock.after(LINGER_MS, () => this.socket.destroy());
+    this.runtime.core.clock.after(this.runtime.config.delayedCloseMs, () => this.socket.destroy());
   }
 
   abort(): void {
@@ -169,11 +188,16 @@ export class HttpConnection implements ServerHandler {
       return;
     }
     const waiting = nowMs - this.activeMs;
-    const inHead = !this.codec.idle && config.requestHeadersTimeoutMs > 0 && waiting > config.requestHeadersTimeoutMs;
+    const headMs = config.requestHeadersTimeoutMs;
+    if (headMs > 0 && !this.codec.idle && waiting >= headMs) {
+      this.runtime.stats.rqHeaderTimeout.value += 1;
+      this.#refuse(lateHead());
+      return;
+    }
     const idle = config.idleTimeoutMs > 0 && waiting > config.idleTimeoutMs;
     const drained = this.runtime.drain?.closesIdle === true && this.codec.idle && waiting >= DRAIN_IDLE_MS;
     if (idle) this.runtime.stats.cxIdleTimeout.value += 1;
-    if (inHead || idle || drained) this.closeGently();
+    if (idle || drained) this.closeGently();
   }
 
   #onEnd(): void {

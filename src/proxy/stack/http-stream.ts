@@ -21,10 +21,10 @@ import type { ConnectionInfo } from "./connection-info.ts";
 import { Forward } from "./forward.ts";
 import { Hold } from "./hold.ts";
 import type { HttpConnection } from "./http-connection.ts";
-import { normalizePath } from "./path.ts";
-import { StreamRecord } from "./record.ts";
-import { oddName, prepareRequest, stripPort } from "./request-headers.ts";
-import { badRequest, type LocalReply, noPath, noRoute } from "./rescue.ts";
+import { rewriteReply } from "./local-reply.ts";
+import { prepareStream } from "./prepare.ts";
+import { type RecordAbout, StreamRecord } from "./record.ts";
+import { badRequest, type LocalReply, noRoute } from "./rescue.ts";
 import { type Body, localHead, writeHead } from "./response.ts";
 import { StreamSubject } from "./subject.ts";
 import { overdue, watchTimes } from "./timeouts.ts";
@@ -92,7 +92,7 @@ export class HttpStream implements Exchange {
   }
 
   start(ended: boolean): void {
-    const { runtime, info } = this.connection;
+    const { runtime } = this.connection;
     const { head } = this;
     runtime.stats.rqTotal.value += 1;
     runtime.stats.rqActive.value += 1;
@@ -102,31 +102,17 @@ export class HttpStream implements Exchange {
     // What a client sends on the strength of an upgrade or tunnel that is then refused is no request.
     this.#keepAlive =
       head.keepAlive && (head.upgrade === undefined || head.upgrade === "h2c") && head.method !== "CONNECT";
-    if (head.expectContinue && !ended) this.connection.out.text("HTTP/1.1 100 Continue\r\n\r\n");
-    const odd = runtime.config.underscores === "allow" ? undefined : oddName(head.headers, runtime.config.underscores);
-    if (odd !== undefined) {
-      const refusal = badRequest(400, `a header name with an underscore: ${odd}`);
-      this.reply({ ...refusal, details: "http1.unexpected_underscore" });
+    if (head.expectContinue && !ended && !runtime.config.proxyContinue)
+      this.connection.out.text("HTTP/1.1 100 Continue\r\n\r\n");
+    const refusal = prepareStream(this);
+    if (refusal !== undefined) {
+      this.reply(refusal);
       return;
     }
-    this.remoteIp = prepareRequest(head, runtime.config, info);
-    if (head.path.charCodeAt(0) !== 47 && head.method !== "CONNECT") {
-      this.reply(noPath(`${head.path} is not a path`));
-      return;
-    }
-    const path = normalizePath(head.path, runtime.config);
-    if (path.kind === "refuse") {
-      this.reply(badRequest(400, path.message));
-      return;
-    }
-    head.path = path.path;
-    if (path.kind === "redirect") {
-      this.#redirect(path.path);
-      return;
-    }
-    if (runtime.config.stripPort !== "none") stripPort(head, runtime.config.stripPort, info.localPort);
+    const { config } = runtime;
     this.#findRoute();
     this.#watch = watchTimes(this);
+    if (config.logsBeginnings) runtime.core.logs.write(config.accessLogs, this.record({ logType: "DownstreamStart" }));
     this.#runFilters(0);
   }
 
@@ -298,12 +284,14 @@ export class HttpStream implements Exchange {
   }
 
   /** Answers by itself. */
-  reply(reply: LocalReply): void {
+  reply(plain: LocalReply): void {
     if (this.#over) return;
     this.forward?.close();
-    this.connection.runtime.stats.localReplies.value += 1;
-    this.addFlag(reply.flag);
-    this.details = reply.details;
+    const { stats, config } = this.connection.runtime;
+    stats.localReplies.value += 1;
+    this.addFlag(plain.flag);
+    this.details = plain.details;
+    const reply = config.localReplies === undefined ? plain : rewriteReply(this, plain, config.localReplies);
     const head = localHead(this, reply);
     if (this.#answersByRoute && this.route !== undefined)
       applyMutations(this.route.responseMutations, head.headers, undefined, () => this.record({ response: head }));
@@ -316,7 +304,6 @@ export class HttpStream implements Exchange {
     if (!bodiless) this.connection.out.text(Buffer.from(reply.body).toString("latin1"));
     this.#body = "length";
     this.#responseEnded = true;
-    this.#over = this.#over || false;
     this.#finish();
   }
 
@@ -337,6 +324,13 @@ export class HttpStream implements Exchange {
   onTunnelClosed(): void {
     this.#settle();
     this.connection.closeGently();
+  }
+
+  /** The host wants the body: the client waits for being told so. */
+  onContinue(): void {
+    if (!this.connection.runtime.config.proxyContinue || this.response !== undefined) return;
+    this.connection.out.text("HTTP/1.1 100 Continue\r\n\r\n");
+    this.flushDownstream();
   }
 
   onAttemptResponse(
@@ -364,7 +358,7 @@ export class HttpStream implements Exchange {
     return causeText(this.route?.cause);
   }
 
-  record(about: { readonly logType?: string; readonly response?: ResponseHead } = {}): AccessRecord {
+  record(about: RecordAbout = {}): AccessRecord {
     return new StreamRecord(this, this.#wallMs || this.connection.runtime.core.clock.wallMs(), about);
   }
 

@@ -8,6 +8,13 @@ import type { ConnectionInfo } from "./connection-info.ts";
 import type { HttpStream } from "./http-stream.ts";
 import type { LocalReply } from "./rescue.ts";
 
+/** What is known where the record is made, and not by the stream. */
+export interface RecordAbout {
+  readonly logType?: string;
+  readonly response?: ResponseHead;
+  readonly localReplyBody?: string;
+}
+
 export class StreamRecord implements AccessRecord {
   readonly #stream: HttpStream;
   readonly startTimeMs: number;
@@ -15,17 +22,15 @@ export class StreamRecord implements AccessRecord {
   readonly logType: string | undefined;
   /** The one that is being made, where it is not the stream's yet. */
   readonly responseHeaders: ResponseHead | undefined;
+  readonly localReplyBody: string | undefined;
 
-  constructor(
-    stream: HttpStream,
-    startTimeMs: number,
-    about: { readonly logType?: string | undefined; readonly response?: ResponseHead | undefined },
-  ) {
+  constructor(stream: HttpStream, startTimeMs: number, about: RecordAbout) {
     this.#stream = stream;
     this.startTimeMs = startTimeMs;
     this.durationMs = stream.nowMs() - stream.startMs;
     this.logType = about.logType;
-    this.responseHeaders = stream.response ?? about.response;
+    this.responseHeaders = about.response ?? stream.response;
+    this.localReplyBody = about.localReplyBody;
   }
 
   get requestDurationMs(): number | undefined {

@@ -5,6 +5,7 @@ import type { RequestHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import type { HttpConfig } from "../compile/http.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
+import type { Detected } from "./detect-address.ts";
 
 /** Headers of Envoy's that only an internal caller may send. */
 const INTERNAL = [
@@ -25,30 +26,50 @@ const INTERNAL = [
 ];
 const EDGE = ["x-envoy-decorator-operation", "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node"];
 
-/** Returns the client's address as far as it can be trusted. */
-export function prepareRequest(head: RequestHead, config: HttpConfig, info: ConnectionInfo): string {
-  removeHopByHop(head);
+/** Returns the client's address as far as it can be trusted; `found` is what extensions say of it. */
+export function prepareRequest(
+  head: RequestHead,
+  config: HttpConfig,
+  info: ConnectionInfo,
+  found: Detected | undefined,
+): string {
+  removeHopByHop(head, config.proxyContinue);
   const { headers } = head;
   const xff = headers.joined("x-forwarded-for");
-  const remoteIp = trustedClient(xff, config, info);
-  const internal = config.useRemoteAddress
-    ? isInternal(remoteIp, config)
-    : xff !== undefined && !xff.includes(",") && isInternal(remoteIp, config);
+  const remoteIp = found?.kind === "found" ? found.ip : trustedClient(xff, config, info);
+  const internal = maybeInternal(xff, config, found) && isInternal(remoteIp, config);
   cleanEnvoyHeaders(headers, config, internal);
+  if (config.useRemoteAddress && !internal) headers.set("x-envoy-external-address", remoteIp);
   if (config.useRemoteAddress && !config.skipXffAppend) {
     headers.remove("x-forwarded-for");
     headers.add("x-forwarded-for", xff === undefined ? info.remoteIp : `${xff},${info.remoteIp}`);
   }
-  const told = headers.get("x-forwarded-proto");
-  if (told === undefined || (config.useRemoteAddress && config.trustedHops === 0)) {
-    headers.set("x-forwarded-proto", info.tls ? "https" : "http");
-  }
-  head.scheme = headers.get("x-forwarded-proto") === "https" ? "https" : "http";
+  setScheme(head, config, info);
+  if (config.appendForwardedPort && !headers.has("x-forwarded-port"))
+    headers.add("x-forwarded-port", String(info.localPort));
   if (config.generateRequestId)
     setRequestId(headers, config.useRemoteAddress && !internal && !config.preserveExternalRequestId);
-  if (config.via !== "") headers.append("via", config.via);
+  if (config.via !== "") headers.append("via", config.via, ", ");
+  if (config.stripTrailingHostDot) head.authority = head.authority.replace(/\.(?=:\d+$|$)/, "");
   forwardClientCert(head, config, info);
   return remoteIp;
+}
+
+/** Whether the way that the address was found leaves it believable. */
+function maybeInternal(xff: string | undefined, config: HttpConfig, found: Detected | undefined): boolean {
+  if (found?.kind === "found") return found.trusted;
+  return config.useRemoteAddress || (xff !== undefined && !xff.includes(","));
+}
+
+function setScheme(head: RequestHead, config: HttpConfig, info: ConnectionInfo): void {
+  const { headers } = head;
+  if (config.schemeToOverwrite !== "") headers.set("x-forwarded-proto", config.schemeToOverwrite);
+  else {
+    const told = headers.get("x-forwarded-proto");
+    if (told === undefined || (config.useRemoteAddress && config.trustedHops === 0))
+      headers.set("x-forwarded-proto", info.tls ? "https" : "http");
+  }
+  head.scheme = headers.get("x-forwarded-proto") === "https" ? "https" : "http";
 }
 
 function cleanEnvoyHeaders(headers: HeaderList, config: HttpConfig, internal: boolean): void {
@@ -84,7 +105,7 @@ function hasEnvoyHeader(raw: readonly string[]): boolean {
 }
 
 /** One pass; the upgrade headers stay where there is an upgrade. */
-function removeHopByHop(head: RequestHead): void {
+function removeHopByHop(head: RequestHead, keepExpect: boolean): void {
   const { raw } = head.headers;
   const upgrading = head.upgrade !== undefined && head.upgrade !== "h2c";
   let named = "";
@@ -94,7 +115,7 @@ function removeHopByHop(head: RequestHead): void {
     const value = raw[at + 1] ?? "";
     if (name === "connection") named = named === "" ? value : `${named},${value}`;
     if (!upgrading && (name === "connection" || name === "upgrade")) continue;
-    if (isHopByHop(name, value)) continue;
+    if (isHopByHop(name, value) && !(keepExpect && name === "expect")) continue;
     raw[to++] = name;
     raw[to++] = name === "connection" ? "upgrade" : value;
   }

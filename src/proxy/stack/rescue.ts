@@ -23,6 +23,22 @@ export function noPath(cause: string): LocalReply {
   return { status: 404, body: "", flag: "", details: "absolute_path_rejected", headers: [], cause };
 }
 
+export function lateHead(): LocalReply {
+  return {
+    status: 408,
+    body: "request header timeout",
+    flag: "",
+    details: "request_header_timeout",
+    headers: TEXT,
+    cause: "the head of the request took too long",
+  };
+}
+
+export function noAddress(status: number): LocalReply {
+  const cause = "the client's address is not where the configuration says";
+  return { status, body: "", flag: "", details: "rejecting_because_detection_failed", headers: [], cause };
+}
+
 export function noCluster(status: number, cluster: string, cause: string): LocalReply {
   const reason = `cluster ${cluster} is not known to this proxy`;
   return { status, body: "", flag: "NC", details: "cluster_not_found", headers: [], cause: join(cause, reason) };

@@ -25,14 +25,24 @@ export function writeHead(
   if (config.serverHeader === "overwrite") headers.set("server", config.serverName);
   else if (config.serverHeader === "append-if-absent" && !headers.has("server"))
     headers.add("server", config.serverName);
-  if (config.via !== "") headers.append("via", config.via);
+  if (config.via !== "") headers.append("via", config.via, ", ");
   if (config.requestIdInResponse) headers.set("x-request-id", request.headers.get("x-request-id") ?? "");
   if (!upgraded) {
     if (!end.keepAlive || body === "until-close") headers.add("connection", "close");
     else if (request.http10) headers.add("connection", "keep-alive");
   }
   if (head.reason === "") head.reason = reasonOf(head.status);
-  return { text: writeResponseHead(head), body };
+  return { text: writeResponseHead(config.properCase ? inProperCase(head) : head), body };
+}
+
+/** A copy whose names begin each word with a capital: `X-Forwarded-For`. */
+function inProperCase(head: ResponseHead): ResponseHead {
+  const raw = head.headers.raw.map((text, at) =>
+    at % 2 === 0
+      ? text.replace(/(^|[^a-z0-9])([a-z])/g, (_, before: string, letter: string) => before + letter.toUpperCase())
+      : text,
+  );
+  return new ResponseHead(head.status, head.reason, head.http10, new HeaderList(raw));
 }
 
 export function localHead(stream: HttpStream, reply: LocalReply): ResponseHead {

@@ -23,6 +23,7 @@ export class HttpStats {
   readonly rqTimeout;
   readonly rqIdleTimeout;
   readonly rqMaxDuration;
+  readonly rqHeaderTimeout;
   readonly rqRxReset;
   readonly noRoute;
   readonly noCluster;
@@ -53,6 +54,7 @@ export class HttpStats {
     this.rqCompleted = scope.counter("downstream_rq_completed");
     this.rqTimeout = scope.counter("downstream_rq_timeout");
     this.rqIdleTimeout = scope.counter("downstream_rq_idle_timeout");
+    this.rqHeaderTimeout = scope.counter("downstream_rq_header_timeout");
     this.rqMaxDuration = scope.counter("downstream_rq_max_duration_reached");
     this.rqRxReset = scope.counter("downstream_rq_rx_reset");
     this.noRoute = scope.counter("no_route");

@@ -29,7 +29,7 @@ export function overdue(stream: HttpStream, nowMs: number): LocalReply | undefin
   const totalMs = nowMs - stream.startMs;
   if (maxMs > 0 && totalMs >= maxMs) {
     stats.rqMaxDuration.value += 1;
-    return late(stream, { body: "downstream duration timeout", flag: "DT", details: "max_duration_timeout" });
+    return late(stream, { body: "downstream duration timeout", flag: "", details: "max_duration_timeout" });
   }
   if (requestMs > 0 && !stream.requestEnded && totalMs >= requestMs) {
     stats.rqTimeout.value += 1;

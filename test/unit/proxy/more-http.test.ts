@@ -153,7 +153,10 @@ test("what leads nowhere says why", async () => {
   assert.match(empty, /no healthy upstream$/);
   assert.match(empty, /x-weft-cause: VirtualService production\/api spec\.http\[0\]: subset v3 is not defined/);
   assert.match(await get("/dead"), /503.*reset reason: connection termination/s);
-  assert.match(await get("/closed"), /503.*reset reason: remote connection failure.*ECONNREFUSED/s);
+  assert.match(
+    await get("/closed"),
+    /503.*delayed connect error: Connection refused.*reset reason: remote connection failure/s,
+  );
   assert.match(await get("/other"), /^HTTP\/1\.1 404/);
   assert.match(await get("/", "nobody"), /404.*x-weft-cause: no virtual host/s);
 });
