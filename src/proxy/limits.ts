@@ -38,6 +38,8 @@ export const COPIED_BYTES_MAX = 4 * 1024;
 export const LINGER_MS = 1000;
 /** Bytes of the body of a direct response; Envoy's `max_direct_response_body_size_bytes`. */
 export const DIRECT_RESPONSE_BYTES_MAX = 4096;
+/** Certificates of a client's chain that are told to the host. */
+export const CHAIN_DEPTH_MAX = 10;
 /** How long a client may take for its TLS handshake. */
 export const HANDSHAKE_MS = 15_000;
 /** TLS sessions remembered for each upstream cluster. */
@@ -48,6 +50,8 @@ export const ORIGINAL_DST_HOSTS_MAX = 4096;
 export const POOLS_PER_HOST_MAX = 16;
 /** Entries of a hash ring or maglev table. */
 export const HASH_TABLE_SIZE_MAX = 8 * 1024 * 1024;
+/** Combinations of what one filter chain matches that are compared with those of the others. */
+export const CHAIN_KEYS_MAX = 100_000;
 /** Depth of nested matchers (RBAC's and/or/not). */
 export const MATCHER_DEPTH_MAX = 32;
 /** Descriptors of one local rate limit: each has a bucket. */

@@ -9,12 +9,14 @@ import {
   FilterChainMatch_ConnectionSourceType,
   type ListenerFilterChainMatchPredicate,
 } from "../../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import { ConnectionLimit } from "../../proto/gen/envoy/extensions/filters/network/connection_limit/v3/connection_limit.ts";
 import { HttpConnectionManager } from "../../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import { RBAC } from "../../proto/gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
 import { TcpProxy } from "../../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
 import { MATCHER_DEPTH_MAX } from "../limits.ts";
 import type { TlsConfig } from "../socket/tls-config.ts";
 import { type AccessLogConfig, compileAccessLogs } from "./access-log.ts";
+import { refuseOverlaps } from "./chain-keys.ts";
 import { type Field, fields } from "./field.ts";
 import { compileHttp, type HttpConfig } from "./http.ts";
 import { compileRules } from "./rbac.ts";
@@ -45,6 +47,14 @@ export interface TcpConfig {
   readonly accessLogs: readonly AccessLogConfig[];
 }
 
+export interface ConnectionLimitConfig {
+  readonly kind: "connection-limit";
+  readonly statPrefix: string;
+  readonly max: number;
+  readonly delayMs: number;
+  readonly enabled: boolean;
+}
+
 export type PortPredicate = (destinationPort: number) => boolean;
 
 export interface ChainConfig {
@@ -52,6 +62,7 @@ export interface ChainConfig {
   readonly match: ChainMatch;
   readonly tls: TlsConfig | undefined;
   readonly rbac: readonly RbacConfig[];
+  readonly limits: readonly ConnectionLimitConfig[];
   readonly terminal: HttpConfig | TcpConfig;
   readonly cause: Cause | undefined;
   readonly handshakeTimeoutMs: number;
@@ -78,6 +89,10 @@ export interface ListenerConfig {
 
 export const LISTENER_TYPE = "type.googleapis.com/envoy.config.listener.v3.Listener";
 const NETWORK = "type.googleapis.com/envoy.extensions.filters.network.";
+/**
+ * Accepted without effect: per_connection_buffer_limit_bytes (the runtime's own buffers are smaller), drain_type (a failed health
+ * check drains nothing here), what concerns the sharing of sockets among threads, and exemptions from limits that there are not.
+ */
 const HONOURED =
   fields(`name address additionalAddresses statPrefix filterChains useOriginalDst defaultFilterChain perConnectionBufferLimitBytes
   metadata deprecatedV1 drainType listenerFilters listenerFiltersTimeout continueOnListenerFiltersTimeout trafficDirection
@@ -87,8 +102,9 @@ const CHAIN = fields("filterChainMatch filters metadata transportSocket transpor
 const MATCH =
   fields(`destinationPort prefixRanges directSourcePrefixRanges sourceType sourcePrefixRanges sourcePorts serverNames
   transportProtocol applicationProtocols`);
-const TCP = fields(`statPrefix clusterSpecifier idleTimeout accessLog maxConnectAttempts maxDownstreamConnectionDuration
-  flushAccessLogOnConnected accessLogOptions`);
+const TCP = fields(
+  "statPrefix clusterSpecifier idleTimeout accessLog maxConnectAttempts maxDownstreamConnectionDuration",
+);
 
 export function compileListener(listener: Listener, at: Field): ListenerConfig {
   at.only(listener, HONOURED);
@@ -98,6 +114,7 @@ export function compileListener(listener: Listener, at: Field): ListenerConfig {
     socketTarget(one.address, at.at("additionalAddresses").at(index).at("address")),
   );
   const chains = listener.filterChains.map((chain, index) => compileChain(chain, at.at("filterChains").at(index)));
+  refuseOverlaps(listener.filterChains, at.at("filterChains"));
   const { defaultFilterChain } = listener;
   return {
     name: listener.name,
@@ -178,11 +195,13 @@ function disabledAt(predicate: ListenerFilterChainMatchPredicate | undefined, at
 function compileChain(chain: FilterChain, at: Field): ChainConfig {
   at.only(chain, CHAIN);
   const rbac: RbacConfig[] = [];
+  const limits: ConnectionLimitConfig[] = [];
   let terminal: HttpConfig | TcpConfig | undefined;
   for (const [index, filter] of chain.filters.entries()) {
     const compiled = compileNetworkFilter(filter, at.at("filters").at(index));
     if (terminal !== undefined) at.at("filters").at(index).refuse("a filter behind the one that ends the chain");
     if (compiled?.kind === "rbac") rbac.push(compiled);
+    else if (compiled?.kind === "connection-limit") limits.push(compiled);
     else if (compiled !== undefined) terminal = compiled;
   }
   if (terminal === undefined)
@@ -192,6 +211,7 @@ function compileChain(chain: FilterChain, at: Field): ChainConfig {
     match: compileMatch(chain.filterChainMatch, at.at("filterChainMatch")),
     tls: compileDownstreamTls(chain.transportSocket, at.at("transportSocket")),
     rbac,
+    limits,
     terminal: terminal ?? NOWHERE,
     cause: causeOf(chain.metadata),
     handshakeTimeoutMs: durationMs(chain.transportSocketConnectTimeout) ?? 0,
@@ -210,7 +230,10 @@ const NOWHERE: TcpConfig = {
   accessLogs: [],
 };
 
-function compileNetworkFilter(filter: Filter, at: Field): RbacConfig | HttpConfig | TcpConfig | undefined {
+function compileNetworkFilter(
+  filter: Filter,
+  at: Field,
+): RbacConfig | ConnectionLimitConfig | HttpConfig | TcpConfig | undefined {
   if (filter.configType?.$case !== "typedConfig") {
     at.refuse("a network filter needs a typed_config");
     return undefined;
@@ -222,6 +245,16 @@ function compileNetworkFilter(filter: Filter, at: Field): RbacConfig | HttpConfi
       return compileHttp(HttpConnectionManager.decode(any.value), field);
     case `${NETWORK}tcp_proxy.v3.TcpProxy`:
       return compileTcp(TcpProxy.decode(any.value), field);
+    case `${NETWORK}connection_limit.v3.ConnectionLimit`: {
+      const limit = ConnectionLimit.decode(any.value);
+      return {
+        kind: "connection-limit",
+        statPrefix: limit.statPrefix,
+        max: limit.maxConnections ?? 0,
+        delayMs: durationMs(limit.delay) ?? 0,
+        enabled: limit.runtimeEnabled?.defaultValue ?? true,
+      };
+    }
     case `${NETWORK}rbac.v3.RBAC`: {
       const rbac = RBAC.decode(any.value);
       field.only(rbac, fields("rules shadowRules shadowRulesStatPrefix statPrefix enforcementType"));

@@ -3,7 +3,9 @@
 import type { DataSource, TransportSocket } from "../../proto/gen/envoy/config/core/v3/base.ts";
 import {
   type CertificateValidationContext,
+  CertificateValidationContext_TrustChainVerification,
   SubjectAltNameMatcher_SanType,
+  type TlsCertificate,
   TlsParameters_TlsProtocol,
 } from "../../proto/gen/envoy/extensions/transport_sockets/tls/v3/common.ts";
 import type { SdsSecretConfig } from "../../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
@@ -12,11 +14,11 @@ import {
   DownstreamTlsContext,
   UpstreamTlsContext,
 } from "../../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
-import type { PemSource, SanMatcher, TlsConfig } from "../socket/tls-config.ts";
+import { KNOWN_CIPHERS, type PemSource, type SanMatcher, type TlsConfig } from "../socket/tls-config.ts";
 import { sourcedName } from "./config-source.ts";
 import { type Field, fields } from "./field.ts";
 import { compileString } from "./matcher.ts";
-import { inlineText } from "./value.ts";
+import { durationMs, inlineText } from "./value.ts";
 
 const DOWNSTREAM_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
 const UPSTREAM_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
@@ -33,10 +35,13 @@ export function compileDownstreamTls(socket: TransportSocket | undefined, at: Fi
   const field = at.at("typedConfig").as(DOWNSTREAM_TLS);
   field.only(
     context,
-    fields("commonTlsContext requireClientCertificate disableStatefulSessionResumption sessionTimeout"),
+    // Sessions are in tickets only, so that there are no stateful ones to disable.
+    fields("commonTlsContext requireClientCertificate requireSni disableStatefulSessionResumption sessionTimeout"),
   );
   return compileCommon(context.commonTlsContext, field.at("commonTlsContext"), {
     requireClientCertificate: context.requireClientCertificate ?? false,
+    requireServerName: context.requireSni ?? false,
+    sessionTimeoutSeconds: Math.ceil((durationMs(context.sessionTimeout) ?? 0) / 1000),
     serverName: "",
     maxSessions: 0,
   });
@@ -54,12 +59,21 @@ export function compileUpstreamTls(socket: TransportSocket | undefined, at: Fiel
   field.only(context, fields("commonTlsContext sni maxSessionKeys enforceRsaKeyUsage"));
   return compileCommon(context.commonTlsContext, field.at("commonTlsContext"), {
     requireClientCertificate: false,
+    requireServerName: false,
+    sessionTimeoutSeconds: 0,
     serverName: context.sni,
     maxSessions: context.maxSessionKeys ?? 1,
   });
 }
 
-const NO_TRUST = { trust: undefined, systemRoots: false, sans: [] } as const;
+const NO_TRUST: Trust = {
+  trust: undefined,
+  systemRoots: false,
+  sans: [],
+  hashes: new Set(),
+  spkis: new Set(),
+  acceptUntrusted: false,
+};
 
 /** A file that a control plane names is read when the context is made, on the machine where this proxy runs. */
 function textOrFile(source: DataSource | undefined, at: Field): PemSource | undefined {
@@ -70,19 +84,27 @@ function textOrFile(source: DataSource | undefined, at: Field): PemSource | unde
 
 const COMMON = fields("tlsParams tlsCertificates tlsCertificateSdsSecretConfigs validationContextType alpnProtocols");
 const VALIDATION = fields(
-  "trustedCa matchTypedSubjectAltNames matchSubjectAltNames crl trustChainVerification systemRootCerts watchedDirectory",
+  `trustedCa matchTypedSubjectAltNames matchSubjectAltNames crl trustChainVerification systemRootCerts watchedDirectory
+  verifyCertificateSpki verifyCertificateHash`,
 );
+
+type Trust = Pick<TlsConfig, "trust" | "systemRoots" | "sans" | "hashes" | "spkis" | "acceptUntrusted">;
 
 function compileCommon(
   common: CommonTlsContext | undefined,
   at: Field,
-  own: Pick<TlsConfig, "requireClientCertificate" | "serverName" | "maxSessions">,
+  own: Pick<
+    TlsConfig,
+    "requireClientCertificate" | "requireServerName" | "sessionTimeoutSeconds" | "serverName" | "maxSessions"
+  >,
 ): TlsConfig {
   if (common !== undefined) at.only(common, COMMON);
-  const inline = common?.tlsCertificates[0];
-  const first = at.at("tlsCertificates").at(0);
-  const chain = textOrFile(inline?.certificateChain, first.at("certificateChain"));
-  const key = textOrFile(inline?.privateKey, first.at("privateKey"));
+  const [certificate, ...moreCertificates] = (common?.tlsCertificates ?? []).flatMap((one, index) =>
+    compileCertificate(one, at.at("tlsCertificates").at(index)),
+  );
+  if ((common?.tlsCertificateSdsSecretConfigs.length ?? 0) > 1)
+    at.at("tlsCertificateSdsSecretConfigs").refuse("one named certificate is presented; give more as tls_certificates");
+  const watched = common?.tlsCertificates.map((one) => one.watchedDirectory?.path) ?? [];
   const trust = compileTrust(common, at);
   const params = common?.tlsParams;
   return {
@@ -91,17 +113,37 @@ function compileCommon(
       common?.tlsCertificateSdsSecretConfigs[0],
       at.at("tlsCertificateSdsSecretConfigs").at(0),
     ),
-    certificate: chain === undefined || key === undefined ? undefined : { chain, key },
-    watchedFolders: [inline?.watchedDirectory?.path, validationOf(common)?.watchedDirectory?.path].filter(
-      (path) => path !== undefined,
-    ),
+    certificate,
+    moreCertificates,
+    watchedFolders: [...watched, validationOf(common)?.watchedDirectory?.path].filter((path) => path !== undefined),
     ...trust,
     alpnProtocols: common?.alpnProtocols ?? [],
     minVersion: version(params?.tlsMinimumProtocolVersion) ?? "TLSv1.2",
     maxVersion: version(params?.tlsMaximumProtocolVersion) ?? "TLSv1.3",
-    ciphers: params?.cipherSuites.map((suite) => suite.replace(/^\[|\]$/g, "").replaceAll("|", ":")).join(":") ?? "",
+    ciphers: compileCiphers(params?.cipherSuites ?? [], at.at("tlsParams").at("cipherSuites")),
     ecdhCurve: params?.ecdhCurves.join(":") ?? "",
+    signatureAlgorithms: params?.signatureAlgorithms.join(":") ?? "",
   };
+}
+
+function compileCertificate(one: TlsCertificate, at: Field): readonly { chain: PemSource; key: PemSource }[] {
+  at.only(one, fields("certificateChain privateKey watchedDirectory"));
+  const chain = textOrFile(one.certificateChain, at.at("certificateChain"));
+  const key = textOrFile(one.privateKey, at.at("privateKey"));
+  return chain === undefined || key === undefined ? [] : [{ chain, key }];
+}
+
+/** Those of TLS 1.3 are not for the configuration to choose, as in Envoy; the runtime would drop them with a list without them. */
+const TLS13_CIPHERS = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
+
+/** `[A|B]` are of equal rank to Envoy; here the first of them goes first. */
+function compileCiphers(suites: readonly string[], at: Field): string {
+  const names = suites.flatMap((suite) => suite.replace(/^\[|\]$/g, "").split("|"));
+  for (const name of names) {
+    const plain = name.replace(/^[-!+]/, "").toLowerCase();
+    if (!KNOWN_CIPHERS.has(plain)) at.refuse(`${name} is not a cipher suite of this proxy`);
+  }
+  return names.length === 0 ? "" : [...TLS13_CIPHERS, ...names].join(":");
 }
 
 function validationOf(common: CommonTlsContext | undefined): CertificateValidationContext | undefined {
@@ -114,10 +156,7 @@ function secretName(secret: SdsSecretConfig | undefined, at: Field): string | un
   return secret === undefined ? undefined : sourcedName(secret.name, secret.sdsConfig, at.at("sdsConfig"));
 }
 
-function compileTrust(
-  common: CommonTlsContext | undefined,
-  at: Field,
-): Pick<TlsConfig, "trustName" | "trust" | "systemRoots" | "sans"> {
+function compileTrust(common: CommonTlsContext | undefined, at: Field): Trust & Pick<TlsConfig, "trustName"> {
   const specifier = common?.validationContextType;
   if (specifier === undefined) return { trustName: undefined, ...NO_TRUST };
   switch (specifier.$case) {
@@ -139,15 +178,15 @@ function compileTrust(
   }
 }
 
-function compileValidation(
-  context: CertificateValidationContext,
-  at: Field,
-): Pick<TlsConfig, "trust" | "systemRoots" | "sans"> {
+function compileValidation(context: CertificateValidationContext, at: Field): Trust {
   at.only(context, VALIDATION);
   const bundle = textOrFile(context.trustedCa, at.at("trustedCa"));
   const crl = textOrFile(context.crl, at.at("crl"));
   const typed = context.matchTypedSubjectAltNames.map((one, index): SanMatcher => {
     const field = at.at("matchTypedSubjectAltNames").at(index);
+    field.only(one, fields("sanType matcher"));
+    if (one.sanType === SubjectAltNameMatcher_SanType.OTHER_NAME)
+      field.at("sanType").refuse("names of other kinds (OTHER_NAME) are not read");
     return { type: sanType(one.sanType), matches: compileString(one.matcher, field.at("matcher")) };
   });
   const untyped = context.matchSubjectAltNames.map((one, index): SanMatcher => {
@@ -157,6 +196,10 @@ function compileValidation(
     trust: bundle === undefined ? undefined : { bundle, crl },
     systemRoots: context.systemRootCerts !== undefined,
     sans: [...typed, ...untyped],
+    hashes: new Set(context.verifyCertificateHash.map((hash) => hash.replaceAll(":", "").toLowerCase())),
+    spkis: new Set(context.verifyCertificateSpki),
+    acceptUntrusted:
+      context.trustChainVerification === CertificateValidationContext_TrustChainVerification.ACCEPT_UNTRUSTED,
   };
 }
 

@@ -20,6 +20,7 @@ export class TlsContexts {
   #options: SecureContextOptions = {};
   #failure = "";
   #presented: string | undefined;
+  #named: readonly { readonly names: readonly string[]; readonly context: SecureContext }[] = [];
 
   constructor(config: TlsConfig, secrets: SecretSource | undefined) {
     this.config = config;
@@ -48,6 +49,20 @@ export class TlsContexts {
     if (made.ok) this.#context = made.value;
     else this.#failure = made.error;
     return made.ok ? made : err(this.#failure);
+  }
+
+  /** Whether a peer's certificate is looked at, by authority or by hash. */
+  get checks(): boolean {
+    return this.trusts || this.config.hashes.size > 0 || this.config.spkis.size > 0;
+  }
+
+  /** The context with the certificate for a server name, where there are several; undefined: the first will do. */
+  contextFor(serverName: string): SecureContext | undefined {
+    const name = serverName.toLowerCase();
+    const parent = name.replace(/^[^.]*/, "*");
+    const found =
+      this.#named.find((one) => one.names.includes(name)) ?? this.#named.find((one) => one.names.includes(parent));
+    return found?.context;
   }
 
   /** What the context was made of, for a server that makes its own. */
@@ -89,11 +104,28 @@ export class TlsContexts {
       const value = this.#secrets?.get(certificateName);
       return value?.kind === "certificate" ? ok(value) : err(`secret ${certificateName} has not arrived`);
     }
-    if (certificate === undefined) return ok(undefined);
-    const chain = readPem(certificate.chain);
-    if (!chain.ok) return chain;
-    const key = readPem(certificate.key);
-    return key.ok ? ok({ kind: "certificate", certificateChainPem: chain.value, privateKeyPem: key.value }) : key;
+    return certificate === undefined ? ok(undefined) : readCertificate(certificate);
+  }
+
+  #more(): Result<readonly SecretValue[], string> {
+    const more: SecretValue[] = [];
+    for (const one of this.config.moreCertificates) {
+      const read = readCertificate(one);
+      if (!read.ok) return read;
+      more.push(read.value);
+    }
+    return ok(more);
+  }
+
+  #byName(
+    certificates: readonly (SecretValue | undefined)[],
+    trust: SecretValue | undefined,
+  ): readonly { readonly names: readonly string[]; readonly context: SecureContext }[] {
+    return certificates.flatMap((one) => {
+      if (one?.kind !== "certificate") return [];
+      const names = peerOf(new X509Certificate(one.certificateChainPem)).dnsNames.map((name) => name.toLowerCase());
+      return [{ names, context: createSecureContext(secureOptions(this.config, [one], trust)) }];
+    });
   }
 
   #trust(): Result<SecretValue | undefined, string> {
@@ -116,9 +148,12 @@ export class TlsContexts {
     if (!certificate.ok) return certificate;
     const trust = this.#trust();
     if (!trust.ok) return trust;
-    const options = secureOptions(config, certificate.value, trust.value);
+    const more = this.#more();
+    if (!more.ok) return more;
     try {
+      const options = secureOptions(config, [certificate.value, ...more.value], trust.value);
       const context = createSecureContext(options);
+      this.#named = more.value.length === 0 ? [] : this.#byName([certificate.value, ...more.value], trust.value);
       this.#options = options;
       this.#presented = certificate.value?.kind === "certificate" ? certificate.value.certificateChainPem : undefined;
       return ok(context);
@@ -128,8 +163,9 @@ export class TlsContexts {
   }
 }
 
-function filesOf({ certificate, trust }: TlsConfig): readonly string[] {
-  const sources = [certificate?.chain, certificate?.key, trust?.bundle, trust?.crl];
+function filesOf({ certificate, moreCertificates, trust }: TlsConfig): readonly string[] {
+  const more = moreCertificates.flatMap((one) => [one.chain, one.key]);
+  const sources = [certificate?.chain, certificate?.key, ...more, trust?.bundle, trust?.crl];
   return sources.flatMap((source) => (source !== undefined && "file" in source ? [source.file] : []));
 }
 
@@ -142,19 +178,45 @@ function readPem(source: PemSource): Result<string, string> {
   }
 }
 
+type CertificateValue = Extract<SecretValue, { kind: "certificate" }>;
+
+function readCertificate(one: { readonly chain: PemSource; readonly key: PemSource }): Result<SecretValue, string> {
+  const chain = readPem(one.chain);
+  if (!chain.ok) return chain;
+  const key = readPem(one.key);
+  return key.ok ? ok({ kind: "certificate", certificateChainPem: chain.value, privateKeyPem: key.value }) : key;
+}
+
+/** A context holds one certificate of each kind of key: of several the first. */
+function oneOfEachKind(certificates: readonly (SecretValue | undefined)[]): readonly CertificateValue[] {
+  const given = certificates.flatMap((one) => (one?.kind === "certificate" ? [one] : []));
+  if (given.length < 2) return given;
+  const byKind = new Map<string | undefined, CertificateValue>();
+  for (const one of given) {
+    const kind = new X509Certificate(one.certificateChainPem).publicKey.asymmetricKeyType;
+    if (!byKind.has(kind)) byKind.set(kind, one);
+  }
+  return [...byKind.values()];
+}
+
 function secureOptions(
   config: TlsConfig,
-  certificate: SecretValue | undefined,
+  certificates: readonly (SecretValue | undefined)[],
   trust: SecretValue | undefined,
 ): SecureContextOptions {
+  const own = oneOfEachKind(certificates);
+  const [only] = own;
+  const cert = own.length === 1 ? only?.certificateChainPem : own.map((one) => one.certificateChainPem);
+  const key = own.length === 1 ? only?.privateKeyPem : own.map((one) => one.privateKeyPem);
   return {
-    ...(certificate?.kind === "certificate"
-      ? { cert: certificate.certificateChainPem, key: certificate.privateKeyPem }
-      : {}),
+    ...(cert === undefined || own.length === 0 ? {} : { cert }),
+    ...(key === undefined || own.length === 0 ? {} : { key }),
     ...(trust?.kind === "trust" ? { ca: trust.bundlePem } : {}),
     ...(trust?.kind === "trust" && trust.crlPem !== undefined ? { crl: trust.crlPem } : {}),
     ...(config.ciphers === "" ? {} : { ciphers: config.ciphers }),
     ...(config.ecdhCurve === "" ? {} : { ecdhCurve: config.ecdhCurve }),
+    ...(config.signatureAlgorithms === "" ? {} : { sigalgs: config.signatureAlgorithms }),
+    ...(config.sessionTimeoutSeconds === 0 ? {} : { sessionTimeout: config.sessionTimeoutSeconds }),
     minVersion: config.minVersion,
     maxVersion: config.maxVersion,
   };

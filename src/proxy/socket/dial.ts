@@ -5,7 +5,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { Clock } from "../../base/clock.ts";
 import { TLS_SESSIONS_MAX } from "../limits.ts";
 import type { TlsContexts } from "./contexts.ts";
-import { type Peer, peerOf, sanMatches } from "./identity.ts";
+import { isPinned, type Peer, peerOf, sanMatches } from "./identity.ts";
 
 export type DialFailure = "connect" | "timeout" | "tls";
 
@@ -179,13 +179,16 @@ function resumed(socket: TLSSocket, peer: Peer | undefined): Peer | undefined | 
 
 /** The peer, or why it is not accepted. Without a trust bundle nothing is checked, as in Envoy. */
 function verify(socket: TLSSocket, tls: TlsContexts): Peer | undefined | string {
-  if (!tls.trusts) return undefined;
-  if (!socket.authorized) {
+  if (!tls.checks) return undefined;
+  const { config } = tls;
+  if (tls.trusts && !socket.authorized && !config.acceptUntrusted) {
     return `TLS error: CERTIFICATE_VERIFY_FAILED: ${String(socket.authorizationError)}`;
   }
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return "TLS error: the server sent no certificate";
-  if (!sanMatches(certificate, tls.config.sans)) {
+  if (!isPinned(certificate, config))
+    return "TLS error: CERTIFICATE_VERIFY_FAILED: the certificate is not a pinned one";
+  if (!sanMatches(certificate, config.sans)) {
     return `TLS error: CERTIFICATE_VERIFY_FAILED: SAN matcher: ${certificate.subjectAltName ?? "no subject alternative name"}`;
   }
   return peerOf(certificate);

@@ -1,10 +1,10 @@
 // Who is at the other end: the names in a peer's certificate, read once for a connection.
 
-import { X509Certificate } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { CertificateView, TlsView } from "../../observe/access-record.ts";
-import type { SanMatcher } from "./tls-config.ts";
+import type { SanMatcher, TlsConfig } from "./tls-config.ts";
 
 export interface Peer {
   readonly uris: readonly string[];
@@ -61,6 +61,16 @@ function certificateView(certificate: X509Certificate): CertificateView {
     validFromMs: Date.parse(certificate.validFrom),
     validToMs: Date.parse(certificate.validTo),
   };
+}
+
+/** Whether a certificate is one of those that are pinned, by its own hash or its key's; true where none is. */
+export function isPinned(certificate: X509Certificate, config: Pick<TlsConfig, "hashes" | "spkis">): boolean {
+  const { hashes, spkis } = config;
+  if (hashes.size === 0 && spkis.size === 0) return true;
+  if (hashes.has(certificate.fingerprint256.replaceAll(":", "").toLowerCase())) return true;
+  if (spkis.size === 0) return false;
+  const der = certificate.publicKey.export({ type: "spki", format: "der" });
+  return spkis.has(createHash("sha256").update(der).digest("base64"));
 }
 
 export function sanMatches(certificate: X509Certificate, matchers: readonly SanMatcher[]): boolean {

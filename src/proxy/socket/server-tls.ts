@@ -1,12 +1,19 @@
 // The server's side of TLS on a connection that is already accepted and looked at.
 
+import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
-import { createServer, type Server, type TLSSocket } from "node:tls";
+import { createServer, type Server, type TLSSocket, type TlsOptions } from "node:tls";
 import { HANDSHAKE_MS } from "../limits.ts";
 import type { TlsContexts } from "./contexts.ts";
-import { type Peer, peerOf, sanMatches } from "./identity.ts";
+import { isPinned, type Peer, peerOf, sanMatches } from "./identity.ts";
 
-export type HandshakeFailure = "no-certificate" | "verify-error" | "san-mismatch" | "handshake" | "not-ready";
+export type HandshakeFailure =
+  | "no-certificate"
+  | "verify-error"
+  | "san-mismatch"
+  | "hash-mismatch"
+  | "handshake"
+  | "not-ready";
 
 export interface SecureConnection {
   readonly socket: TLSSocket;
@@ -75,7 +82,8 @@ export class TlsAcceptor {
       ...this.contexts.options(),
       ...alpn,
       handshakeTimeout: HANDSHAKE_MS,
-      requestCert: this.contexts.trusts || this.contexts.config.requireClientCertificate,
+      requestCert: this.contexts.checks || this.contexts.config.requireClientCertificate,
+      ...this.#byServerName(),
       rejectUnauthorized: false,
     });
     server.on("secureConnection", (socket) => this.#secured(socket));
@@ -85,6 +93,12 @@ export class TlsAcceptor {
       if (known !== undefined) this.#fail(known, "handshake", error.message);
     });
     return server;
+  }
+
+  /** Where there are several certificates, the client's server name chooses. */
+  #byServerName(): Pick<TlsOptions, "SNICallback"> {
+    if (this.contexts.config.moreCertificates.length === 0) return {};
+    return { SNICallback: (name, done) => done(null, this.contexts.contextFor(name)) };
   }
 
   #rawOf(value: unknown): Socket | undefined {
@@ -108,29 +122,28 @@ export class TlsAcceptor {
     this.#waiting.delete(raw);
     socket.allowHalfOpen = true;
     const certificate = socket.getPeerX509Certificate();
-    const { config, trusts } = this.contexts;
+    const { config, checks } = this.contexts;
+    const resumed = socket.isSessionReused();
     if (certificate === undefined) {
-      if (config.requireClientCertificate) {
-        this.#refuse(socket, listener, "no-certificate");
-        return;
-      }
-      listener.onSecure({ socket, peer: undefined, presented: false, resumed: socket.isSessionReused() });
+      if (config.requireClientCertificate) this.#refuse(socket, listener, "no-certificate");
+      else listener.onSecure({ socket, peer: undefined, presented: false, resumed });
       return;
     }
-    if (trusts && !socket.authorized) {
-      this.#refuse(socket, listener, "verify-error");
+    const problem = checks ? this.#problem(socket, certificate) : undefined;
+    if (problem !== undefined && !config.acceptUntrusted) {
+      this.#refuse(socket, listener, problem);
       return;
     }
-    if (trusts && !sanMatches(certificate, config.sans)) {
-      this.#refuse(socket, listener, "san-mismatch");
-      return;
-    }
-    listener.onSecure({
-      socket,
-      peer: trusts ? peerOf(certificate) : undefined,
-      presented: true,
-      resumed: socket.isSessionReused(),
-    });
+    const known = checks && problem === undefined;
+    listener.onSecure({ socket, peer: known ? peerOf(certificate) : undefined, presented: true, resumed });
+  }
+
+  /** Why a client's certificate is not good enough. */
+  #problem(socket: TLSSocket, certificate: X509Certificate): HandshakeFailure | undefined {
+    const { config, trusts } = this.contexts;
+    if (trusts && !socket.authorized) return "verify-error";
+    if (trusts && !sanMatches(certificate, config.sans)) return "san-mismatch";
+    return isPinned(certificate, config) ? undefined : "hash-mismatch";
   }
 
   #refuse(socket: TLSSocket, listener: HandshakeListener, reason: HandshakeFailure): void {

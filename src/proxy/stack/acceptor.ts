@@ -15,8 +15,10 @@ import { TlsAcceptor } from "../socket/server-tls.ts";
 import type { Destination } from "../upstream/original-dst.ts";
 import { matchChain } from "./chain-match.ts";
 import { type ConnectionInfo, connectionInfo } from "./connection-info.ts";
+import { ConnectionLimiter } from "./connection-limit.ts";
 import type { Drain } from "./drain.ts";
 import { HttpConnection } from "./http-connection.ts";
+import { connectionRecord } from "./record.ts";
 import { type Core, HttpRuntime } from "./runtime.ts";
 import { connectionSubject } from "./subject.ts";
 import { type TcpOptions, TcpSession } from "./tcp.ts";
@@ -25,6 +27,7 @@ interface Chain {
   readonly config: ChainConfig;
   readonly tls: TlsAcceptor | undefined;
   readonly http: HttpRuntime | undefined;
+  readonly limiters: readonly ConnectionLimiter[];
 }
 
 type SpeculationEvents = Pick<TcpOptions, "onServerFirst" | "onSpeculationFailed">;
@@ -51,12 +54,14 @@ export class Acceptor {
     readonly active: Gauge;
     readonly destroyed: Counter;
     readonly noChain: Counter;
+    readonly noServerName: Counter;
     readonly contextFailure: Counter;
     readonly handshake: Counter;
     readonly sslError: Counter;
     readonly failVerify: Counter;
     readonly noCertificate: Counter;
     readonly sanMismatch: Counter;
+    readonly hashMismatch: Counter;
     readonly reused: Counter;
     readonly rbacDenied: Counter;
   };
@@ -71,6 +76,7 @@ export class Acceptor {
       config: chain,
       tls: chain.tls === undefined ? undefined : new TlsAcceptor(new TlsContexts(chain.tls, secrets)),
       http: chain.terminal.kind === "http" ? new HttpRuntime(chain.terminal, core, config.direction) : undefined,
+      limiters: chain.limits.map((one) => new ConnectionLimiter(one, core.clock, core.registry)),
     });
     this.#chains = config.chains.map(make);
     this.#default = config.defaultChain === undefined ? undefined : make(config.defaultChain);
@@ -86,12 +92,14 @@ export class Acceptor {
       active: scope.gauge("downstream_cx_active"),
       destroyed: scope.counter("downstream_cx_destroy"),
       noChain: scope.counter("no_filter_chain_match"),
+      noServerName: scope.counter("ssl.no_sni"),
       contextFailure: scope.counter("ssl_socket_factory.downstream_tls_context_update_failure"),
       handshake: scope.counter("ssl.handshake"),
       sslError: scope.counter("ssl.connection_error"),
       failVerify: scope.counter("ssl.fail_verify_error"),
       noCertificate: scope.counter("ssl.fail_verify_no_cert"),
       sanMismatch: scope.counter("ssl.fail_verify_san"),
+      hashMismatch: scope.counter("ssl.fail_verify_cert_hash"),
       reused: scope.counter("ssl.session_reused"),
       rbacDenied: scope.counter("rbac.denied"),
     };
@@ -124,6 +132,7 @@ export class Acceptor {
       this.#stats.destroyed.inc();
     });
     const original = destination ?? (this.config.readOriginalDst ? originalDestination(socket) : undefined);
+    if (this.config.accessLogs.length > 0) this.#logAtEnd(socket, original);
     if (!this.#inspects) {
       const chain = this.#match(socket, original, NOTHING);
       if (chain === undefined) {
@@ -134,6 +143,19 @@ export class Acceptor {
       return;
     }
     this.#inspect(socket, original);
+  }
+
+  /** The listener's own log has a line for each connection, whatever became of it. */
+  #logAtEnd(socket: Socket, original: Destination | undefined): void {
+    const { clock, logs } = this.#core;
+    const startTimeMs = clock.wallMs();
+    const startMs = clock.monotonicMs();
+    const info = connectionInfo(socket, { ...UNKNOWN, originalDst: original });
+    socket.once("close", () => {
+      const bytes = { received: socket.bytesRead, sent: socket.bytesWritten };
+      const times = { startTimeMs, durationMs: clock.monotonicMs() - startMs };
+      logs.write(this.config.accessLogs, connectionRecord(info, bytes, times));
+    });
   }
 
   /** Undefined ends a drain that was called off. */
@@ -183,6 +205,10 @@ export class Acceptor {
 
   #noChain(socket: Socket): void {
     this.#stats.noChain.inc();
+    this.#drop(socket);
+  }
+
+  #drop(socket: Socket): void {
     socket.on("error", () => socket.destroy());
     socket.destroy();
   }
@@ -277,20 +303,31 @@ export class Acceptor {
       this.#open(chain, socket, infoOf(chain, accepted, undefined), first);
       return;
     }
-    if (first !== undefined) socket.unshift(first);
     const { contexts } = chain.tls;
+    if (contexts.config.requireServerName && sniffed.serverName === "") {
+      this.#stats.noServerName.inc();
+      this.#drop(socket);
+      return;
+    }
+    if (first !== undefined) socket.unshift(first);
+    const { handshakeTimeoutMs } = chain.config;
+    const late =
+      handshakeTimeoutMs === 0 ? undefined : this.#core.clock.after(handshakeTimeoutMs, () => socket.destroy());
     chain.tls.accept(socket, sniffed.protocols, {
       onSecure: ({ socket: secure, peer, presented, resumed }) => {
+        late?.cancel();
         this.#stats.handshake.inc();
         if (resumed) this.#stats.reused.inc();
         const tls = { version: secure.getProtocol() ?? "TLSv1.3", peer, presented, localUri: localUri(contexts) };
         this.#open(chain, secure, infoOf(chain, accepted, tls), undefined);
       },
       onFailed: (reason) => {
+        late?.cancel();
         if (reason === "not-ready") this.#stats.contextFailure.inc();
         else if (reason === "no-certificate") this.#stats.noCertificate.inc();
         else if (reason === "verify-error") this.#stats.failVerify.inc();
         else if (reason === "san-mismatch") this.#stats.sanMismatch.inc();
+        else if (reason === "hash-mismatch") this.#stats.hashMismatch.inc();
         this.#stats.sslError.inc();
       },
     });
@@ -313,10 +350,10 @@ export class Acceptor {
 
   #open(chain: Chain, socket: Socket, info: ConnectionInfo, first: Buffer | undefined): void {
     if (this.#denied(chain, info)) {
-      socket.on("error", () => socket.destroy());
-      socket.destroy();
+      this.#drop(socket);
       return;
     }
+    for (const limiter of chain.limiters) if (!limiter.admit(socket)) return;
     if (chain.http !== undefined) {
       const connection = new HttpConnection(socket, chain.http, info, (gone) => this.#connections.delete(gone));
       this.#connections.add(connection);
@@ -342,6 +379,15 @@ export class Acceptor {
     return session;
   }
 }
+
+const UNKNOWN = {
+  serverName: "",
+  tlsVersion: undefined,
+  peer: undefined,
+  certificatePresented: false,
+  localUri: undefined,
+  filterChainName: "",
+} as const;
 
 interface Accepted {
   readonly socket: Socket;

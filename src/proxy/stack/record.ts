@@ -242,3 +242,34 @@ export function refusedRecord(reply: LocalReply, info: ConnectionInfo, wallMs: n
     logType: "DownstreamEnd",
   };
 }
+
+/** Of a connection as such, whatever it carried. */
+export function connectionRecord(
+  info: ConnectionInfo,
+  bytes: { readonly received: number; readonly sent: number },
+  times: { readonly startTimeMs: number; readonly durationMs: number },
+): AccessRecord {
+  return {
+    ...times,
+    requestHeaders: undefined,
+    responseHeaders: undefined,
+    protocol: undefined,
+    responseCode: 0,
+    responseFlags: "",
+    responseCodeDetails: undefined,
+    connectionTerminationDetails: undefined,
+    upstreamTransportFailureReason: undefined,
+    bytesReceived: bytes.received,
+    bytesSent: bytes.sent,
+    upstreamHost: undefined,
+    upstreamCluster: undefined,
+    upstreamLocalAddress: undefined,
+    downstreamLocalAddress: info.localAddress,
+    downstreamRemoteAddress: info.remoteAddress,
+    requestedServerName: info.serverName || undefined,
+    routeName: undefined,
+    filterChainName: info.filterChainName || undefined,
+    connectionId: info.id,
+    logType: "TcpConnectionEnd",
+  };
+}

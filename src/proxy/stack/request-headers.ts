@@ -1,9 +1,10 @@
 // What the connection manager does to a request's headers before any filter sees them.
 
-import { randomUUID } from "node:crypto";
+import { randomUUID, type X509Certificate } from "node:crypto";
 import type { RequestHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import type { HttpConfig } from "../compile/http.ts";
+import { CHAIN_DEPTH_MAX } from "../limits.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import type { Detected } from "./detect-address.ts";
 
@@ -154,6 +155,18 @@ const KEPT = new Set([
   "",
 ]);
 
+/** The certificate and those above it that its owner sent. */
+function chainPem(certificate: X509Certificate): string {
+  let text = "";
+  let at: X509Certificate | undefined = certificate;
+  for (let depth = 0; at !== undefined && depth < CHAIN_DEPTH_MAX; depth += 1) {
+    text += at.toString();
+    const above: X509Certificate | undefined = at.issuerCertificate;
+    at = above === undefined || above.fingerprint256 === at.fingerprint256 ? undefined : above;
+  }
+  return text;
+}
+
 function forwardClientCert(head: RequestHead, config: HttpConfig, info: ConnectionInfo): void {
   const { headers } = head;
   const name = "x-forwarded-client-cert";
@@ -169,8 +182,10 @@ function forwardClientCert(head: RequestHead, config: HttpConfig, info: Connecti
   if (info.localUri !== undefined) parts.push(`By=${info.localUri}`);
   parts.push(`Hash=${peer.fingerprint}`);
   if (certDetails.cert) parts.push(`Cert="${encodeURIComponent(peer.certificate.toString())}"`);
+  if (certDetails.chain) parts.push(`Chain="${encodeURIComponent(chainPem(peer.certificate))}"`);
   if (certDetails.subject) parts.push(`Subject="${peer.subject.replaceAll('"', '\\"')}"`);
-  if (certDetails.uri) for (const uri of peer.uris) parts.push(`URI=${uri}`);
+  // As Envoy writes it: the first of them, and the key even where there is none.
+  if (certDetails.uri) parts.push(`URI=${peer.uris[0] ?? ""}`);
   if (certDetails.dns) for (const dns of peer.dnsNames) parts.push(`DNS=${dns}`);
   const text = parts.join(";");
   if (config.clientCert === "append-forward") headers.append(name, text);
