@@ -14,6 +14,8 @@ export const TRAILER_BYTES_MAX = 16 * 1024;
 export const PIPELINED_BYTES_MAX = 64 * 1024;
 /** Bytes of a request kept for a retry or for an upstream that is not connected yet; Envoy's `per_connection_buffer_limit_bytes`. */
 export const BUFFERED_BODY_BYTES_MAX = 1024 * 1024;
+/** How long a host may ask for rest before a try is made again; Envoy's `rate_limited_retry_back_off.max_interval`. */
+export const RESET_MAX_MS = 300_000;
 /** First bytes of a connection looked at before its protocol must be clear. */
 export const SNIFF_BYTES_MAX = 64 * 1024;
 /** How long a sniffed connection's client may be silent before the TCP upstream is dialled, so that a server that speaks first is heard. */

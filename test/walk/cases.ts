@@ -14,6 +14,7 @@ import { mutationCases } from "./mutation-cases.ts";
 import { pathCases } from "./path-cases.ts";
 import { policyCases } from "./policy-cases.ts";
 import { ratelimitCases } from "./ratelimit-cases.ts";
+import { retryCases } from "./retry-cases.ts";
 import { routeCases } from "./route-cases.ts";
 import { upstreamCases } from "./upstream-cases.ts";
 
@@ -23,6 +24,7 @@ export function walkCases(): readonly WalkCase[] {
     ...pathCases,
     ...headerCases,
     ...answerCases,
+    ...retryCases,
     ...routeCases,
     ...filterCases,
     ...mutationCases,

@@ -1,6 +1,10 @@
 // A retry policy to one table: which outcomes are tried again, how often, after how long, and on which host not.
 
-import type { RetryPolicy } from "../../proto/gen/envoy/config/route/v3/route_components.ts";
+import {
+  type RetryPolicy,
+  RetryPolicy_ResetHeaderFormat,
+} from "../../proto/gen/envoy/config/route/v3/route_components.ts";
+import { RESET_MAX_MS } from "../limits.ts";
 import { type Field, fields } from "./field.ts";
 import { compileHeaders, type HeaderPredicate } from "./matcher.ts";
 import { durationMs } from "./value.ts";
@@ -16,7 +20,6 @@ const NAMES = [
   "refused-stream",
   "retriable-status-codes",
   "retriable-headers",
-  "http3-post-connect-failure",
   "cancelled",
   "deadline-exceeded",
   "internal",
@@ -37,10 +40,15 @@ export interface RetryConfig {
   readonly hostSelectionAttempts: number;
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
+  /** Headers of a response that say when to come back: in seconds from now, or since the epoch. */
+  readonly resetHeaders: readonly { readonly name: string; readonly form: "seconds" | "epoch" }[];
+  /** What such a header may ask for. */
+  readonly resetMaxMs: number;
 }
 
 const HONOURED = fields(`retryOn numRetries perTryTimeout retryHostPredicate hostSelectionRetryMaxAttempts
-  retriableStatusCodes retryBackOff retriableHeaders retriableRequestHeaders`);
+  retriableStatusCodes retryBackOff rateLimitedRetryBackOff retriableHeaders retriableRequestHeaders`);
+const PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate";
 
 export function compileRetry(policy: RetryPolicy, at: Field): RetryConfig {
   at.only(policy, HONOURED);
@@ -48,7 +56,9 @@ export function compileRetry(policy: RetryPolicy, at: Field): RetryConfig {
   const baseMs = durationMs(policy.retryBackOff?.baseInterval) ?? 25;
   let avoidPreviousHosts = false;
   for (const [index, predicate] of policy.retryHostPredicate.entries()) {
-    if (predicate.name === "envoy.retry_host_predicates.previous_hosts") avoidPreviousHosts = true;
+    const url = predicate.configType?.value.typeUrl;
+    if (url === PREVIOUS_HOSTS || predicate.name === "envoy.retry_host_predicates.previous_hosts")
+      avoidPreviousHosts = true;
     else at.at("retryHostPredicate").at(index).refuse(`retry host predicate ${predicate.name} is not built in`);
   }
   return {
@@ -62,6 +72,11 @@ export function compileRetry(policy: RetryPolicy, at: Field): RetryConfig {
     hostSelectionAttempts: policy.hostSelectionRetryMaxAttempts,
     backoffBaseMs: baseMs,
     backoffMaxMs: durationMs(policy.retryBackOff?.maxInterval) ?? baseMs * 10,
+    resetHeaders: (policy.rateLimitedRetryBackOff?.resetHeaders ?? []).map((one) => ({
+      name: one.name.toLowerCase(),
+      form: one.format === RetryPolicy_ResetHeaderFormat.UNIX_TIMESTAMP ? "epoch" : "seconds",
+    })),
+    resetMaxMs: durationMs(policy.rateLimitedRetryBackOff?.maxInterval) ?? RESET_MAX_MS,
   };
 }
 

@@ -2,6 +2,7 @@
 
 import type { RequestHead, ResponseHead } from "../codec/head.ts";
 import { parseRetryOn, type RetryConfig, type RetryOn } from "../compile/retry.ts";
+import { RESET_MAX_MS } from "../limits.ts";
 
 /** What ended an attempt without a response of the host. */
 export type Reset =
@@ -19,6 +20,8 @@ export interface RetryPlan {
   readonly config: RetryConfig;
   readonly on: ReadonlySet<RetryOn>;
   readonly codes: ReadonlySet<number>;
+  /** Names of headers that the caller wants a response to be tried again for. */
+  readonly headerNames: readonly string[];
   left: number;
 }
 
@@ -33,6 +36,8 @@ const EMPTY: RetryConfig = {
   hostSelectionAttempts: 1,
   backoffBaseMs: 25,
   backoffMaxMs: 250,
+  resetHeaders: [],
+  resetMaxMs: RESET_MAX_MS,
 };
 
 /** The route's policy, and what the request's own x-envoy headers add to it. */
@@ -46,14 +51,30 @@ export function planRetries(config: RetryConfig | undefined, head: RequestHead):
   }
   const max = headers.get("x-envoy-max-retries");
   const left = max !== undefined && /^\d{1,4}$/.test(max) ? Number(max) : base.numRetries;
-  if (asked === undefined) return { config: base, on: base.on, codes: base.retriableStatusCodes, left };
+  if (asked === undefined)
+    return { config: base, on: base.on, codes: base.retriableStatusCodes, headerNames: [], left };
   const on = new Set([...base.on, ...parseRetryOn(asked, ignoreUnknown)]);
   return {
     config: base,
     on,
     codes: new Set([...base.retriableStatusCodes, ...askedCodes(headers.get("x-envoy-retriable-status-codes"))]),
+    headerNames: (headers.get("x-envoy-retriable-header-names") ?? "")
+      .split(",")
+      .map((name) => name.trim().toLowerCase())
+      .filter((name) => name !== ""),
     left,
   };
+}
+
+/** How long the response asks to be left alone, in milliseconds; undefined: it doesn't, or too long. */
+export function askedDelayMs(config: RetryConfig, response: ResponseHead, wallMs: number): number | undefined {
+  for (const { name, form } of config.resetHeaders) {
+    const value = response.headers.get(name) ?? "";
+    if (!/^\d{1,12}$/.test(value)) continue;
+    const delayMs = form === "seconds" ? Number(value) * 1000 : Number(value) * 1000 - wallMs;
+    if (delayMs >= 0 && delayMs <= config.resetMaxMs) return delayMs;
+  }
+  return undefined;
 }
 
 function ignoreUnknown(): void {
@@ -75,7 +96,10 @@ export function retriesResponse(plan: RetryPlan, response: ResponseHead): boolea
   if (status >= 502 && status <= 504 && on.has("gateway-error")) return true;
   if (status === 409 && on.has("retriable-4xx")) return true;
   if (on.has("retriable-status-codes") && plan.codes.has(status)) return true;
-  if (on.has("retriable-headers") && plan.config.retriableHeaders.some((matches) => matches(response))) return true;
+  if (on.has("retriable-headers")) {
+    if (plan.config.retriableHeaders.some((matches) => matches(response))) return true;
+    if (plan.headerNames.some((name) => response.headers.has(name))) return true;
+  }
   return retriesGrpc(on, response);
 }
 

@@ -8,7 +8,14 @@ import type { ForwardAction } from "../compile/action.ts";
 import { applyMutations } from "../compile/mutation.ts";
 import type { RouteEntry } from "../compile/route.ts";
 import { hashKey } from "../route/hash.ts";
-import { planRetries, type Reset, type RetryPlan, retriesReset, retriesResponse } from "../route/retry.ts";
+import {
+  askedDelayMs,
+  planRetries,
+  type Reset,
+  type RetryPlan,
+  retriesReset,
+  retriesResponse,
+} from "../route/retry.ts";
 import { rewriteHost, rewritePath } from "../route/rewrite.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { Host } from "../upstream/host.ts";
@@ -120,7 +127,7 @@ export class Forward {
   ): boolean {
     if (attempt !== this.attempt || this.#over) return false;
     const plan = this.#plan;
-    if (plan !== undefined && retriesResponse(plan, head) && this.#scheduleRetry(plan)) return false;
+    if (plan !== undefined && retriesResponse(plan, head) && this.#scheduleRetry(plan, head)) return false;
     this.#tryTimer?.cancel();
     if (this.#retrying && head.status < 500) this.cluster?.stats.counters.upstream_rq_retry_success.inc();
     if (head.status !== 101) this.#timer?.cancel();
@@ -308,7 +315,7 @@ export class Forward {
   }
 
   /** Whether there will be another try: bounded by count, budget, and by what of the request can be sent again. */
-  #scheduleRetry(plan: RetryPlan): boolean {
+  #scheduleRetry(plan: RetryPlan, response?: ResponseHead): boolean {
     const { cluster, stream } = this;
     if (cluster === undefined) return false;
     const { counters } = cluster.stats;
@@ -325,17 +332,31 @@ export class Forward {
     }
     plan.left -= 1;
     counters.upstream_rq_retry.value += 1;
-    counters.upstream_rq_retry_backoff_exponential.value += 1;
     if (!this.#retrying) breaker.retries.take();
     this.#retrying = true;
     this.attempt = undefined;
     this.sending = false;
     this.#tryTimer?.cancel();
     const { core } = stream.connection.runtime;
-    const { backoffBaseMs, backoffMaxMs } = plan.config;
-    const delayMs = backoffMs(this.attempts, { baseMs: backoffBaseMs, maxMs: backoffMaxMs, random: core.random });
-    this.#waitTimer = core.clock.after(delayMs, () => this.#try());
+    this.#waitTimer = core.clock.after(this.#delayMs(plan, response, cluster), () => this.#try());
     return true;
+  }
+
+  /** What the host asked for, up to half as much again; else longer with each try. */
+  #delayMs(plan: RetryPlan, response: ResponseHead | undefined, cluster: Cluster): number {
+    const { clock, random } = this.stream.connection.runtime.core;
+    const { backoffBaseMs, backoffMaxMs, resetHeaders } = plan.config;
+    const { counters } = cluster.stats;
+    const asked =
+      response === undefined || resetHeaders.length === 0
+        ? undefined
+        : askedDelayMs(plan.config, response, clock.wallMs());
+    if (asked !== undefined) {
+      counters.upstream_rq_retry_backoff_ratelimited.value += 1;
+      return asked + (asked / 2) * random();
+    }
+    counters.upstream_rq_retry_backoff_exponential.value += 1;
+    return backoffMs(this.attempts, { baseMs: backoffBaseMs, maxMs: backoffMaxMs, random });
   }
 
   /**

@@ -41,6 +41,7 @@ const COUNTERS = [
   "upstream_rq_retry_overflow",
   "upstream_rq_retry_limit_exceeded",
   "upstream_rq_retry_backoff_exponential",
+  "upstream_rq_retry_backoff_ratelimited",
   "upstream_rq_maintenance_mode",
   "upstream_rq_max_duration_reached",
   "membership_change",
