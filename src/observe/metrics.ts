@@ -124,6 +124,13 @@ export class Registry {
     };
   }
 
+  /** Takes over a series that was counted elsewhere, in place of the one that has its name and labels. */
+  adopt(series: Series): void {
+    const plain = this.#series.get(series.stat);
+    const isOther = plain !== undefined && JSON.stringify(plain.labels) !== JSON.stringify(series.labels);
+    this.#series.set(isOther ? `${series.stat} ${JSON.stringify(series.labels)}` : series.stat, series);
+  }
+
   /** Every series, in the order they were made. */
   *series(): IterableIterator<Series> {
     yield* this.#series.values();

@@ -70,6 +70,12 @@ export const AUTHZ_BODY_BYTES_MAX = 1024 * 1024;
 export const AUTHZ_ANSWER_BYTES_MAX = 64 * 1024;
 /** Lines waiting for a slow access-log file. Beyond it lines are dropped and counted. */
 export const ACCESS_LOG_BYTES_MAX = 1024 * 1024;
+/** Clusters whose circuit breakers' counts the workers of one process can share; those beyond are counted by each worker. */
+export const SHARED_CLUSTERS_MAX = 8192;
+/** How long a worker may take for an update before it is refused. */
+export const WORKER_TAKES_MS = 10_000;
+/** How long the admin interface waits for what the workers counted. */
+export const COLLECT_MS = 2000;
 /** How often a process that ends looks whether something is active. */
 export const DRAIN_LOOK_MS = 50;
 /** A connection of a process that ends is ended when it had no request for so long. */

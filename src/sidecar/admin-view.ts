@@ -14,7 +14,9 @@ export interface ViewParts {
 
 export function processView(view: ProxyView, parts: ViewParts): AdminView {
   return {
-    registry: view.registry,
+    get registry() {
+      return view.registry;
+    },
     bootstrap: view.bootstrap,
     startedAtMs: view.startedAtMs,
     commandLine: parts.commandLine,
@@ -32,6 +34,7 @@ export function processView(view: ProxyView, parts: ViewParts): AdminView {
     modifyRuntime: (changes) => view.modifyRuntime(changes),
     failHealthcheck: (failing) => view.failHealthcheck(failing),
     drainListeners: (options) => view.drainListeners(options),
+    resetCounters: () => view.resetCounters(),
     refresh: () => view.refresh(),
     quit: parts.quit,
   };

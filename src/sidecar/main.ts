@@ -9,7 +9,9 @@ import { openLogs } from "./logs.ts";
 import type { Process } from "./process.ts";
 import { untilSignal } from "./shutdown.ts";
 
-await main();
+// A worker thread runs the same bundle.
+if (process.argv[2] === "worker") (await import("./worker.ts")).startWorkerThread();
+else await main();
 
 async function main(): Promise<void> {
   const parsed = parseArguments(process.argv.slice(2));

@@ -7,7 +7,7 @@ import { Registry } from "../observe/metrics.ts";
 import type { Bootstrap } from "../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { startAdmin } from "../proxy/admin/server.ts";
 import { checkBootstrap, refusalText } from "../proxy/run/check.ts";
-import { type RunningProxy, startProxy } from "../proxy/run/proxy.ts";
+import { type ProxyOptions, type RunningProxy, startProxy } from "../proxy/run/proxy.ts";
 import { makeFileSource } from "../proxy/subscribe/files.ts";
 import type { ResourceSource } from "../proxy/subscribe/source.ts";
 import { joinSources, readSources } from "../proxy/subscribe/sources.ts";
@@ -30,7 +30,7 @@ export async function startStatic(
   const secrets = new LocalSecrets();
   const source = await openSource(bootstrap.value, secrets, process);
   if (!source.ok) return err([`${place}: ${source.error}`]);
-  const proxy = startProxy({
+  const proxyOptions = {
     bootstrap: bootstrap.value,
     source: source.value,
     localSecrets: secrets,
@@ -38,7 +38,8 @@ export async function startStatic(
     random: process.random,
     registry: new Registry(),
     drain: { ms: options.drainMs, strategy: options.drainStrategy },
-  });
+  };
+  const proxy = await start(proxyOptions, options, process);
   // Before the listeners: whoever asks why nothing serves yet is answered.
   const closeAdmin = await openAdmin({ options, process, proxy, secrets, quit }, bootstrap.value);
   if (!closeAdmin.ok) {
@@ -60,6 +61,22 @@ export async function startStatic(
       source.value.stop();
       closeAdmin.value();
       proxy.close();
+    },
+  });
+}
+
+/** One worker is this thread; several are threads of their own. */
+async function start(proxy: ProxyOptions, options: ServerOptions, process: Process): Promise<RunningProxy> {
+  if (options.concurrency === 1) return startProxy(proxy);
+  const { startWorkers } = await import("../proxy/run/workers.ts");
+  const log = process.logs.logger("main");
+  return startWorkers(proxy, {
+    count: options.concurrency,
+    entry: globalThis.process.argv[1] ?? "",
+    logLevel: options.logLevel,
+    onDeath(message) {
+      log.error(`${message}: the process ends`);
+      globalThis.process.exit(1);
     },
   });
 }

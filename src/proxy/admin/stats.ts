@@ -25,7 +25,7 @@ export const resetCountersEndpoint: Endpoint = {
   help: "reset all counters to zero",
   mutates: true,
   run({ view }) {
-    for (const { metric } of view.registry.series()) if (metric.type === "counter") metric.handle.value = 0;
+    view.resetCounters();
     return text("OK\n");
   },
 };

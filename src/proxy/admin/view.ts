@@ -98,6 +98,7 @@ export interface AdminView {
     /** Connections drain, listeners go on to accept. */
     readonly skipExit: boolean;
   }): void;
+  resetCounters(): void;
   /** Brings up to date what the next answer may show. */
   refresh(): void | Promise<void>;
   quit(): void;

@@ -9,7 +9,7 @@ import type { SecretSource } from "../socket/secret.ts";
 import { Acceptor } from "../stack/acceptor.ts";
 import { Drain, type DrainLife } from "../stack/drain.ts";
 import type { Core } from "../stack/runtime.ts";
-import { ListeningSocket } from "./listening.ts";
+import { type Listening, ListeningSocket } from "./listening.ts";
 
 interface Running {
   config: ListenerConfig;
@@ -36,6 +36,7 @@ export class Listeners {
   readonly #secrets: SecretSource;
   readonly #events: ListenerEvents;
   readonly #life: DrainLife;
+  readonly #listening: Listening;
   readonly #running = new Map<string, Running>();
   readonly #warming = new Map<string, ListenerConfig>();
   readonly #old = new Set<Acceptor>();
@@ -44,8 +45,13 @@ export class Listeners {
   /** Set while health checks are made to fail: every connection ends after its next answer. */
   #failing = false;
 
-  constructor(core: Core, secrets: SecretSource, events: ListenerEvents & { readonly life: DrainLife }) {
+  constructor(
+    core: Core,
+    secrets: SecretSource,
+    events: ListenerEvents & { readonly life: DrainLife; readonly listening: Listening },
+  ) {
     this.#life = events.life;
+    this.#listening = events.listening;
     this.#core = core;
     this.#secrets = secrets;
     this.#events = events;
@@ -161,7 +167,7 @@ export class Listeners {
 
   async #activate(config: ListenerConfig, acceptor: Acceptor): Promise<void> {
     const sockets: ListeningSocket[] = [];
-    for (const target of config.bindToPort ? config.addresses : []) {
+    for (const target of this.#bindable(config)) {
       const bound = await this.#bind(config, target);
       if (this.#stopped) return;
       if (!bound.ok) {
@@ -182,17 +188,34 @@ export class Listeners {
     this.#events.onActive(config.name);
   }
 
+  #bindable(config: ListenerConfig): readonly SocketTarget[] {
+    const { kind } = this.#listening;
+    if (!config.bindToPort || kind === "none") return [];
+    if (kind === "own" || this.#listening.first) return config.addresses;
+    return config.addresses.filter((target) => target.kind === "tcp");
+  }
+
   /** The socket that already serves the address, or a new one. */
   async #bind(config: ListenerConfig, target: SocketTarget): Promise<Result<ListeningSocket, string>> {
     const any = target.kind === "tcp" && target.port === 0;
     const known = any ? this.#socketOf(config.name) : this.#sockets.get(targetText(target));
     if (known !== undefined) return ok(known);
     const socket = new ListeningSocket(target);
-    const bound = await socket.listen(config);
+    const port = await this.#portFor(config.name, target);
+    const bound = await socket.listen(config, { port, reusePort: this.#listening.kind === "shared" });
     if (!bound.ok) return bound;
+    if (any && this.#listening.kind === "shared" && this.#listening.first) {
+      this.#listening.bound(config.name, bound.value);
+    }
     if (this.#stopped) socket.close();
     else this.#sockets.set(any ? `${socket.key} ${config.name}` : socket.key, socket);
     return ok(socket);
+  }
+
+  #portFor(listener: string, target: SocketTarget): number | Promise<number> {
+    if (target.kind === "pipe") return 0;
+    const elsewhere = target.port === 0 && this.#listening.kind === "shared" && !this.#listening.first;
+    return elsewhere ? this.#listening.portOf(listener) : target.port;
   }
 
   #socketOf(name: string): ListeningSocket | undefined {

@@ -5,6 +5,18 @@ import { err, ok, type Result } from "../../base/result.ts";
 import type { ListenerConfig } from "../compile/listener.ts";
 import { type SocketTarget, targetText } from "../compile/value.ts";
 
+/** Whose sockets serve: one's own, none (others serve), or one of several workers' for the same addresses. */
+export type Listening = { readonly kind: "own" } | { readonly kind: "none" } | SharedListening;
+
+export interface SharedListening {
+  readonly kind: "shared";
+  /** The first binds what only one can: ports that the system chooses, and unix sockets. */
+  readonly first: boolean;
+  bound(listener: string, port: number): void;
+  /** The port that the first one got for a listener on port 0. */
+  portOf(listener: string): Promise<number>;
+}
+
 export class ListeningSocket {
   readonly target: SocketTarget;
   /** Set when bound: the port that was really taken. */
@@ -21,7 +33,11 @@ export class ListeningSocket {
     return targetText(this.target);
   }
 
-  listen(config: ListenerConfig): Promise<Result<number, string>> {
+  /** `reusePort`: other workers have sockets of their own for the same address. */
+  listen(
+    config: ListenerConfig,
+    how: { readonly port: number; readonly reusePort: boolean },
+  ): Promise<Result<number, string>> {
     const { target } = this;
     return new Promise((resolve) => {
       const server = this.#server;
@@ -35,7 +51,10 @@ export class ListeningSocket {
         resolve(ok(this.boundPort));
       };
       if (target.kind === "pipe") server.listen({ path: target.path, backlog: config.backlog }, onListening);
-      else server.listen({ host: target.host, port: target.port, backlog: config.backlog }, onListening);
+      else {
+        const { port, reusePort } = how;
+        server.listen({ host: target.host, port, reusePort, backlog: config.backlog }, onListening);
+      }
     });
   }
 

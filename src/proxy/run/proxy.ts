@@ -28,14 +28,16 @@ import type {
   ResourceUpdate,
   StreamState,
 } from "../subscribe/source.ts";
+import type { SharedUpstream } from "../upstream/cluster.ts";
 import { refusalText, requestClusters } from "./check.ts";
 import { Clusters } from "./clusters.ts";
 import { Listeners } from "./listeners.ts";
+import type { Listening } from "./listening.ts";
 import { chainsOf, referencesOf } from "./references.ts";
 import { entryOf, Resources } from "./resources.ts";
 import { Runtime, recording } from "./runtime.ts";
 import { SecretStore } from "./secrets.ts";
-import { certificateViews, clusterView, count, serverGauges, showGauges } from "./view.ts";
+import { certificateViews, clusterView, count, refreshGauges, resetCounters } from "./view.ts";
 
 export interface ProxyOptions {
   readonly bootstrap: Bootstrap;
@@ -50,12 +52,18 @@ export interface ProxyOptions {
   readonly showCause?: boolean;
   /** How long and in which way replaced listeners, and the whole process, drain; as Envoy's where it isn't said. */
   readonly drain?: DrainLife;
+  /** Whose sockets serve; this proxy's own where it isn't said. */
+  readonly listening?: Listening;
+  /** What the workers of one process have in common upstream. */
+  readonly shared?: SharedUpstream;
 }
 
 export interface RunningProxy {
   /** Resolves when every first listener serves; rejects when the bootstrap can't be honoured. */
   readonly ready: Promise<void>;
   readonly view: ProxyView;
+  /** Another worker found a host sick. */
+  ejectHost(cluster: string, address: string, ms: number): void;
   /** The port that a listener really has, for those bound to port 0. */
   port(listener: string): number;
   /**
@@ -121,7 +129,15 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       this.#rejectReady = reject;
     });
     const { clock, random, registry } = options;
-    const around = { clock, random, registry, resolve: systemResolve, secrets: this.#secrets, selfIp: options.selfIp };
+    const around = {
+      clock,
+      random,
+      registry,
+      resolve: systemResolve,
+      secrets: this.#secrets,
+      selfIp: options.selfIp,
+      shared: options.shared,
+    };
     this.#clusters = new Clusters(around, () => this.#kick());
     const core: Core = {
       clock,
@@ -139,6 +155,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       },
       onBindFailed: (name, message) => this.#bindFailed(name, message),
       life: this.#life,
+      listening: options.listening ?? { kind: "own" },
     });
     this.view = this.#makeView();
   }
@@ -189,6 +206,10 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       labels: {},
     });
     scope.gauge("connected_state").set(state.kind === "connected" ? 1 : 0);
+  }
+
+  ejectHost(cluster: string, address: string, ms: number): void {
+    this.#clusters.get(cluster)?.ejectHost(address, ms);
   }
 
   port(listener: string): number {
@@ -437,29 +458,6 @@ class ProxyRun implements RunningProxy, ResourceHandler {
     });
   }
 
-  /** What is only worth counting when somebody looks. */
-  #refresh(): void {
-    const { registry, clock } = this.#options;
-    showGauges(registry, {
-      "cluster_manager.active_clusters": this.#clusters.active().length,
-      "cluster_manager.warming_clusters": this.#clusters.warmingCount,
-      "listener_manager.total_listeners_active": this.#listeners.active().length,
-      "listener_manager.total_listeners_warming": this.#listeners.warming().length,
-      "listener_manager.total_listeners_draining": this.#listeners.drainingCount,
-      "listener_manager.workers_started": 1,
-      "runtime.num_keys": this.#runtime.keyCount,
-      "runtime.num_layers": this.#runtime.layerCount,
-      "runtime.admin_overrides_active": this.#runtime.overrides ? 1 : 0,
-      ...serverGauges({
-        state: this.#state(),
-        uptimeMs: clock.wallMs() - this.view.startedAtMs,
-        connections: this.#listeners.activeConnections,
-        certificates: this.view.certificates(),
-        nowMs: clock.wallMs(),
-      }),
-    });
-  }
-
   #state(): ServerState {
     if (this.#draining || this.#failing) return "DRAINING";
     return this.#isReady ? "LIVE" : "INITIALIZING";
@@ -492,7 +490,8 @@ class ProxyRun implements RunningProxy, ResourceHandler {
         this.#listeners.drain({ inboundOnly, ending: false, stopAccepting });
         if (graceful || skipExit) this.#draining = true;
       },
-      refresh: () => this.#refresh(),
+      resetCounters: () => resetCounters(this.#options.registry),
+      refresh: () => refreshGauges(this.#options, this.view, [this.#clusters, this.#listeners, this.#runtime]),
     };
   }
 }

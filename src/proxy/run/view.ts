@@ -1,13 +1,24 @@
 // The running proxy as the admin interface sees it.
 
+import type { Clock } from "../../base/clock.ts";
 import { readBundle } from "../../identity/chain.ts";
 import type { Registry } from "../../observe/metrics.ts";
-import type { CertificateView, CircuitBreakerView, ClusterView, HostView, ServerState } from "../admin/view.ts";
+import type {
+  CertificateView,
+  CircuitBreakerView,
+  ClusterView,
+  HostView,
+  ProxyView,
+  ServerState,
+} from "../admin/view.ts";
 import type { BreakerConfig } from "../compile/cluster.ts";
 import { serving } from "../stack/serving.ts";
 import { plainName } from "../subscribe/file-name.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { Host } from "../upstream/host.ts";
+import type { Clusters } from "./clusters.ts";
+import type { Listeners } from "./listeners.ts";
+import type { Runtime } from "./runtime.ts";
 import type { SecretStore } from "./secrets.ts";
 
 export function clusterView(cluster: Cluster, addedViaApi: boolean): ClusterView {
@@ -73,13 +84,17 @@ export function certificateViews(secrets: SecretStore, watched: ReadonlySet<stri
 }
 
 /** Gauges by their dotted names, `MANAGER.WHAT`. */
-export function showGauges(registry: Registry, values: Readonly<Record<string, number>>): void {
+function showGauges(registry: Registry, values: Readonly<Record<string, number>>): void {
   for (const [name, value] of Object.entries(values)) {
     const dot = name.indexOf(".");
     const manager = name.slice(0, dot);
     const scope = registry.scope({ statPrefix: `${manager}.`, namePrefix: `envoy_${manager}_`, labels: {} });
     scope.gauge(name.slice(dot + 1)).set(value);
   }
+}
+
+export function resetCounters(registry: Registry): void {
+  for (const { metric } of registry.series()) if (metric.type === "counter") metric.handle.value = 0;
 }
 
 /** A counter by its dotted name. */
@@ -95,7 +110,7 @@ const DAY_MS = 86_400_000;
 /** Envoy's value where there is no certificate. */
 const NEVER_EXPIRES = 2 ** 32 - 1;
 
-export function serverGauges(server: {
+function serverGauges(server: {
   readonly state: ServerState;
   readonly uptimeMs: number;
   readonly connections: number;
@@ -122,4 +137,31 @@ export function serverGauges(server: {
     "server.memory_heap_size": heapTotal,
     "server.memory_physical_size": rss,
   };
+}
+
+/** What is only worth counting when somebody looks. */
+export function refreshGauges(
+  { registry, clock }: { readonly registry: Registry; readonly clock: Clock },
+  view: ProxyView,
+  [clusters, listeners, runtime]: readonly [Clusters, Listeners, Runtime],
+): void {
+  const nowMs = clock.wallMs();
+  showGauges(registry, {
+    "cluster_manager.active_clusters": clusters.active().length,
+    "cluster_manager.warming_clusters": clusters.warmingCount,
+    "listener_manager.total_listeners_active": listeners.active().length,
+    "listener_manager.total_listeners_warming": listeners.warming().length,
+    "listener_manager.total_listeners_draining": listeners.drainingCount,
+    "listener_manager.workers_started": 1,
+    "runtime.num_keys": runtime.keyCount,
+    "runtime.num_layers": runtime.layerCount,
+    "runtime.admin_overrides_active": runtime.overrides ? 1 : 0,
+    ...serverGauges({
+      state: view.state(),
+      uptimeMs: nowMs - view.startedAtMs,
+      connections: listeners.activeConnections,
+      certificates: view.certificates(),
+      nowMs,
+    }),
+  });
 }

@@ -104,3 +104,32 @@ function decodeAll<K extends ResourceKind>(
   }
   return changed;
 }
+
+/** The update as bytes again, for another thread. */
+export function encodeUpdate(update: ResourceUpdate): RawUpdate {
+  const { kind, version, removed } = update;
+  const raw = (name: string, own: string, bytes: Uint8Array): RawResource => {
+    return { name, version: own, typeUrl: TYPE_URLS[kind], bytes };
+  };
+  return { kind, version, removed, resources: encodeAll(update, raw) };
+}
+
+function encodeAll(
+  update: ResourceUpdate,
+  raw: (name: string, version: string, bytes: Uint8Array) => RawResource,
+): readonly RawResource[] {
+  switch (update.kind) {
+    case "cluster":
+      return update.changed.map((one) => raw(one.name, one.version, Cluster.encode(one.resource).finish()));
+    case "endpoint":
+      return update.changed.map((one) =>
+        raw(one.name, one.version, ClusterLoadAssignment.encode(one.resource).finish()),
+      );
+    case "listener":
+      return update.changed.map((one) => raw(one.name, one.version, Listener.encode(one.resource).finish()));
+    case "route":
+      return update.changed.map((one) => raw(one.name, one.version, RouteConfiguration.encode(one.resource).finish()));
+    case "secret":
+      return update.changed.map((one) => raw(one.name, one.version, Secret.encode(one.resource).finish()));
+  }
+}

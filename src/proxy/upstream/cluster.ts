@@ -10,7 +10,7 @@ import { TlsContexts } from "../socket/contexts.ts";
 import { SessionCache } from "../socket/dial.ts";
 import type { Resolve } from "../socket/dns.ts";
 import type { SecretSource } from "../socket/secret.ts";
-import { Breaker } from "./breaker.ts";
+import { Breaker, type SharedCells } from "./breaker.ts";
 import type { HealthChecker } from "./health-check.ts";
 import { Host } from "./host.ts";
 import { LoadBalancer, type PickContext } from "./lb.ts";
@@ -28,6 +28,14 @@ export interface UpstreamAround {
   readonly secrets: SecretSource | undefined;
   /** The pod's own address, where a firewall leads what comes in for it through this proxy. */
   readonly selfIp: string | undefined;
+  /** Where several workers serve: what they have in common. */
+  readonly shared?: SharedUpstream | undefined;
+}
+
+export interface SharedUpstream {
+  /** Undefined where no cells are left: each worker then counts for itself. */
+  cells(cluster: string): SharedCells | undefined;
+  onEjected(cluster: string, address: string, ms: number): void;
 }
 
 const SELF_CALL_SOURCE_IP = "127.0.0.7";
@@ -66,8 +74,9 @@ export class Cluster {
     this.#onWarm = onWarm;
     this.#inbound = config.name.startsWith("inbound|") || config.name === "InboundPassthroughCluster";
     this.stats = new ClusterStats(around.registry, config.statName);
-    this.#default = new Breaker(config.breakers.default, this.stats.scope, "default");
-    this.#high = new Breaker(config.breakers.high, this.stats.scope, "high");
+    const cells = around.shared?.cells(config.name);
+    this.#default = new Breaker(config.breakers.default, this.stats.scope, "default", cells);
+    this.#high = new Breaker(config.breakers.high, this.stats.scope, "high", cells);
     this.#lb = this.#makeBalancer();
     this.#tls = config.tls === undefined ? undefined : new TlsContexts(config.tls, around.secrets);
     this.#matches = config.socketMatches.map((one) => ({
@@ -83,6 +92,7 @@ export class Cluster {
             scope: this.stats.scope,
             hosts: () => this.hosts,
             onChange: (monitor, ejected) => this.#onOutlier(monitor, ejected),
+            onEjected: (monitor) => this.#tellEjected(monitor),
           });
     const { lb, cleanupMs } = config;
     this.#originalDst =
@@ -121,6 +131,19 @@ export class Cluster {
   }
 
   /** Every TLS context of this cluster. */
+  #tellEjected(monitor: HostMonitor): void {
+    const host = this.hosts.find((one) => one.monitor === monitor);
+    if (host !== undefined) {
+      this.around.shared?.onEjected(this.config.name, host.endpoint.address, monitor.ejectionMs);
+    }
+  }
+
+  /** Another worker found the host sick. */
+  ejectHost(address: string, ms: number): void {
+    const host = this.hosts.find(({ endpoint }) => endpoint.address === address);
+    if (host !== undefined) this.outlier?.ejectElsewhere(host.monitor, ms);
+  }
+
   contexts(): readonly TlsContexts[] {
     return [this.#tls, ...this.#matches.map((one) => one.tls)].filter((one) => one !== undefined);
   }

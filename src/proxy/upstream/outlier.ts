@@ -57,6 +57,7 @@ export class OutlierDetector {
   readonly #random: Random;
   readonly #hosts: () => readonly MonitoredHost[];
   readonly #onChange: (monitor: HostMonitor, ejected: boolean) => void;
+  readonly #onEjected: ((monitor: HostMonitor) => void) | undefined;
   readonly #active: Gauge;
   readonly #overflow: Counter;
   readonly #total: Counter;
@@ -75,6 +76,8 @@ export class OutlierDetector {
       readonly scope: Scope;
       readonly hosts: () => readonly MonitoredHost[];
       readonly onChange: (monitor: HostMonitor, ejected: boolean) => void;
+      /** By what was counted here: other workers hear of it. */
+      readonly onEjected?: (monitor: HostMonitor) => void;
     },
   ) {
     this.config = config;
@@ -82,6 +85,7 @@ export class OutlierDetector {
     this.#random = around.random;
     this.#hosts = around.hosts;
     this.#onChange = around.onChange;
+    this.#onEjected = around.onEjected;
     const { scope } = around;
     this.#active = scope.gauge("outlier_detection.ejections_active");
     this.#overflow = scope.counter("outlier_detection.ejections_overflow");
@@ -180,7 +184,15 @@ export class OutlierDetector {
     this.#enforcedTotal.inc();
     this.#enforced.get(kind)?.inc();
     this.#eject(monitor);
+    this.#onEjected?.(monitor);
     return true;
+  }
+
+  /** By another worker, which has counted and judged. */
+  ejectElsewhere(monitor: HostMonitor, ms: number): void {
+    if (monitor.ejected) return;
+    this.#eject(monitor);
+    monitor.ejectionMs = ms;
   }
 
   #eject(monitor: HostMonitor): void {

@@ -143,10 +143,13 @@ export class HostPool {
     }
   }
 
+  /** Who waited may wait no more in vain: others have taken what the breaker allows meanwhile. */
   #nextWaiter(): PoolWaiter | undefined {
     for (const waiter of this.#waiting) {
       this.#forget(waiter);
-      return waiter;
+      if (this.#breaker.requests.available) return waiter;
+      this.host.cluster.stats.counters.upstream_rq_pending_overflow.value += 1;
+      waiter.onPoolFailure(OVERFLOW);
     }
     return undefined;
   }

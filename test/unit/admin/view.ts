@@ -8,6 +8,7 @@ import { RouteConfiguration } from "../../../src/proto/gen/envoy/config/route/v3
 import { TcpProxy } from "../../../src/proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
 import { Secret } from "../../../src/proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import type { AdminView, ClusterView, DumpEntry, HostView } from "../../../src/proxy/admin/view.ts";
+import { resetCounters } from "../../../src/proxy/run/view.ts";
 import type { ResourceKind, ResourceTypes } from "../../../src/proxy/subscribe/source.ts";
 
 export const NAME = "outbound|8080|v1|api.production.svc.cluster.local";
@@ -140,6 +141,7 @@ export function makeView(): FakeView {
       calls.push(`level ${logger}=${level}`);
       return level !== "loud";
     },
+    resetCounters: () => resetCounters(registry),
     refresh: () => undefined,
     runtime: () => ({
       layers: ["base", "admin"],
