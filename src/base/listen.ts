@@ -7,6 +7,8 @@ export interface ListenAddress {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** A socket that listens there already. */
+  readonly fd?: number;
 }
 
 /** Returns the port. */
@@ -14,7 +16,8 @@ export function listen(server: Server, address: ListenAddress): Promise<Result<n
   return new Promise((resolve) => {
     const onError = (error: NodeJS.ErrnoException) => resolve(err(explain(error, address)));
     server.once("error", onError);
-    server.listen({ host: address.host, port: address.port }, () => {
+    const { host, port, fd } = address;
+    server.listen(fd === undefined ? { host, port } : { fd }, () => {
       server.off("error", onError);
       const bound = server.address();
       resolve(ok(typeof bound === "object" && bound !== null ? bound.port : address.port));

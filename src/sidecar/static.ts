@@ -16,6 +16,7 @@ import { processView } from "./admin-view.ts";
 import type { ServerOptions } from "./arguments.ts";
 import { placeOf, readBootstrap } from "./bootstrap-file.ts";
 import { commandLineOptions } from "./command-line-options.ts";
+import { type Launched, launched } from "./handover.ts";
 import type { Process, Running } from "./process.ts";
 import { watchSource } from "./watch-source.ts";
 
@@ -25,6 +26,7 @@ export async function startStatic(
   quit: (cause: string) => void,
 ): Promise<Result<Running, readonly string[]>> {
   const place = placeOf(options);
+  const handover = launched(quit);
   const bootstrap = readBootstrap(options);
   if (!bootstrap.ok) return bootstrap;
   const secrets = new LocalSecrets();
@@ -38,10 +40,11 @@ export async function startStatic(
     random: process.random,
     registry: new Registry(),
     drain: { ms: options.drainMs, strategy: options.drainStrategy },
-  };
+    listening: { kind: "own", handover },
+  } as const;
   const proxy = await start(proxyOptions, options, process);
   // Before the listeners: whoever asks why nothing serves yet is answered.
-  const closeAdmin = await openAdmin({ options, process, proxy, secrets, quit }, bootstrap.value);
+  const closeAdmin = await openAdmin({ options, process, proxy, secrets, quit, handover }, bootstrap.value);
   if (!closeAdmin.ok) {
     proxy.close();
     return err([closeAdmin.error]);
@@ -55,8 +58,16 @@ export async function startStatic(
     closeAdmin.value();
     return err(failure.split("\n").map((line) => `${place}: ${line}`));
   }
+  handover?.ready();
   return ok({
     stop: async () => {
+      // Who took over listens to all of it: what is open here is only finished.
+      if (handover?.retired === true) {
+        const all = { inboundOnly: false, graceful: false, skipExit: false };
+        proxy.view.drainListeners(all);
+        closeAdmin.value();
+        setTimeout(() => globalThis.process.exit(0), options.parentShutdownMs);
+      }
       await proxy.drain();
       source.value.stop();
       closeAdmin.value();
@@ -94,21 +105,26 @@ interface AdminParts {
   readonly proxy: RunningProxy;
   readonly secrets: LocalSecrets;
   readonly quit: (cause: string) => void;
+  readonly handover: Launched | undefined;
 }
 
 /** Returns how to close it. */
 async function openAdmin(parts: AdminParts, bootstrap: Bootstrap): Promise<Result<() => void, string>> {
-  const { options, process, proxy, secrets, quit } = parts;
+  const { options, process, proxy, secrets, quit, handover } = parts;
   const address = bootstrap.admin?.address?.address;
   if (address?.$case !== "socketAddress") return ok(() => undefined);
   const view = processView(proxy.view, {
     logs: process.logs,
     secrets,
-    commandLine: commandLineOptions(options),
+    commandLine: { ...commandLineOptions(options), restart_epoch: handover?.epoch ?? 0 },
     quit: () => quit("quitquitquit"),
   });
   const port = address.value.portSpecifier?.$case === "portValue" ? address.value.portSpecifier.value : 0;
-  const admin = await startAdmin({ view, wallMs: process.clock.wallMs }, { host: address.value.address, port });
+  const admin = await startAdmin(
+    { view, wallMs: process.clock.wallMs },
+    { host: address.value.address, port },
+    handover,
+  );
   if (!admin.ok) return err(`admin: ${admin.error}`);
   const bound = `${address.value.address}:${admin.value.port}`;
   process.logs.logger("main").info(`admin interface on ${bound}`);

@@ -34,7 +34,9 @@ Logs and admin:
 Accepted for Envoy's sake, without effect: --base-id, --base-id-path, --use-dynamic-base-id, --restart-epoch,
 --disable-hot-restart (no shared memory is used, so no id is needed), --file-flush-interval-msec.
 
-Signals: SIGTERM drains and exits; a second one exits at once.
+Signals: SIGTERM drains and exits; a second one exits at once. SIGHUP starts a new process with the configuration (and
+the program) as they are now; it takes the listening sockets over, and the old one drains. Where the new one does not get
+ready, the old one goes on.
 
 Examples:
   $ weft proxy -c bootstrap.yaml

@@ -3,6 +3,7 @@
 import http from "node:http";
 import { type ListenAddress, listen } from "../../base/listen.ts";
 import { ok, type Result } from "../../base/result.ts";
+import type { Handover } from "../socket/handover.ts";
 import { type AdminContext, type Answer, type Endpoint, type Query, text } from "./answer.ts";
 import { certsEndpoint } from "./certs.ts";
 import { clustersEndpoint } from "./clusters.ts";
@@ -29,15 +30,22 @@ export interface AdminServer {
   close(): void;
 }
 
-export async function startAdmin(context: AdminContext, address: ListenAddress): Promise<Result<AdminServer, string>> {
+export async function startAdmin(
+  context: AdminContext,
+  address: ListenAddress,
+  handover?: Handover | undefined,
+): Promise<Result<AdminServer, string>> {
   const options = { requestTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: HEADER_BYTES_MAX };
   const server = http.createServer(options, (request, response) => {
     request.resume();
     void answer(context, request).then((result) => send(response, result));
   });
   server.maxConnections = CONNECTIONS_MAX;
-  const bound = await listen(server, address);
+  const name = `admin ${address.host}:${address.port}`;
+  const fd = handover?.inherited(name);
+  const bound = await listen(server, fd === undefined ? address : { ...address, fd });
   if (!bound.ok) return bound;
+  handover?.listening(name, server);
   return ok({
     port: bound.value,
     close() {

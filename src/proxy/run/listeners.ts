@@ -200,15 +200,17 @@ export class Listeners {
     const any = target.kind === "tcp" && target.port === 0;
     const known = any ? this.#socketOf(config.name) : this.#sockets.get(targetText(target));
     if (known !== undefined) return ok(known);
-    const socket = new ListeningSocket(target);
+    const name = any ? `${targetText(target)} ${config.name}` : targetText(target);
+    const handover = this.#listening.kind === "own" ? this.#listening.handover : undefined;
+    const socket = new ListeningSocket(target, name, handover);
     const port = await this.#portFor(config.name, target);
-    const bound = await socket.listen(config, { port, reusePort: this.#listening.kind === "shared" });
+    const bound = await socket.listen({ port, backlog: config.backlog, reusePort: this.#listening.kind === "shared" });
     if (!bound.ok) return bound;
     if (any && this.#listening.kind === "shared" && this.#listening.first) {
       this.#listening.bound(config.name, bound.value);
     }
     if (this.#stopped) socket.close();
-    else this.#sockets.set(any ? `${socket.key} ${config.name}` : socket.key, socket);
+    else this.#sockets.set(name, socket);
     return ok(socket);
   }
 

@@ -1,12 +1,16 @@
 // The sockets of listeners: bound once for an address, whichever version of the listener they feed.
 
-import { createServer, type Server, type Socket } from "node:net";
+import fs from "node:fs";
+import { createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import { err, ok, type Result } from "../../base/result.ts";
-import type { ListenerConfig } from "../compile/listener.ts";
 import { type SocketTarget, targetText } from "../compile/value.ts";
+import type { Handover } from "../socket/handover.ts";
 
 /** Whose sockets serve: one's own, none (others serve), or one of several workers' for the same addresses. */
-export type Listening = { readonly kind: "own" } | { readonly kind: "none" } | SharedListening;
+export type Listening =
+  | { readonly kind: "own"; readonly handover?: Handover | undefined }
+  | { readonly kind: "none" }
+  | SharedListening;
 
 export interface SharedListening {
   readonly kind: "shared";
@@ -17,15 +21,27 @@ export interface SharedListening {
   portOf(listener: string): Promise<number>;
 }
 
+export interface HowToListen {
+  readonly port: number;
+  readonly backlog: number;
+  /** Other workers have sockets of their own for the same address. */
+  readonly reusePort: boolean;
+}
+
 export class ListeningSocket {
   readonly target: SocketTarget;
+  /** Names it to those who come after this process. */
+  readonly name: string;
   /** Set when bound: the port that was really taken. */
   boundPort = 0;
   readonly #server: Server;
+  readonly #handover: Handover | undefined;
   onSocket: (socket: Socket) => void = (socket) => socket.destroy();
 
-  constructor(target: SocketTarget) {
+  constructor(target: SocketTarget, name: string, handover: Handover | undefined) {
     this.target = target;
+    this.name = name;
+    this.#handover = handover;
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) => this.onSocket(socket));
   }
 
@@ -33,34 +49,45 @@ export class ListeningSocket {
     return targetText(this.target);
   }
 
-  /** `reusePort`: other workers have sockets of their own for the same address. */
-  listen(
-    config: ListenerConfig,
-    how: { readonly port: number; readonly reusePort: boolean },
-  ): Promise<Result<number, string>> {
+  listen(how: HowToListen): Promise<Result<number, string>> {
     const { target } = this;
+    const fd = this.#handover?.inherited(this.name);
     return new Promise((resolve) => {
       const server = this.#server;
       const onError = (error: NodeJS.ErrnoException) => resolve(err(reason(this.key, error)));
       server.once("error", onError);
-      const onListening = () => {
+      server.listen(fd === undefined ? this.#options(how) : { fd, backlog: how.backlog }, () => {
         server.removeListener("error", onError);
         server.on("error", () => server.close());
         const address = server.address();
         this.boundPort = typeof address === "object" && address !== null ? address.port : 0;
+        if (target.kind === "pipe" && fd === undefined && this.#handover !== undefined) {
+          fs.renameSync(ownPath(target.path), target.path);
+        }
+        this.#handover?.listening(this.name, server);
         resolve(ok(this.boundPort));
-      };
-      if (target.kind === "pipe") server.listen({ path: target.path, backlog: config.backlog }, onListening);
-      else {
-        const { port, reusePort } = how;
-        server.listen({ host: target.host, port, reusePort, backlog: config.backlog }, onListening);
-      }
+      });
     });
   }
 
   close(): void {
+    if (!this.#server.listening) return;
     this.#server.close();
+    if (this.#handover === undefined || this.#handover.retired) return;
+    this.#handover.closed(this.name);
+    if (this.target.kind === "pipe") fs.rmSync(this.target.path, { force: true });
   }
+
+  #options({ port, backlog, reusePort }: HowToListen): ListenOptions {
+    const { target } = this;
+    if (target.kind === "tcp") return { host: target.host, port, reusePort, backlog };
+    return { path: this.#handover === undefined ? target.path : ownPath(target.path), backlog };
+  }
+}
+
+/** Who binds a unix socket removes its path when it closes: by another name, it stays for the next process. */
+function ownPath(path: string): string {
+  return `${path}.${process.pid}`;
 }
 
 function reason(address: string, error: NodeJS.ErrnoException): string {

@@ -11,6 +11,7 @@ import { proxyCommand } from "../../../src/cluster/proxy-command.ts";
 
 const found = await proxyCommand(join(import.meta.dirname, "..", "..", "..", "src", "main.ts"));
 if (!found.ok) throw new Error(found.error.message);
+const LAUNCHER = join(import.meta.dirname, "..", "..", "..", "bin", "proxy-launcher.js");
 const [PROGRAM = process.execPath, ...BEFORE] = found.value;
 
 export interface ProxyProcess {
@@ -34,11 +35,17 @@ export function file(name: string, content: unknown): string {
   return path;
 }
 
-export function runProxy(args: readonly string[], env: Readonly<Record<string, string>> = {}): ProxyProcess {
-  const child = spawn(PROGRAM, [...BEFORE, "proxy", ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...env },
-  });
+export function runProxy(args: readonly string[]): ProxyProcess {
+  return run([...BEFORE, "proxy", ...args]);
+}
+
+/** As `weft proxy` runs it: under the launcher, which replaces it at SIGHUP. */
+export function launchProxy(args: readonly string[]): ProxyProcess {
+  return run([LAUNCHER, PROGRAM, ...BEFORE, "proxy", ...args]);
+}
+
+function run(words: readonly string[]): ProxyProcess {
+  const child = spawn(PROGRAM, words, { stdio: ["ignore", "pipe", "pipe"] });
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (bytes) => (text += String(bytes)));
   const ended = new Promise<number | string>((resolve) => {
