@@ -199,6 +199,11 @@ function oneOfEachKind(certificates: readonly (SecretValue | undefined)[]): read
   return [...byKind.values()];
 }
 
+/** Envoy's defaults, in its order: the runtime's own begins with 256 bits, at a quarter more CPU for bulk. */
+const CIPHERS = `TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256 ECDHE-ECDSA-AES128-GCM-SHA256
+  ECDHE-ECDSA-CHACHA20-POLY1305 ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-CHACHA20-POLY1305 ECDHE-ECDSA-AES256-GCM-SHA384
+  ECDHE-RSA-AES256-GCM-SHA384`.replace(/\s+/g, ":");
+
 function secureOptions(
   config: TlsConfig,
   certificates: readonly (SecretValue | undefined)[],
@@ -213,7 +218,7 @@ function secureOptions(
     ...(key === undefined || own.length === 0 ? {} : { key }),
     ...(trust?.kind === "trust" ? { ca: trust.bundlePem } : {}),
     ...(trust?.kind === "trust" && trust.crlPem !== undefined ? { crl: trust.crlPem } : {}),
-    ...(config.ciphers === "" ? {} : { ciphers: config.ciphers }),
+    ciphers: config.ciphers === "" ? CIPHERS : config.ciphers,
     ...(config.ecdhCurve === "" ? {} : { ecdhCurve: config.ecdhCurve }),
     ...(config.signatureAlgorithms === "" ? {} : { sigalgs: config.signatureAlgorithms }),
     ...(config.sessionTimeoutSeconds === 0 ? {} : { sessionTimeout: config.sessionTimeoutSeconds }),

@@ -1,6 +1,7 @@
 // One HTTP/1.1 connection of a client: reads requests one after the other, writes responses in order, closes when either side wants to.
 
 import type { Socket } from "node:net";
+import type { Timer } from "../../base/clock.ts";
 import type { HeadError, RequestHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import { ServerCodec, type ServerHandler } from "../codec/server.ts";
@@ -27,6 +28,7 @@ export class HttpConnection implements ServerHandler {
   #headTimer: { cancel(): void } | undefined;
   #closed = false;
   #closing = false;
+  #linger: Timer | undefined;
   readonly #openedMs: number;
   readonly #onClosed: (connection: HttpConnection) => void;
 
@@ -172,7 +174,7 @@ export class HttpConnection implements ServerHandler {
     this.codec.close();
     this.out.end();
     if (this.socket.isPaused()) this.socket.resume();
-    this.runtime.core.clock.after(this.runtime.config.delayedCloseMs, () => this.socket.destroy());
+    this.#linger = this.runtime.core.clock.after(this.runtime.config.delayedCloseMs, () => this.socket.destroy());
   }
 
   abort(): void {
@@ -209,6 +211,7 @@ export class HttpConnection implements ServerHandler {
   #onGone(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#linger?.cancel();
     this.codec.close();
     const { stats } = this.runtime;
     stats.cxActive.value -= 1;

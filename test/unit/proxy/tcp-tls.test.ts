@@ -361,7 +361,11 @@ test("new connections resume the session and keep the peer's identity; clients t
   const before = stat(server.registry, "listener.127.0.0.1_0.downstream_cx_active");
   await new Promise((resolve) => {
     const options = { rejectUnauthorized: false, ALPNProtocols: ["istio"], ...frontend };
-    const leaving = tlsConnect({ host: "127.0.0.1", port: server.port, ...options }, () => leaving.destroy());
+    const leaving = tlsConnect({ host: "127.0.0.1", port: server.port, ...options }, () => {
+      // Envoy's preference, whatever the client's order.
+      assert.equal(leaving.getCipher().name, "TLS_AES_128_GCM_SHA256");
+      leaving.destroy();
+    });
     leaving.on("close", resolve);
   });
   for (let wait = 0; wait < 100; wait += 1) {
