@@ -67,7 +67,8 @@ export async function prepareContainer(preparation: Preparation): Promise<Result
  */
 export const PROXY_ENVIRONMENT = {
   MALLOC_ARENA_MAX: "1",
-  MALLOC_MMAP_THRESHOLD_: "262144",
+  // The compiler's working memory comes in pieces of this size.
+  MALLOC_MMAP_THRESHOLD_: "32768",
   MALLOC_TRIM_THRESHOLD_: "262144",
   MALLOC_TOP_PAD_: "65536",
 };

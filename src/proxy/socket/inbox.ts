@@ -19,7 +19,8 @@ const FREE: ReadonlyMap<number, Buffer[]> = new Map([
   [READ_BYTES_MAX, []],
   [TLS_RECORD_BYTES_MAX, []],
 ]);
-const POOLED = new WeakSet<ArrayBufferLike>();
+/** Of each of those: how many writes under way still look at its bytes; without end, once somebody keeps them. */
+const HOLDS = new WeakMap<ArrayBufferLike, number>();
 
 /** The reader whose bytes are being received now. */
 let current: Inbox | undefined;
@@ -60,31 +61,46 @@ function readAll(socket: Socket): readonly Buffer[] {
 /** The bytes as they can be held after the call that brought them. */
 export function keep(bytes: Buffer): Buffer {
   if (bytes.length <= COPIED_BYTES_MAX) return isRead(bytes) ? Buffer.from(bytes) : bytes;
-  const owned = own(bytes);
+  const owned = isShared(bytes) ? copyHeld(bytes) : bytes;
   hold(owned);
+  if (HOLDS.has(owned.buffer)) HOLDS.set(owned.buffer, Infinity);
   return owned;
 }
 
-/** Bytes that nobody else will write to while the current call lasts: those of a shared buffer are copied. */
-export function own(bytes: Buffer): Buffer {
-  return bytes.buffer === SHARED.buffer ? Buffer.from(bytes) : bytes;
+/** Bytes that the next read of any socket will overwrite. */
+export function isShared(bytes: Buffer): boolean {
+  return bytes.buffer === SHARED.buffer;
 }
 
-/** Owned bytes stay in use after the call: their buffer is not read into again. */
+/** The same bytes in a buffer of their own, held already. */
+export function copyHeld(bytes: Buffer): Buffer {
+  if (bytes.length < BULK_READ_BYTES_MIN) return Buffer.from(bytes);
+  const buffer = take(READ_BYTES_MAX);
+  HOLDS.set(buffer.buffer, 1);
+  bytes.copy(buffer);
+  return buffer.subarray(0, bytes.length);
+}
+
+/** Owned bytes stay in use after the call: their buffer is not read into until they are released. */
 export function hold(bytes: Buffer): void {
+  const holds = HOLDS.get(bytes.buffer);
+  if (holds !== undefined) HOLDS.set(bytes.buffer, holds + 1);
   if (current !== undefined && bytes.buffer === current.buffer.buffer) current.held = true;
 }
 
-/** Held bytes that nobody looks at any more: their buffer may be read into again. */
+/** For each `hold`, once its write has ended. */
 export function release(bytes: Buffer): void {
-  if (POOLED.has(bytes.buffer)) putBack(Buffer.from(bytes.buffer));
+  const holds = HOLDS.get(bytes.buffer);
+  if (holds === undefined) return;
+  HOLDS.set(bytes.buffer, holds - 1);
+  if (holds === 1) putBack(Buffer.from(bytes.buffer));
 }
 
 function take(size: number): Buffer {
   const free = FREE.get(size)?.pop();
   if (free !== undefined) return free;
   const made = Buffer.allocUnsafeSlow(size);
-  POOLED.add(made.buffer);
+  HOLDS.set(made.buffer, 0);
   return made;
 }
 

@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { JOINED_BODY_BYTES_MAX, OUTBOX_BYTES_MAX } from "../limits.ts";
 import { handleOf, type StreamHandle, WRITES_DIRECTLY } from "./handle.ts";
-import { hold, own, release } from "./inbox.ts";
+import { copyHeld, hold, isShared, release } from "./inbox.ts";
 
 export class Outbox {
   readonly socket: Socket;
@@ -24,8 +24,6 @@ export class Outbox {
   #waiting: (string | Buffer)[] = [];
   #waitingBytes = 0;
   #ending = false;
-  /** Everything is passed on: what was read for it can be read into again once it is written. */
-  #passing = false;
 
   constructor(socket: Socket, onWritable: () => void) {
     this.socket = socket;
@@ -65,9 +63,8 @@ export class Outbox {
     this.#write(text);
   }
 
-  /** These bytes as they are, at once; nobody else will look at them. */
+  /** These bytes as they are, at once. */
   pass(bytes: Buffer): void {
-    this.#passing = true;
     this.#write(bytes);
   }
 
@@ -95,27 +92,35 @@ export class Outbox {
       this.#send(handle, piece, "borrowed");
       return;
     }
-    const data = typeof piece === "string" ? piece : own(piece);
-    if (this.#busy) this.#wait(data);
-    else this.#send(handle, data, "owned");
+    if (typeof piece !== "string" && isShared(piece)) this.#hand(handle, copyHeld(piece), "held");
+    else this.#hand(handle, piece, "read");
   }
 
-  /** Owned bytes stay as they are until the write has ended; borrowed ones only until the call returns. */
-  #send(handle: StreamHandle, data: string | Buffer, whose: "owned" | "borrowed"): void {
-    const result = typeof data === "string" ? handle.writeLatin1String(null, data) : handle.writeBuffer(null, data);
-    if (result === 0) return;
-    if (typeof result !== "object" || result === null) {
-      this.socket.destroy(new Error(`write failed: ${String(result)}`));
+  #hand(handle: StreamHandle, data: string | Buffer, whose: "read" | "held"): void {
+    if (!this.#busy) {
+      this.#send(handle, data, whose);
       return;
     }
-    const owned = typeof data !== "string" && whose === "owned" ? data : undefined;
-    if (owned !== undefined) hold(owned);
+    if (typeof data !== "string" && whose === "read") hold(data);
+    this.#wait(data);
+  }
+
+  /** `read`: held if the write goes on; `held` already; `borrowed`: needed only until the call returns. */
+  #send(handle: StreamHandle, data: string | Buffer, whose: "read" | "held" | "borrowed"): void {
+    const result = typeof data === "string" ? handle.writeLatin1String(null, data) : handle.writeBuffer(null, data);
+    const owned = typeof data === "string" || whose === "borrowed" ? undefined : data;
+    if (typeof result !== "object" || result === null) {
+      if (owned !== undefined && whose === "held") release(owned);
+      if (result !== 0) this.socket.destroy(new Error(`write failed: ${String(result)}`));
+      return;
+    }
+    if (owned !== undefined && whose === "read") hold(owned);
     this.#busy = true;
     this.#busyBytes = data.length;
     this.#look();
     Reflect.set(result, "buffer", owned);
     Reflect.set(result, "oncomplete", (status: number) => {
-      if (this.#passing && owned !== undefined) release(owned);
+      if (owned !== undefined) release(owned);
       this.#onComplete(status);
     });
     const ended: unknown = Reflect.get(result, "writeStatus");
@@ -130,7 +135,6 @@ export class Outbox {
     const before = this.#waiting[last];
     if (typeof data === "string" && typeof before === "string") this.#waiting[last] = before + data;
     else this.#waiting.push(data);
-    if (typeof data !== "string") hold(data);
     this.#waitingBytes += data.length;
     this.#look();
   }
@@ -151,7 +155,7 @@ export class Outbox {
       const next = this.#waiting.shift();
       if (next === undefined) break;
       this.#waitingBytes -= next.length;
-      this.#send(this.#handle, next, "owned");
+      this.#send(this.#handle, next, "held");
     }
     if (this.#busy) return;
     if (this.#ending) this.socket.end();
