@@ -101,7 +101,7 @@ async function saturated(work: Extract<Work, { kind: "saturate" }>, running: Run
   const result = await runWrk({ ...request, seconds: rig.seconds });
   const spentSeconds = cpuSeconds(pid) - before;
   return {
-    cpuMicrosPerRequest: (spentSeconds * 1e6) / result.requests,
+    cpuMicrosPerRequest: (spentSeconds * 1e6) / Math.max(1, result.requests),
     requestsPerSecond: result.requestsPerSecond,
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
