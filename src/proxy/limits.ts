@@ -88,3 +88,11 @@ export const SWEEP_MS = 1000;
 export const WARMING_MS_MAX = 15_000;
 /** Subsets that the metadata of one cluster's hosts may make for one selector; hosts of further ones are in none. */
 export const SUBSETS_MAX = 4096;
+/** A connection is given up at most this long before its peer would close it. */
+export const KEEP_ALIVE_MARGIN_MS_MAX = 1000;
+/** How long a peer's idle timeout that was learnt by watching is believed. */
+export const KEEP_ALIVE_MEMORY_MS = 600_000;
+/** Idle limits below this are looked at when a connection is taken, longer ones by the sweep. */
+export const SHORT_IDLE_MS = 60_000;
+/** Connections that one request may cause to be made ahead. */
+export const PRECONNECTS_MAX = 3;

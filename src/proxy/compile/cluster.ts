@@ -1,17 +1,18 @@
 // A Cluster and its endpoints to what picking, pooling and ejecting need.
 
-import type { CircuitBreakers_Thresholds } from "../../proto/gen/envoy/config/cluster/v3/circuit_breaker.ts";
 import {
   type Cluster,
   Cluster_DiscoveryType,
   Cluster_DnsLookupFamily,
 } from "../../proto/gen/envoy/config/cluster/v3/cluster.ts";
-import { type Metadata, RoutingPriority } from "../../proto/gen/envoy/config/core/v3/base.ts";
+import type { Metadata } from "../../proto/gen/envoy/config/core/v3/base.ts";
 import { HealthStatus } from "../../proto/gen/envoy/config/core/v3/health_check.ts";
 import type { ClusterLoadAssignment } from "../../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import type { LbEndpoint, LocalityLbEndpoints } from "../../proto/gen/envoy/config/endpoint/v3/endpoint_components.ts";
 import { HttpProtocolOptions } from "../../proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
+import type { KeepAliveProbes } from "../socket/dial.ts";
 import type { TlsConfig } from "../socket/tls-config.ts";
+import { type BreakerConfig, compileBreakers } from "./breaker.ts";
 import { sourcedName } from "./config-source.ts";
 import { type Field, fields } from "./field.ts";
 import {
@@ -25,15 +26,6 @@ import { compileOutlier, type OutlierConfig } from "./outlier.ts";
 import { compileSubsets, type SubsetConfig } from "./subset.ts";
 import { compileUpstreamTls } from "./tls.ts";
 import { type Cause, causeOf, durationMs, ownNumber, ownText, socketTarget, targetText } from "./value.ts";
-
-export interface BreakerConfig {
-  readonly maxConnections: number;
-  readonly maxPendingRequests: number;
-  readonly maxRequests: number;
-  readonly maxRetries: number;
-  readonly retryBudget: { readonly share: number; readonly minConcurrency: number } | undefined;
-  readonly trackRemaining: boolean;
-}
 
 export interface SocketMatch {
   readonly name: string;
@@ -99,13 +91,19 @@ export interface ClusterConfig {
   /** TCP connections to a host that fails are closed at once. */
   readonly closesOnFailure: boolean;
   readonly tls: TlsConfig | undefined;
+  /** Names that each request brings: undefined where none are taken from it. */
+  readonly autoName:
+    | { readonly sni: boolean; readonly verify: boolean; readonly header: string | undefined }
+    | undefined;
   readonly socketMatches: readonly SocketMatch[];
   readonly dns: DnsConfig;
   /** An unused host of an ORIGINAL_DST cluster goes after this long. */
   readonly cleanupMs: number;
   /** False: others do not wait for it to be warm. */
   readonly waitsForWarm: boolean;
-  readonly keepaliveMs: number;
+  readonly keepAlive: KeepAliveProbes | undefined;
+  /** Connections for each request that is under way or waits; 1: none ahead. */
+  readonly preconnectRatio: number;
   readonly cause: Cause | undefined;
   /** Why a route leads to nothing here, in the words of the control plane. */
   readonly unreachable: string;
@@ -119,7 +117,14 @@ const HONOURED =
   lbPolicy loadAssignment maxRequestsPerConnection circuitBreakers commonHttpProtocolOptions httpProtocolOptions
   typedExtensionProtocolOptions dnsRefreshRate dnsFailureRefreshRate respectDnsTtl dnsLookupFamily waitForWarmOnInit outlierDetection
   cleanupInterval lbSubsetConfig lbConfig commonLbConfig transportSocket metadata upstreamConnectionOptions
-  closeConnectionsOnHostHealthFailure ignoreHealthOnHostRemoval healthChecks`);
+  closeConnectionsOnHostHealthFailure ignoreHealthOnHostRemoval healthChecks
+  preconnectPolicy upstreamHttpProtocolOptions`);
+
+const CONNECTION = fields("idleTimeout maxConnectionDuration maxRequestsPerConnection");
+/** The parser is weft's own; trailers go on where the connection manager lets them; the others concern servers. */
+const HTTP1 = fields(
+  "useBalsaParser enableTrailers allowAbsoluteUrl acceptHttp10 defaultHostForHttp10 allowCustomMethods",
+);
 
 export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
   at.only(cluster, HONOURED);
@@ -147,7 +152,7 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
     maxRequestsPerConnection: options?.maxRequestsPerConnection ?? cluster.maxRequestsPerConnection ?? 0,
     idleTimeoutMs: durationMs(options?.idleTimeout) ?? 3_600_000,
     maxConnectionDurationMs: durationMs(options?.maxConnectionDuration) ?? 0,
-    breakers: { default: breaker(cluster, RoutingPriority.DEFAULT), high: breaker(cluster, RoutingPriority.HIGH) },
+    breakers: compileBreakers(cluster.circuitBreakers, at.at("circuitBreakers")),
     outlier:
       cluster.outlierDetection === undefined
         ? undefined
@@ -159,6 +164,7 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
     healthCheck: compileHealthCheck(cluster.healthChecks, at.at("healthChecks")),
     dropsHealthyHosts: cluster.ignoreHealthOnHostRemoval,
     closesOnFailure: cluster.closeConnectionsOnHostHealthFailure,
+    autoName: compileAutoName(protocol.names),
     tls: compileUpstreamTls(cluster.transportSocket, at.at("transportSocket")),
     socketMatches: cluster.transportSocketMatches.map((one, index) => ({
       name: one.name,
@@ -168,7 +174,8 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
     dns: compileDns(cluster, at),
     cleanupMs: durationMs(cluster.cleanupInterval) ?? 5000,
     waitsForWarm: cluster.waitForWarmOnInit ?? true,
-    keepaliveMs: (cluster.upstreamConnectionOptions?.tcpKeepalive?.keepaliveTime ?? 0) * 1000,
+    keepAlive: compileKeepAlive(cluster, at.at("upstreamConnectionOptions")),
+    preconnectRatio: compilePreconnect(cluster, at.at("preconnectPolicy")),
     cause: causeOf(cluster.metadata),
     unreachable: ownText(cluster.metadata, "unreachable"),
   };
@@ -199,11 +206,16 @@ function compileDiscovery(cluster: Cluster, at: Field): ClusterConfig["discovery
 interface Protocol {
   readonly kind: "http1" | "http2";
   readonly common: Cluster["commonHttpProtocolOptions"];
+  readonly names: Cluster["upstreamHttpProtocolOptions"];
+}
+
+function compileAutoName(names: Protocol["names"]): ClusterConfig["autoName"] {
+  if (names === undefined || (!names.autoSni && !names.autoSanValidation)) return undefined;
+  const header = names.overrideAutoSniHeader.toLowerCase();
+  return { sni: names.autoSni, verify: names.autoSanValidation, header: header === "" ? undefined : header };
 }
 
 function compileProtocol(cluster: Cluster, at: Field): Protocol {
-  let kind: Protocol["kind"] = "http1";
-  let common = cluster.commonHttpProtocolOptions;
   for (const [name, any] of Object.entries(cluster.typedExtensionProtocolOptions)) {
     const field = at.at(`typedExtensionProtocolOptions[${name}]`).as(any.typeUrl);
     if (name !== HTTP_OPTIONS) {
@@ -211,16 +223,22 @@ function compileProtocol(cluster: Cluster, at: Field): Protocol {
       continue;
     }
     const options = HttpProtocolOptions.decode(any.value);
-    field.only(options, fields("commonHttpProtocolOptions upstreamProtocolOptions"));
+    field.only(options, fields("commonHttpProtocolOptions upstreamProtocolOptions upstreamHttpProtocolOptions"));
     const specifier = options.upstreamProtocolOptions;
-    const explicit = specifier?.$case === "explicitHttpConfig" ? specifier.value.protocolConfig?.$case : undefined;
-    if (explicit === "http3ProtocolOptions")
-      field.at("explicitHttpConfig").refuse("HTTP/3 to upstreams is not built in");
-    if (explicit === "http2ProtocolOptions") kind = "http2";
+    const explicit = specifier?.$case === "explicitHttpConfig" ? specifier.value.protocolConfig : undefined;
+    const inside = field.at("explicitHttpConfig");
+    if (explicit?.$case === "http3ProtocolOptions") inside.refuse("HTTP/3 to upstreams is not built in");
+    if (explicit?.$case === "httpProtocolOptions") inside.at("httpProtocolOptions").only(explicit.value, HTTP1);
     if (specifier?.$case === "autoConfig") field.at("autoConfig").refuse("choosing HTTP/2 by ALPN is not built in yet");
-    common = options.commonHttpProtocolOptions ?? common;
+    const { commonHttpProtocolOptions: common, upstreamHttpProtocolOptions: names } = options;
+    if (common !== undefined) field.at("commonHttpProtocolOptions").only(common, CONNECTION);
+    // As in Envoy, these options are instead of the cluster's own, not beside them.
+    return { kind: explicit?.$case === "http2ProtocolOptions" ? "http2" : "http1", common, names };
   }
-  return { kind, common };
+  const { commonHttpProtocolOptions: common, httpProtocolOptions, upstreamHttpProtocolOptions: names } = cluster;
+  if (httpProtocolOptions !== undefined) at.at("httpProtocolOptions").only(httpProtocolOptions, HTTP1);
+  if (common !== undefined) at.at("commonHttpProtocolOptions").only(common, CONNECTION);
+  return { kind: "http1", common, names };
 }
 
 function compileDns(cluster: Cluster, at: Field): DnsConfig {
@@ -254,22 +272,24 @@ function lookupFamilies(family: Cluster_DnsLookupFamily): DnsConfig["families"] 
   }
 }
 
-function breaker(cluster: Cluster, priority: RoutingPriority): BreakerConfig {
-  const found: CircuitBreakers_Thresholds | undefined = cluster.circuitBreakers?.thresholds.find(
-    (one) => one.priority === priority,
-  );
-  const budget = found?.retryBudget;
-  return {
-    maxConnections: found?.maxConnections ?? 1024,
-    maxPendingRequests: found?.maxPendingRequests ?? 1024,
-    maxRequests: found?.maxRequests ?? 1024,
-    maxRetries: found?.maxRetries ?? 3,
-    retryBudget:
-      budget === undefined
-        ? undefined
-        : { share: (budget.budgetPercent?.value ?? 20) / 100, minConcurrency: budget.minRetryConcurrency ?? 3 },
-    trackRemaining: found?.trackRemaining ?? false,
-  };
+function compileKeepAlive(cluster: Cluster, at: Field): KeepAliveProbes | undefined {
+  const options = cluster.upstreamConnectionOptions;
+  if (options === undefined) return undefined;
+  at.only(options, fields("tcpKeepalive"));
+  const probes = options.tcpKeepalive;
+  if (probes === undefined) return undefined;
+  const ms = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1000);
+  return { idleMs: ms(probes.keepaliveTime), intervalMs: ms(probes.keepaliveInterval), count: probes.keepaliveProbes };
+}
+
+function compilePreconnect(cluster: Cluster, at: Field): number {
+  const policy = cluster.preconnectPolicy;
+  if ((policy?.predictivePreconnectRatio ?? 1) > 1) {
+    at.at("predictivePreconnectRatio").refuse("not built in; use per_upstream_preconnect_ratio");
+  }
+  const ratio = policy?.perUpstreamPreconnectRatio ?? 1;
+  if (ratio < 1 || ratio > 3) at.at("perUpstreamPreconnectRatio").refuse("must be from 1 to 3");
+  return ratio;
 }
 
 export function compileEndpoints(assignment: ClusterLoadAssignment, at: Field): readonly EndpointConfig[] {

@@ -11,7 +11,7 @@ import type {
   ProxyView,
   ServerState,
 } from "../admin/view.ts";
-import type { BreakerConfig } from "../compile/cluster.ts";
+import type { BreakerConfig } from "../compile/breaker.ts";
 import { serving } from "../stack/serving.ts";
 import { plainName } from "../subscribe/file-name.ts";
 import type { Cluster } from "../upstream/cluster.ts";

@@ -10,8 +10,12 @@ import { peerOf } from "./identity.ts";
 import type { SecretSource, SecretValue } from "./secret.ts";
 import type { PemSource, TlsConfig } from "./tls-config.ts";
 
+let made = 0;
+
 export class TlsContexts {
   readonly config: TlsConfig;
+  /** Tells contexts of one cluster apart. */
+  readonly id: number;
   /** Goes up whenever a secret changed: what was made of an older one (servers, sessions) is made anew. */
   version = 0;
   readonly #secrets: SecretSource | undefined;
@@ -24,6 +28,8 @@ export class TlsContexts {
 
   constructor(config: TlsConfig, secrets: SecretSource | undefined) {
     this.config = config;
+    made += 1;
+    this.id = made;
     this.#secrets = secrets;
     for (const name of [config.certificateName, config.trustName]) {
       if (name === undefined || secrets === undefined) continue;

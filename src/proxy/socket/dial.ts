@@ -1,6 +1,7 @@
 // Connecting to an upstream, in the clear or over TLS, with one verdict: ready or failed, and why.
 
-import { connect as connectTcp, type Socket } from "node:net";
+import type { X509Certificate } from "node:crypto";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { Clock } from "../../base/clock.ts";
 import { TLS_SESSIONS_MAX } from "../limits.ts";
@@ -8,6 +9,20 @@ import type { TlsContexts } from "./contexts.ts";
 import { isPinned, type Peer, peerOf, sanMatches } from "./identity.ts";
 
 export type DialFailure = "connect" | "timeout" | "tls";
+
+/** What is not said is the system's choice. */
+export interface KeepAliveProbes {
+  readonly idleMs: number | undefined;
+  readonly intervalMs: number | undefined;
+  readonly count: number | undefined;
+}
+
+export interface UpstreamName {
+  /** Sent as SNI. */
+  readonly sni: string | undefined;
+  /** Must be among the certificate's names, instead of what the context asks for. */
+  readonly verified: string | undefined;
+}
 
 export interface DialTarget {
   readonly host: string;
@@ -17,9 +32,13 @@ export interface DialTarget {
   readonly tls: TlsContexts | undefined;
   /** Replaces the context's list. */
   readonly alpnProtocols: readonly string[] | undefined;
+  /** Of the request, where names are taken from it; undefined: what the context says. */
+  readonly name: UpstreamName | undefined;
   readonly timeoutMs: number;
   /** The source address; undefined: the system chooses. */
   readonly localAddress: string | undefined;
+  /** TCP's own probes of a silent peer; undefined: none. */
+  readonly keepAlive: KeepAliveProbes | undefined;
 }
 
 export interface DialListener {
@@ -75,6 +94,10 @@ export function dial(
   const secured = opened?.socket;
   const socket = secured ?? connectTcp(address(target));
   socket.setNoDelay(true);
+  const { keepAlive } = target;
+  if (keepAlive !== undefined) {
+    socket.setKeepAlive(true, keepAlive.idleMs ?? 0, keepAlive.intervalMs, keepAlive.count);
+  }
   let settled = false;
   const timer = clock.after(target.timeoutMs, () => {
     if (settled) return;
@@ -143,14 +166,17 @@ function openTls(target: DialTarget, tls: TlsContexts, sessions: SessionCache): 
   if (!context.ok) return context.error;
   const { config } = tls;
   const alpn = target.alpnProtocols ?? config.alpnProtocols;
-  const key = `${target.path ?? ""}${target.host}:${target.port} ${tls.version} ${alpn.join()} ${config.serverName}`;
+  const serverName = target.name?.sni ?? config.serverName;
+  const verified = target.name?.verified;
+  const place = `${target.path ?? ""}${target.host}:${target.port}`;
+  const key = `${place} ${tls.id} ${tls.version} ${alpn.join()} ${serverName} ${verified ?? ""}`;
   const known = config.maxSessions === 0 ? undefined : sessions.get(key);
   const socket = connectTls({
     ...address(target),
     secureContext: context.value,
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
-    ...(config.serverName === "" ? {} : { servername: config.serverName }),
+    ...(serverName === "" ? {} : { servername: serverName }),
     ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
     ...(known === undefined ? {} : { session: known.session }),
   });
@@ -163,7 +189,8 @@ function openTls(target: DialTarget, tls: TlsContexts, sessions: SessionCache): 
       else sessions.set(key, { session, peer: accepted });
     });
   const judge = () => {
-    accepted = known !== undefined && socket.isSessionReused() ? resumed(socket, known.peer) : verify(socket, tls);
+    accepted =
+      known !== undefined && socket.isSessionReused() ? resumed(socket, known.peer) : verify(socket, tls, verified);
     if (typeof accepted === "string") sessions.delete(key);
     else if (early !== undefined) sessions.set(key, { session: early, peer: accepted });
     return accepted;
@@ -178,7 +205,7 @@ function resumed(socket: TLSSocket, peer: Peer | undefined): Peer | undefined | 
 }
 
 /** The peer, or why it is not accepted. Without a trust bundle nothing is checked, as in Envoy. */
-function verify(socket: TLSSocket, tls: TlsContexts): Peer | undefined | string {
+function verify(socket: TLSSocket, tls: TlsContexts, name: string | undefined): Peer | undefined | string {
   if (!tls.checks) return undefined;
   const { config } = tls;
   if (tls.trusts && !socket.authorized && !config.acceptUntrusted) {
@@ -188,8 +215,14 @@ function verify(socket: TLSSocket, tls: TlsContexts): Peer | undefined | string 
   if (certificate === undefined) return "TLS error: the server sent no certificate";
   if (!isPinned(certificate, config))
     return "TLS error: CERTIFICATE_VERIFY_FAILED: the certificate is not a pinned one";
-  if (!sanMatches(certificate, config.sans)) {
+  const accepted = name === undefined ? sanMatches(certificate, config.sans) : isNamed(certificate, name);
+  if (!accepted) {
     return `TLS error: CERTIFICATE_VERIFY_FAILED: SAN matcher: ${certificate.subjectAltName ?? "no subject alternative name"}`;
   }
   return peerOf(certificate);
+}
+
+function isNamed(certificate: X509Certificate, name: string): boolean {
+  if (isIP(name) !== 0) return certificate.checkIP(name) !== undefined;
+  return certificate.checkHost(name, { subject: "never" }) !== undefined;
 }

@@ -108,6 +108,8 @@ export class Attempt implements PoolWaiter, UpstreamUser {
     }
     this.#keepAlive = head.keepAlive;
     this.#responseEnded = ended;
+    // Said of every response, and the same each time: read once for a connection.
+    if (this.connection?.requests === 1) this.#learn(head);
     const { stats } = this.host.cluster;
     const nowMs = this.stream.nowMs();
     stats.response(head.status);
@@ -119,6 +121,11 @@ export class Attempt implements PoolWaiter, UpstreamUser {
       this.#tunnel = head.status === 101;
       if (ended) this.#finish();
     } else this.discard();
+  }
+
+  #learn(head: ResponseHead): void {
+    const value = head.headers.get("keep-alive");
+    if (value !== undefined) this.host.keepAlive.onHeader(value);
   }
 
   onBody(chunk: Buffer): void {

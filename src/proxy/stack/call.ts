@@ -24,7 +24,8 @@ export class ClusterCaller implements Caller {
   call(request: CallRequest, done: (result: CallResult) => void): () => void {
     const host = this.#pick(request.cluster);
     if (typeof host === "string") return this.#failLater(host, done);
-    const call = new Call(request, { pool: host.pool(undefined, "default"), clock: this.#around.clock, done });
+    const name = host.cluster.nameFor(request.authority, request.headers);
+    const call = new Call(request, { pool: host.pool(undefined, "default", name), clock: this.#around.clock, done });
     call.start();
     return () => call.giveUp();
   }

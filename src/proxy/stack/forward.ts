@@ -272,7 +272,11 @@ export class Forward {
       stream.head.headers.set("x-envoy-attempt-count", String(this.attempts));
     }
     this.sending = false;
-    const attempt = new Attempt(stream, host, host.pool(stream.protocols, this.action.priority));
+    const attempt = new Attempt(
+      stream,
+      host,
+      host.pool(stream.protocols, this.action.priority, cluster.nameFor(stream.head.authority, stream.head.headers)),
+    );
     this.attempt = attempt;
     if (stream.requestEnded) this.#armTry();
     attempt.start();

@@ -172,6 +172,9 @@ function open(host: Host, clock: Clock): Promise<ClientHttp2Session> {
       alpnProtocols: tls === undefined ? undefined : H2,
       timeoutMs: config.connectTimeoutMs,
       localAddress: cluster.sourceFor(endpoint.host),
+      keepAlive: config.keepAlive,
+      // One session serves calls of every authority.
+      name: undefined,
     };
     dial(
       target,

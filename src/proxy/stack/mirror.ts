@@ -30,7 +30,7 @@ export function startMirrors(forward: Forward): void {
     };
     const copy = new RequestHead(line, head.headers.clone());
     copy.framing = head.framing;
-    const pool = host.pool(stream.protocols, "default");
+    const pool = host.pool(stream.protocols, "default", host.cluster.nameFor(authority, copy.headers));
     const mirrored = new Mirrored(copy, stream.buffered.slice(), pool);
     const connection = pool.acquire(mirrored);
     if (connection !== undefined) mirrored.onConnection(connection);

@@ -99,8 +99,10 @@ export class TcpSession {
       path,
       tls: host.tls,
       alpnProtocols: undefined,
+      name: undefined,
       timeoutMs: cluster.config.connectTimeoutMs,
       localAddress: cluster.sourceFor(address),
+      keepAlive: cluster.config.keepAlive,
     };
     const socket = dial(
       target,
@@ -171,8 +173,9 @@ export class TcpSession {
 
   #closeWith(host: Host, upstream: Socket): void {
     const close = () => this.close();
+    host.sessions ??= new Set();
     host.sessions.add(close);
-    upstream.once("close", () => host.sessions.delete(close));
+    upstream.once("close", () => host.sessions?.delete(close));
   }
 
   #chooseCluster(): string {

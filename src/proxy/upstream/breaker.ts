@@ -2,7 +2,7 @@
 // serve, the numbers lie in memory that they share.
 
 import type { Gauge, Scope } from "../../observe/metrics.ts";
-import type { BreakerConfig } from "../compile/cluster.ts";
+import type { BreakerConfig } from "../compile/breaker.ts";
 
 /** What is limited: how much of it is taken, and whether there is more. */
 export interface Limited {

@@ -1,13 +1,15 @@
 // A cluster at run time: its hosts, how one is picked, what limits hold. A new configuration is a new cluster; new endpoints are not.
 
+import { isIP } from "node:net";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { Registry } from "../../observe/metrics.ts";
+import type { HeaderList } from "../codec/headers.ts";
 import type { ClusterConfig, EndpointConfig } from "../compile/cluster.ts";
 import type { HealthCheckConfig } from "../compile/health-check.ts";
 import { SWEEP_MS } from "../limits.ts";
 import { TlsContexts } from "../socket/contexts.ts";
-import { SessionCache } from "../socket/dial.ts";
+import { SessionCache, type UpstreamName } from "../socket/dial.ts";
 import type { Resolve } from "../socket/dns.ts";
 import type { SecretSource } from "../socket/secret.ts";
 import { Breaker, type SharedCells } from "./breaker.ts";
@@ -110,6 +112,16 @@ export class Cluster {
   sourceFor(host: string): string | undefined {
     if (host !== this.around.selfIp || this.#inbound) return undefined;
     return SELF_CALL_SOURCE_IP;
+  }
+
+  /** What a request says about the names to send and to check, where the cluster takes them from it. */
+  nameFor(authority: string, headers: HeaderList): UpstreamName | undefined {
+    const auto = this.config.autoName;
+    if (auto === undefined) return undefined;
+    const value = (auto.header === undefined ? undefined : headers.get(auto.header)) ?? authority;
+    const host = /^\[([^\]]*)\]/.exec(value)?.[1] ?? value.replace(/:\d*$/, "");
+    // An address is no server name (RFC 6066).
+    return { sni: auto.sni && isIP(host) === 0 ? host : undefined, verified: auto.verify ? host : undefined };
   }
 
   breaker(priority: "default" | "high"): Breaker {

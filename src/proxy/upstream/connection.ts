@@ -37,6 +37,8 @@ export class UpstreamConnection {
   /** The pool's when it was opened. */
   epoch = 0;
   idleSinceMs = 0;
+  /** From then on it is not taken from the pool; Infinity: the sweep looks after it. */
+  usableUntilMs = Number.POSITIVE_INFINITY;
   closed = false;
 
   constructor(socket: Socket, pool: HostPool, peer: Peer | undefined, nowMs: number) {

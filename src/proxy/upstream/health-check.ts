@@ -98,8 +98,10 @@ export class HealthChecker {
       path: endpoint.path,
       tls: tlsOf(host),
       alpnProtocols,
+      name: undefined,
       timeoutMs,
       localAddress: host.cluster.sourceFor(endpoint.host),
+      keepAlive: undefined,
     };
     const named = checker.kind === "http" ? checker.host : "";
     const authority = endpoint.check?.hostname || named || clusterName;

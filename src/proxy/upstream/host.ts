@@ -3,7 +3,9 @@
 import type { EndpointConfig } from "../compile/cluster.ts";
 import { POOLS_PER_HOST_MAX } from "../limits.ts";
 import type { TlsContexts } from "../socket/contexts.ts";
+import type { UpstreamName } from "../socket/dial.ts";
 import type { Cluster } from "./cluster.ts";
+import { KeepAliveLimit } from "./keep-alive.ts";
 import { HostMonitor, type LocalOutcome } from "./outlier.ts";
 import { HostPool } from "./pool.ts";
 
@@ -22,8 +24,10 @@ export class Host {
     rq_total: 0,
     rq_pending: 0,
   };
+  /** How long it lets connections be idle. */
+  readonly keepAlive = new KeepAliveLimit();
   /** How to close each TCP connection, where a failing host's are closed. */
-  readonly sessions = new Set<() => void>();
+  sessions: Set<() => void> | undefined;
   /** What active health checks found; all false where there are none. */
   readonly checked = { failing: false, timedOut: false, degraded: false, pending: false, immediate: false };
   /** Gone from discovery, and kept as long as its checks pass. */
@@ -58,8 +62,9 @@ export class Host {
     return this.checked.pending || this.checked.immediate;
   }
 
-  pool(alpn: readonly string[] | undefined, priority: "default" | "high"): HostPool {
-    const key = alpn === undefined || this.tls === undefined ? priority : `${priority} ${alpn.join()}`;
+  pool(alpn: readonly string[] | undefined, priority: "default" | "high", name: UpstreamName | undefined): HostPool {
+    const plain = (alpn === undefined && name === undefined) || this.tls === undefined;
+    const key = plain ? priority : `${priority} ${alpn?.join() ?? "-"} ${name?.sni ?? ""} ${name?.verified ?? ""}`;
     let pool = this.#pools.get(key);
     if (pool === undefined) {
       // The lists of protocols come from configuration, so that there are few; a flood of them closes the oldest pool.
@@ -70,7 +75,7 @@ export class Host {
           break;
         }
       }
-      pool = new HostPool(this, this.cluster.breaker(priority), { tls: this.tls, alpn });
+      pool = new HostPool(this, this.cluster.breaker(priority), { tls: this.tls, alpn, name });
       this.#pools.set(key, pool);
     }
     return pool;
@@ -95,7 +100,7 @@ export class Host {
   fail(): void {
     this.renew();
     if (!this.cluster.config.closesOnFailure) return;
-    for (const close of this.sessions) close();
+    for (const close of this.sessions ?? []) close();
   }
 
   /** What stands is not used for another request; new connections are made. */

@@ -1,8 +1,9 @@
 // The connections to one host for one kind of transport: idle ones in an array, waiting requests in order, both bounded by the cluster's breakers.
 
 import type { Socket } from "node:net";
+import { PRECONNECTS_MAX, SHORT_IDLE_MS } from "../limits.ts";
 import type { TlsContexts } from "../socket/contexts.ts";
-import { type DialFailure, dial } from "../socket/dial.ts";
+import { type DialFailure, dial, type UpstreamName } from "../socket/dial.ts";
 import type { Peer } from "../socket/identity.ts";
 import type { Breaker } from "./breaker.ts";
 import { UpstreamConnection } from "./connection.ts";
@@ -19,11 +20,18 @@ export interface PoolWaiter {
 
 const OVERFLOW: PoolFailure = { kind: "overflow", message: "" };
 
+export interface PoolTransport {
+  readonly tls: TlsContexts | undefined;
+  readonly alpn: readonly string[] | undefined;
+  readonly name: UpstreamName | undefined;
+}
+
 export class HostPool {
   readonly host: Host;
   readonly #breaker: Breaker;
   readonly #tls: TlsContexts | undefined;
   readonly #alpn: readonly string[] | undefined;
+  readonly #name: UpstreamName | undefined;
   #tlsVersion: number;
   readonly #idle: UpstreamConnection[] = [];
   readonly #waiting = new Set<PoolWaiter>();
@@ -33,15 +41,12 @@ export class HostPool {
   /** Goes up when those that stand are to be used no more. */
   #epoch = 0;
 
-  constructor(
-    host: Host,
-    breaker: Breaker,
-    transport: { readonly tls: TlsContexts | undefined; readonly alpn: readonly string[] | undefined },
-  ) {
+  constructor(host: Host, breaker: Breaker, transport: PoolTransport) {
     this.host = host;
     this.#breaker = breaker;
     this.#tls = transport.tls;
     this.#alpn = transport.alpn;
+    this.#name = transport.name;
     this.#tlsVersion = transport.tls?.version ?? 0;
   }
 
@@ -54,7 +59,10 @@ export class HostPool {
       return undefined;
     }
     const idle = this.#takeIdle();
-    if (idle !== undefined) return idle;
+    if (idle !== undefined) {
+      if (this.host.cluster.config.preconnectRatio > 1) this.#preconnect();
+      return idle;
+    }
     if (!this.#breaker.pending.available) {
       stats.counters.upstream_rq_pending_overflow.value += 1;
       waiter.onPoolFailure(OVERFLOW);
@@ -66,6 +74,7 @@ export class HostPool {
     stats.gauges.upstream_rq_pending_active.value += 1;
     this.host.stats.rq_pending += 1;
     this.#connectForWaiting();
+    if (this.host.cluster.config.preconnectRatio > 1) this.#preconnect();
     return undefined;
   }
 
@@ -74,16 +83,18 @@ export class HostPool {
   }
 
   release(connection: UpstreamConnection, reusable: boolean): void {
-    const { config } = this.host.cluster;
+    const { config, stats } = this.host.cluster;
     const nowMs = this.host.cluster.around.clock.monotonicMs();
     let keep =
       reusable && !this.#draining && connection.epoch === this.#epoch && this.#tlsVersion === (this.#tls?.version ?? 0);
     if (config.maxRequestsPerConnection > 0 && connection.requests >= config.maxRequestsPerConnection) {
-      this.host.cluster.stats.counters.upstream_cx_max_requests.value += 1;
+      stats.counters.upstream_cx_max_requests.value += 1;
       keep = false;
     }
-    if (config.maxConnectionDurationMs > 0 && nowMs - connection.openedMs > config.maxConnectionDurationMs)
+    if (config.maxConnectionDurationMs > 0 && nowMs - connection.openedMs >= config.maxConnectionDurationMs) {
+      stats.counters.upstream_cx_max_duration_reached.value += 1;
       keep = false;
+    }
     if (!keep) {
       connection.destroy();
       return;
@@ -94,13 +105,24 @@ export class HostPool {
       return;
     }
     connection.idleSinceMs = nowMs;
+    const idleMs = this.#idleLimitMs();
+    connection.usableUntilMs = idleMs < SHORT_IDLE_MS ? nowMs + idleMs : Number.POSITIVE_INFINITY;
+    if (config.maxConnectionDurationMs > 0)
+      connection.usableUntilMs = Math.min(
+        connection.usableUntilMs,
+        connection.openedMs + config.maxConnectionDurationMs,
+      );
     this.#idle.push(connection);
   }
 
   onConnectionClosed(connection: UpstreamConnection, side: "local" | "remote", active: boolean): void {
     const at = this.#idle.indexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
-    const { stats } = this.host.cluster;
+    const { around, stats } = this.host.cluster;
+    if (at !== -1 && side === "remote") {
+      const nowMs = around.clock.monotonicMs();
+      this.host.keepAlive.onClosedIdle(nowMs - connection.idleSinceMs, nowMs);
+    }
     stats.counters.upstream_cx_destroy.value += 1;
     if (side === "local") stats.counters.upstream_cx_destroy_local.value += 1;
     else stats.counters.upstream_cx_destroy_remote.value += 1;
@@ -111,18 +133,31 @@ export class HostPool {
 
   /** Closes what has been idle too long, and what was made with a certificate that has been replaced. */
   sweep(nowMs: number): void {
-    const { idleTimeoutMs } = this.host.cluster.config;
     const version = this.#tls?.version ?? 0;
     if (version !== this.#tlsVersion) {
       this.#tlsVersion = version;
       for (const connection of this.#idle.slice()) connection.destroy();
     }
-    if (idleTimeoutMs === 0) return;
-    for (const connection of this.#idle.slice()) {
-      if (nowMs - connection.idleSinceMs < idleTimeoutMs) continue;
-      this.host.cluster.stats.counters.upstream_cx_idle_timeout.value += 1;
-      connection.destroy();
-    }
+    this.host.keepAlive.forget(nowMs);
+    const idleMs = this.#idleLimitMs();
+    for (const connection of this.#idle.slice()) this.#retire(connection, nowMs, idleMs);
+  }
+
+  /** True: it has been idle, or there, too long, and is closed. */
+  #retire(connection: UpstreamConnection, nowMs: number, idleMs: number): boolean {
+    const { config, stats } = this.host.cluster;
+    const { maxConnectionDurationMs } = config;
+    if (maxConnectionDurationMs > 0 && nowMs - connection.openedMs >= maxConnectionDurationMs)
+      stats.counters.upstream_cx_max_duration_reached.value += 1;
+    else if (nowMs - connection.idleSinceMs >= idleMs) stats.counters.upstream_cx_idle_timeout.value += 1;
+    else return false;
+    connection.destroy();
+    return true;
+  }
+
+  #idleLimitMs(): number {
+    const { idleTimeoutMs } = this.host.cluster.config;
+    return Math.min(idleTimeoutMs === 0 ? Number.POSITIVE_INFINITY : idleTimeoutMs, this.host.keepAlive.limitMs);
   }
 
   renew(): void {
@@ -139,7 +174,11 @@ export class HostPool {
   #takeIdle(): UpstreamConnection | undefined {
     for (;;) {
       const connection = this.#idle.pop();
-      if (connection === undefined || !connection.closed) return connection;
+      if (connection === undefined) return undefined;
+      if (connection.closed) continue;
+      if (connection.usableUntilMs === Number.POSITIVE_INFINITY) return connection;
+      const nowMs = this.host.cluster.around.clock.monotonicMs();
+      if (nowMs < connection.usableUntilMs || !this.#retire(connection, nowMs, this.#idleLimitMs())) return connection;
     }
   }
 
@@ -164,11 +203,27 @@ export class HostPool {
 
   #connectForWaiting(): void {
     while (this.#connecting.size < this.#waiting.size) {
-      if (!this.#breaker.connections.available) {
+      if (!this.#mayConnect()) {
         this.host.cluster.stats.counters.upstream_cx_overflow.value += 1;
         // A host without any connection gets one in spite of the limit, or its requests would wait for ever.
         if (this.#connections > 0) return;
       }
+      this.#connect();
+    }
+  }
+
+  #mayConnect(): boolean {
+    return this.#breaker.connections.available && this.host.stats.cx_active < this.#breaker.config.hostConnectionsMax;
+  }
+
+  /** So many connections for each request that there is a spare one for the next. */
+  #preconnect(): void {
+    if (!this.host.healthy) return;
+    const ratio = this.host.cluster.config.preconnectRatio;
+    for (let made = 0; made < PRECONNECTS_MAX; made += 1) {
+      const spare = this.#connecting.size + this.#idle.length;
+      const active = this.#connections - spare;
+      if ((this.#waiting.size + active) * ratio <= spare + active || !this.#mayConnect()) return;
       this.#connect();
     }
   }
@@ -192,8 +247,10 @@ export class HostPool {
       path,
       tls: this.#tls,
       alpnProtocols: this.#alpn,
+      name: this.#name,
       timeoutMs: config.connectTimeoutMs,
       localAddress: cluster.sourceFor(host),
+      keepAlive: config.keepAlive,
     };
     const listener = {
       onConnected: (socket: Socket, peer: Peer | undefined) => {
@@ -210,7 +267,6 @@ export class HostPool {
       },
     };
     const socket: Socket = dial(target, listener, { clock: around.clock, sessions: cluster.sessions });
-    if (config.keepaliveMs > 0) socket.setKeepAlive(true, config.keepaliveMs);
     this.#connecting.add(socket);
   }
 
@@ -231,11 +287,12 @@ export class HostPool {
     }
     this.host.stats.cx_connect_fail += 1;
     this.#gaveUp();
-    this.host.onLocalOrigin(failure.kind === "timeout" ? "timeout" : "connect-failure");
     const waiting = [...this.#waiting];
     for (const waiter of waiting) this.#forget(waiter);
     for (const waiter of waiting) {
       counters.upstream_rq_pending_failure_eject.value += 1;
+      // Of each request, as Envoy counts: a connection that nobody waited for says less.
+      this.host.onLocalOrigin(failure.kind === "timeout" ? "timeout" : "connect-failure");
       waiter.onPoolFailure(failure);
     }
   }
