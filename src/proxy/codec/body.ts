@@ -153,8 +153,9 @@ export class BodyDecoder {
   }
 }
 
-/** At most 13 hexadecimal digits (what a number holds), then extensions of visible characters and blanks. */
-const CHUNK_LINE = /^0*([0-9a-fA-F]{1,13})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n$/;
+/** At most 13 hexadecimal digits (what a number holds), then extensions: names, some with a token or a quoted string as value. */
+const CHUNK_LINE =
+  /^0*([0-9a-fA-F]{1,13})(?:[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*=[ \t]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*\r\n$/;
 
 /** Fields that frame or route a message have no business behind it. */
 const FORBIDDEN_TRAILERS = [
