@@ -29,6 +29,7 @@ export class HttpConnection implements ServerHandler {
   #closed = false;
   #closing = false;
   #linger: Timer | undefined;
+  #clientEnded = false;
   readonly #openedMs: number;
   readonly #onClosed: (connection: HttpConnection) => void;
 
@@ -148,6 +149,7 @@ export class HttpConnection implements ServerHandler {
     }
     if (this.socket.isPaused()) this.socket.resume();
     this.codec.readNext();
+    if (this.#clientEnded && this.#stream === undefined) this.closeGently();
   }
 
   /** Whether the response that is being written should announce the end of the connection. */
@@ -204,6 +206,7 @@ export class HttpConnection implements ServerHandler {
 
   #onEnd(): void {
     // A client that has said all it will may still wait for its answer; without a request there is nothing to wait for.
+    this.#clientEnded = true;
     if (this.#stream === undefined) this.closeGently();
     else this.#stream.onClientHalfClosed();
   }

@@ -198,7 +198,7 @@ export class HttpStream implements Exchange {
   onClientGone(): void {
     if (this.#over) return;
     this.addFlag("DC");
-    this.details ??= "downstream_remote_disconnect";
+    this.details = "downstream_remote_disconnect";
     this.connection.runtime.stats.rqRxReset.value += 1;
     this.forward?.close();
     this.#settle();
