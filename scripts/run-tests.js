@@ -1,5 +1,6 @@
 // Runs the tests under node:test: one line a file, every failure in full, every skip with its reason, totals last.
-//   node scripts/run-tests.js unit|system [PART OF A PATH]…
+//   node scripts/run-tests.js unit|system [--long] [PART OF A PATH]…
+// --long: fuzzers and the soak run for an hour rather than for what CI has time for.
 // Plain JavaScript, so that it can say something helpful under a Node that is too old to run the sources.
 
 import fs from "node:fs";
@@ -15,7 +16,11 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 // A system test starts whole clusters and measures time: they run one after the other.
 const LADDER = {
   unit: { folders: ["test/unit", "test/tidy"], concurrency: os.availableParallelism(), timeoutMs: 180_000 },
-  system: { folders: ["test/system", "test/e2e"], concurrency: 1, timeoutMs: 1_500_000 },
+  system: {
+    folders: ["test/system", "test/e2e"],
+    concurrency: 1,
+    timeoutMs: process.argv.includes("--long") ? 6_000_000 : 1_500_000,
+  },
 };
 
 // What .ci/run installs. There, a test that skips because one of these is absent has failed.
@@ -23,7 +28,11 @@ const TOOLS_OF_CI = ["kubectl", "promtool", "openssl", "curl", "nft", "ip", "uns
 const SAYS_ABSENT =
   /\b(missing|absent|not installed|not found|not on (the )?PATH|no such|unavailable|needs?|without)\b/i;
 
-main(process.argv[2] ?? "", process.argv.slice(3));
+if (process.argv.includes("--long")) process.env.WEFT_LONG = "1";
+main(
+  process.argv[2] ?? "",
+  process.argv.slice(3).filter((argument) => argument !== "--long"),
+);
 
 function main(step, filters) {
   const rung = LADDER[step];

@@ -23,7 +23,7 @@ export type Cutter = (text: string) => readonly string[];
 
 const PATIENCE_MS = 1500;
 
-export async function runCase(one: FramingCase, world: World, cut: Cutter): Promise<Outcome> {
+export async function runCase(one: FramingCase, world: World, cut: Cutter, patienceMs = PATIENCE_MS): Promise<Outcome> {
   world.origin.prepare(one.origin1);
   const socket = connect({ port: world.port(one.listener ?? "plain"), host: "127.0.0.1", allowHalfOpen: true });
   socket.setNoDelay(true);
@@ -41,7 +41,7 @@ export async function runCase(one: FramingCase, world: World, cut: Cutter): Prom
   await send(socket, one, cut);
   const timer = new AbortController();
   const late = new Promise<string>((resolve) => {
-    const handle = setTimeout(() => resolve("late"), PATIENCE_MS);
+    const handle = setTimeout(() => resolve("late"), patienceMs);
     timer.signal.addEventListener("abort", () => clearTimeout(handle));
   });
   const closed = (await Promise.race([over, late])) !== "late";

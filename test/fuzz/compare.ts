@@ -1,5 +1,6 @@
 // What two readers made of the same bytes: whether weft is the lax one, or frames them differently.
 
+import type { Recorded } from "../framing/origin.ts";
 import type { Forwarded } from "./forward.ts";
 import type { Parsed } from "./llhttp.ts";
 
@@ -49,3 +50,25 @@ function originForm(request: string): string {
   const [, method, authority, rest = "", , body] = match;
   return `${method} ${rest.startsWith("/") ? rest : `/${rest}`} ${authority} ${body}`;
 }
+
+/** `stricter`: Envoy served more. Undefined: both alike. Else what is wrong with weft's reading. */
+export function compareWithEnvoy(text: string, ours: Recorded, theirs: Recorded): string | undefined {
+  if (ours.bad.length > 0) return `the origin can't read what weft writes: ${ours.bad[0]}`;
+  const own = ours.requests.map(framed);
+  const other = theirs.requests.map(framed);
+  for (const [index, request] of own.entries()) {
+    if (index < other.length && request !== other[index]) return `weft ${request}, Envoy ${other[index]}`;
+  }
+  if (own.length < other.length) return "stricter";
+  if (own.length === other.length || STRICTER_ENVOY.some((one) => one.in.test(text))) return undefined;
+  return `weft alone serves ${own[other.length]}`;
+}
+
+/** Method, target and body: the rest is each proxy's own. */
+function framed(request: string): string {
+  const body = / (?:length|chunked):(.*?)( trailer |$)/s.exec(request)?.[1] ?? "";
+  return `${request.split(" ").slice(0, 2).join(" ")} ${JSON.stringify(body)}`;
+}
+
+/** What Envoy refuses although the grammar has it. */
+const STRICTER_ENVOY: readonly { readonly in: RegExp; readonly reason: string }[] = [];

@@ -5,18 +5,14 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { systemClock } from "../../../src/base/clock.ts";
 import { seededRandom } from "../../../src/base/random.ts";
-import { Registry } from "../../../src/observe/metrics.ts";
-import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
-import { fromEnvoyJson } from "../../../src/proto/json.ts";
-import { type RunningProxy, startProxy } from "../../../src/proxy/run/proxy.ts";
+import type { RunningProxy } from "../../../src/proxy/run/proxy.ts";
 import type { FramingCase } from "../../framing/case.ts";
 import { framingCases } from "../../framing/cases.ts";
 import { checkOutcome } from "../../framing/check.ts";
 import { RawOrigin } from "../../framing/origin.ts";
 import { type Cutter, runCase, type World } from "../../framing/run.ts";
-import { framingBootstrap } from "../../framing/world.ts";
+import { startWeft } from "../../framing/weft.ts";
 
 /** The longest text that is cut into single bytes. */
 const BYTEWISE_MAX = 120;
@@ -30,18 +26,7 @@ describe("the framing corpus on weft", () => {
   const details: { readonly one: FramingCase; readonly clientPort: number }[] = [];
   before(async () => {
     await origin.start();
-    const json = framingBootstrap({ plain: 0, rich: 0, admin: 0, origin: origin.port }, log);
-    const bootstrap = fromEnvoyJson(Bootstrap, JSON.parse(JSON.stringify(json)));
-    assert.ok(bootstrap.ok, bootstrap.ok ? "" : bootstrap.error.join("\n"));
-    running.proxy = startProxy({
-      bootstrap: bootstrap.value,
-      source: undefined,
-      localSecrets: undefined,
-      clock: systemClock,
-      random: seededRandom(1),
-      registry: new Registry(),
-    });
-    await running.proxy.ready;
+    running.proxy = (await startWeft(origin.port, log)).proxy;
   });
   after(() => {
     running.proxy?.close();
