@@ -122,7 +122,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
     this.#runtime = new Runtime(compileBootstrap(options.bootstrap, field).layers);
     this.#refused = field.refusals;
     this.#secrets = new SecretStore(options.localSecrets);
-    this.#logs = new AccessLogWriter(options.registry);
+    this.#logs = new AccessLogWriter(options.registry, options.clock);
     this.#listenersTold = options.source?.listeners !== true;
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
