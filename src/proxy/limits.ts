@@ -42,6 +42,12 @@ export const LINGER_MS = 1000;
 export const DIRECT_RESPONSE_BYTES_MAX = 4096;
 /** Certificates of a client's chain that are told to the host. */
 export const CHAIN_DEPTH_MAX = 10;
+/** A client that takes none of its last answer for this long is cut off. */
+export const UNSENT_MS_MAX = 30_000;
+/** A client that has ended its side waits for its answer; when nothing could be written to it for this long, it is taken to be gone. */
+export const HALF_CLOSED_MS = 2000;
+/** A log file that can't be written to is opened again after this long. */
+export const ACCESS_LOG_RETRY_MS = 1000;
 /** How long a client may take for its TLS handshake. */
 export const HANDSHAKE_MS = 15_000;
 /** TLS sessions remembered for each upstream cluster. */

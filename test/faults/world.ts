@@ -138,9 +138,9 @@ export async function nothingLeft(registry: Registry, more: readonly string[] = 
   );
 }
 
-/** Waits for it, at most three seconds. */
+/** Waits for it, at most six seconds. */
 export async function until(happened: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 300 && !happened(); tries += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let tries = 0; tries < 6000 && !happened(); tries += 1) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 export function openFiles(): number {

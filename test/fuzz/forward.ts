@@ -31,6 +31,8 @@ HCM.httpFilters = [
 const CONFIG = compileHttp(HCM, Field.root("fuzz", "hcm"));
 
 const INFO: ConnectionInfo = {
+  id: 1,
+  filterChainName: "",
   remoteIp: "127.0.0.1",
   remoteAddress: "127.0.0.1:1",
   localIp: "127.0.0.1",
@@ -55,7 +57,7 @@ export function forward(text: string): Forwarded {
     if (current === undefined) return;
     const { head, target, body } = current;
     requests.push(`${head.method} ${target} ${head.authority} ${JSON.stringify(body)}`);
-    prepareRequest(head, CONFIG, INFO);
+    prepareRequest(head, CONFIG, INFO, undefined);
     if (head.framing === "chunked") head.headers.add("transfer-encoding", "chunked");
     output += writeRequestHead(head, head.headers);
     if (head.framing === "chunked") {

@@ -37,6 +37,13 @@ export class Outbox {
       });
   }
 
+  /** Bytes that the kernel has not taken yet. */
+  get unsent(): number {
+    if (this.#handle === undefined) return this.socket.writableLength;
+    const queued: unknown = Reflect.get(this.#handle, "writeQueueSize");
+    return this.#waitingBytes + (typeof queued === "number" ? queued : this.#busyBytes);
+  }
+
   text(text: string): void {
     this.#text += text;
   }

@@ -310,8 +310,6 @@ export class Forward {
 
   #timedOut(): void {
     if (this.#over) return;
-    const { stats } = this.stream.connection.runtime;
-    stats.rqTimeout.inc();
     this.cluster?.stats.counters.upstream_rq_timeout.inc();
     if (this.attempt !== undefined) this.host?.onLocalOrigin("timeout");
     this.stream.fail(routeTimeout(this.#cause()));

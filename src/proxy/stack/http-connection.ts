@@ -6,7 +6,7 @@ import type { HeadError, RequestHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import { ServerCodec, type ServerHandler } from "../codec/server.ts";
 import { reasonOf } from "../codec/write.ts";
-import { DRAIN_IDLE_MS } from "../limits.ts";
+import { DRAIN_IDLE_MS, HALF_CLOSED_MS, UNSENT_MS_MAX } from "../limits.ts";
 import { receiveFrom } from "../socket/inbox.ts";
 import { Outbox } from "../socket/outbox.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
@@ -29,7 +29,8 @@ export class HttpConnection implements ServerHandler {
   #closed = false;
   #closing = false;
   #linger: Timer | undefined;
-  #clientEnded = false;
+  #held = false;
+  #clientEndedMs: number | undefined;
   readonly #openedMs: number;
   readonly #onClosed: (connection: HttpConnection) => void;
 
@@ -43,7 +44,7 @@ export class HttpConnection implements ServerHandler {
     this.runtime = runtime;
     this.info = info;
     this.#onClosed = onClosed;
-    this.out = new Outbox(socket, () => this.#stream?.onDownstreamWritable());
+    this.out = new Outbox(socket, () => this.#onWritable());
     this.codec = new ServerCodec(this, runtime.config);
     this.#openedMs = runtime.core.clock.monotonicMs();
     this.activeMs = this.#openedMs;
@@ -147,9 +148,15 @@ export class HttpConnection implements ServerHandler {
       this.closeGently();
       return;
     }
+    // The next answer would wait behind this one: the client takes none, so it is asked for none.
+    if (this.out.blocked) this.#held = true;
+    else this.#readNext();
+  }
+
+  #readNext(): void {
     if (this.socket.isPaused()) this.socket.resume();
     this.codec.readNext();
-    if (this.#clientEnded && this.#stream === undefined) this.closeGently();
+    if (this.#clientEndedMs !== undefined && this.#stream === undefined) this.closeGently();
   }
 
   /** Whether the response that is being written should announce the end of the connection. */
@@ -176,7 +183,26 @@ export class HttpConnection implements ServerHandler {
     this.codec.close();
     this.out.end();
     if (this.socket.isPaused()) this.socket.resume();
-    this.#linger = this.runtime.core.clock.after(this.runtime.config.delayedCloseMs, () => this.socket.destroy());
+    this.#lingerOn(this.out.unsent, 0);
+  }
+
+  #lingerOn(unsent: number, stalledMs: number): void {
+    // Where the configuration wants no delay, what waits still gets its time.
+    const { delayedCloseMs } = this.runtime.config;
+    const lingerMs = unsent === 0 ? delayedCloseMs : Math.max(delayedCloseMs, 1000);
+    this.#linger = this.runtime.core.clock.after(lingerMs, () => {
+      const left = this.out.unsent;
+      const stalled = left < unsent ? 0 : stalledMs + lingerMs;
+      if (unsent === 0 || stalled >= UNSENT_MS_MAX) this.socket.destroy();
+      else this.#lingerOn(left, stalled);
+    });
+  }
+
+  #onWritable(): void {
+    if (this.#held) {
+      this.#held = false;
+      this.#readNext();
+    } else this.#stream?.onDownstreamWritable();
   }
 
   abort(): void {
@@ -186,27 +212,44 @@ export class HttpConnection implements ServerHandler {
 
   /** Looked at once a second. */
   sweep(nowMs: number): void {
-    const { config } = this.runtime;
+    if (this.#closing) return;
     if (this.#stream !== undefined) {
-      this.#stream.sweep(nowMs);
+      if (this.#seemsGone(this.#stream, nowMs)) this.abort();
+      else this.#stream.sweep(nowMs);
       return;
     }
+    if (this.codec.state === "head" && !this.codec.idle) this.#sweepHead(nowMs);
+    else this.#sweepIdle(nowMs);
+  }
+
+  #sweepHead(nowMs: number): void {
+    const headMs = this.runtime.config.requestHeadersTimeoutMs;
+    if (headMs === 0 || nowMs - this.activeMs < headMs) return;
+    this.runtime.stats.rqHeaderTimeout.value += 1;
+    this.#refuse(lateHead());
+  }
+
+  #sweepIdle(nowMs: number): void {
+    const { config, stats } = this.runtime;
     const waiting = nowMs - this.activeMs;
-    const headMs = config.requestHeadersTimeoutMs;
-    if (headMs > 0 && !this.codec.idle && waiting >= headMs) {
-      this.runtime.stats.rqHeaderTimeout.value += 1;
-      this.#refuse(lateHead());
-      return;
-    }
     const idle = config.idleTimeoutMs > 0 && waiting > config.idleTimeoutMs;
+    const old = config.maxConnectionDurationMs > 0 && nowMs - this.#openedMs > config.maxConnectionDurationMs;
     const drained = this.runtime.drain?.closesIdle === true && this.codec.idle && waiting >= DRAIN_IDLE_MS;
-    if (idle) this.runtime.stats.cxIdleTimeout.value += 1;
-    if (idle || drained) this.closeGently();
+    if (!idle && !old && !drained) return;
+    if (idle) stats.cxIdleTimeout.value += 1;
+    else if (old) stats.cxMaxDuration.value += 1;
+    this.closeGently();
+  }
+
+  /** The end of a connection and of its one side look the same from here, until something is written. */
+  #seemsGone(stream: HttpStream, nowMs: number): boolean {
+    if (this.#clientEndedMs === undefined || stream.isTunnel) return false;
+    return nowMs - Math.max(this.#clientEndedMs, stream.activeMs) > HALF_CLOSED_MS;
   }
 
   #onEnd(): void {
     // A client that has said all it will may still wait for its answer; without a request there is nothing to wait for.
-    this.#clientEnded = true;
+    this.#clientEndedMs = this.runtime.core.clock.monotonicMs();
     if (this.#stream === undefined) this.closeGently();
     else this.#stream.onClientHalfClosed();
   }

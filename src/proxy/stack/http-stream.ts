@@ -83,6 +83,10 @@ export class HttpStream implements Exchange {
     return this.connection.runtime.core.clock.monotonicMs();
   }
 
+  get isTunnel(): boolean {
+    return this.#tunnel;
+  }
+
   get priority(): "default" | "high" {
     return this.forward?.action.priority ?? "default";
   }
