@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { seededRandom } from "../../../src/base/random.ts";
 import type { FramingCase } from "../../framing/case.ts";
-import { RawOrigin } from "../../framing/origin.ts";
+import { pause, RawOrigin } from "../../framing/origin.ts";
 import { type Outcome, runCase, type World } from "../../framing/run.ts";
 import { startWeft } from "../../framing/weft.ts";
 import { framingBootstrap } from "../../framing/world.ts";
@@ -56,8 +56,14 @@ describe("spoiled messages on weft and on Envoy", { skip: skipWithoutEnvoy() }, 
     const seeds = ONLY === undefined ? Array.from({ length: CASES }, (_, index) => 1_000_000 + index) : [Number(ONLY)];
     for (const seed of seeds) {
       const text = makeMessage(seededRandom(seed));
-      const [ours, theirs] = await Promise.all([send(text, weft), send(text, envoy)]);
-      const verdict = compareWithEnvoy(text, ours.origin, theirs.origin);
+      let [ours, theirs] = await Promise.all([send(text, weft, PATIENCE_MS), send(text, envoy, PATIENCE_MS)]);
+      let verdict = compareWithEnvoy(ours.origin, theirs.origin);
+      if (verdict !== undefined && verdict !== "stricter") {
+        // A busy machine may have been slow: what is wrong is wrong again with time.
+        await pause(300);
+        [ours, theirs] = await Promise.all([send(text, weft, 1500), send(text, envoy, 1500)]);
+        verdict = compareWithEnvoy(ours.origin, theirs.origin);
+      }
       served += ours.origin.requests.length > 1 ? 1 : 0;
       if (verdict === "stricter") stricter += 1;
       else if (verdict !== undefined) wrong.push(`seed ${seed}: ${JSON.stringify(text)}: ${verdict}`);
@@ -68,7 +74,7 @@ describe("spoiled messages on weft and on Envoy", { skip: skipWithoutEnvoy() }, 
   });
 });
 
-function send(text: string, world: World): Promise<Outcome> {
+function send(text: string, world: World, patienceMs: number): Promise<Outcome> {
   const one: FramingCase = { name: "", send: text, answer: [], after: "open", origin: [] };
-  return runCase(one, world, (whole) => [whole], PATIENCE_MS);
+  return runCase(one, world, (whole) => [whole], patienceMs);
 }
