@@ -2,15 +2,17 @@
 
 import assert from "node:assert/strict";
 import { connect } from "node:net";
-import { it } from "node:test";
+import { after, it } from "node:test";
 import { FAULT_GET, type Fault, faults } from "../../faults/table.ts";
 import { faultWorld, goesOn, nothingLeft, until } from "../../faults/world.ts";
-import { freePort } from "../../walk/origin.ts";
+import { refusingPort } from "../../walk/refusing.ts";
 import { stat, tcpOrigin } from "../proxy/harness.ts";
 
 for (const fault of faults) {
   it(fault.name, async () => {
-    const origin = fault.origin === undefined ? await freePort() : await tcpOrigin(fault.origin);
+    const nobody = await refusingPort();
+    after(() => nobody.close());
+    const origin = fault.origin === undefined ? nobody.port : await tcpOrigin(fault.origin);
     const world = await faultWorld({
       origin,
       ...(fault.route === undefined ? {} : { route: fault.route }),

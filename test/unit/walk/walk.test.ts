@@ -14,7 +14,8 @@ import { type RunningProxy, startProxy } from "../../../src/proxy/run/proxy.ts";
 import { type Authorizer, startAuthorizer } from "../../walk/authorizer.ts";
 import { walkCases } from "../../walk/cases.ts";
 import { checkAnswer, checkLog, checkStats } from "../../walk/check.ts";
-import { freePort, startOrigin, type WalkOrigin } from "../../walk/origin.ts";
+import { startOrigin, type WalkOrigin } from "../../walk/origin.ts";
+import { type RefusingPort, refusingPort } from "../../walk/refusing.ts";
 import { ask, authorityOf, bootstrapOf, listenerNames, type TablePorts } from "../../walk/table.ts";
 
 describe("the walk table on weft", () => {
@@ -22,13 +23,19 @@ describe("the walk table on weft", () => {
   const registry = new Registry();
   const directory = mkdtempSync(join(tmpdir(), "weft-walk-"));
   const log = join(directory, "access.log");
-  const running: { authorizer?: Authorizer; proxy?: RunningProxy; origin?: WalkOrigin } = {};
+  const running: {
+    authorizer?: Authorizer;
+    proxy?: RunningProxy;
+    origin?: WalkOrigin;
+    refusing?: RefusingPort;
+  } = {};
   let ports: TablePorts = { listeners: new Map(), admin: 0, origin: 0, refusing: 0, authz: 0, authzGrpc: 0 };
   before(async () => {
     running.origin = await startOrigin();
     running.authorizer = await startAuthorizer();
+    running.refusing = await refusingPort();
     const { httpPort: authz, grpcPort: authzGrpc } = running.authorizer;
-    ports = { ...ports, authz, authzGrpc, origin: running.origin.port, refusing: await freePort() };
+    ports = { ...ports, authz, authzGrpc, origin: running.origin.port, refusing: running.refusing.port };
     const bootstrap = fromEnvoyJson(Bootstrap, JSON.parse(JSON.stringify(bootstrapOf(cases, ports, log))));
     assert.ok(bootstrap.ok, bootstrap.ok ? "" : bootstrap.error.join("\n"));
     running.proxy = startProxy({
@@ -48,6 +55,7 @@ describe("the walk table on weft", () => {
     running.proxy?.close();
     running.origin?.close();
     running.authorizer?.close();
+    running.refusing?.close();
     rmSync(directory, { recursive: true });
   });
   for (const one of cases) {
