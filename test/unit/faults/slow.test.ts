@@ -53,7 +53,7 @@ it("an answer that waits for its client is not cut off when the connection is to
   // Until an answer no longer reaches the kernel's buffers: it waits in the proxy.
   while (queued !== queuedBytes(port, socket)) {
     queued = queuedBytes(port, socket);
-    const more = queued < MB ? 64 : 8;
+    const more = queued < 2 * MB ? 128 : 12;
     socket.write(GET.repeat(more));
     sent += more;
     const patient = performance.now() + 300;
