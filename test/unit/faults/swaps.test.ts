@@ -1,10 +1,10 @@
 // Configuration replaced a hundred times and certificates swapped under load: no request fails.
 
 import assert from "node:assert/strict";
-import http from "node:http";
 import { it } from "node:test";
 import { RouteConfiguration } from "../../../src/proto/gen/envoy/config/route/v3/route.ts";
 import type { ResourceHandler, ResourceSource } from "../../../src/proxy/subscribe/source.ts";
+import { startLoad } from "../../faults/load.ts";
 import { cluster, httpListener, httpOrigin, start, stat } from "../proxy/harness.ts";
 
 class Scripted implements ResourceSource {
@@ -38,7 +38,7 @@ it("listener, routes, clusters and endpoints are replaced 100 times under load a
   assert.ok(handler !== undefined);
   replaceAll(handler, 0, origins);
   const { proxy, registry } = await starting;
-  const load = startLoad(proxy.port("main"));
+  const load = startLoad(proxy.port("main"), WORKERS, "fine");
   for (let round = 1; round <= ROUNDS; round += 1) {
     replaceAll(handler, round, origins);
     const before = load.served();
@@ -100,63 +100,5 @@ function routes(name: string): RouteConfiguration {
   return RouteConfiguration.fromJSON({
     name: "80",
     virtualHosts: [{ name: "w", domains: ["*"], routes: [{ match: { prefix: "/" }, route: { cluster: name } }] }],
-  });
-}
-
-interface Load {
-  readonly failures: readonly string[];
-  served(): number;
-  stop(): Promise<void>;
-}
-
-/** Half of the workers keep their connections, half don't; some send bodies. */
-function startLoad(port: number): Load {
-  const failures: string[] = [];
-  let served = 0;
-  let stopped = false;
-  const agent = new http.Agent({ keepAlive: true, maxSockets: WORKERS / 2 });
-  const worker = async (index: number) => {
-    for (let turn = 0; !stopped; turn += 1) {
-      const problem = await once(port, { agent: index % 2 === 0 ? agent : false, body: turn % 3 === 0 ? "abc" : "" });
-      if (problem === undefined) served += 1;
-      else failures.push(problem);
-    }
-  };
-  const workers = Array.from({ length: WORKERS }, (_, index) => worker(index));
-  return {
-    failures,
-    served: () => served,
-    async stop() {
-      stopped = true;
-      await Promise.all(workers);
-      agent.destroy();
-    },
-  };
-}
-
-function once(
-  port: number,
-  how: { readonly agent: http.Agent | false; readonly body: string },
-): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const request = http.request({
-      host: "127.0.0.1",
-      port,
-      agent: how.agent,
-      method: how.body === "" ? "GET" : "POST",
-    });
-    // A connection that the proxy ends while the client takes it again is the client's to try again, as any client does.
-    request.on("error", (error) => resolve(request.reusedSocket ? undefined : error.message));
-    request.on("response", (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (piece: string) => {
-        text += piece;
-      });
-      response.on("error", (error) => resolve(error.message));
-      response.on("end", () =>
-        resolve(response.statusCode === 200 && text === "fine" ? undefined : `${response.statusCode} ${text}`),
-      );
-    });
-    request.end(how.body);
   });
 }
