@@ -222,11 +222,21 @@ export class HttpConnection implements ServerHandler {
     else this.#sweepIdle(nowMs);
   }
 
+  /** A head that never ends is bounded by what bounds its request too. */
   #sweepHead(nowMs: number): void {
-    const headMs = this.runtime.config.requestHeadersTimeoutMs;
-    if (headMs === 0 || nowMs - this.activeMs < headMs) return;
-    this.runtime.stats.rqHeaderTimeout.value += 1;
-    this.#refuse(lateHead());
+    const { config, stats } = this.runtime;
+    const waiting = nowMs - this.activeMs;
+    const isOver = (limitMs: number) => limitMs > 0 && waiting >= limitMs;
+    if (isOver(config.requestHeadersTimeoutMs)) {
+      stats.rqHeaderTimeout.value += 1;
+      this.#refuse(lateHead());
+    } else if (isOver(config.requestTimeoutMs)) {
+      stats.rqTimeout.value += 1;
+      this.#refuse({ ...lateHead(), body: "request timeout", details: "request_overall_timeout" });
+    } else if (isOver(config.streamIdleTimeoutMs)) {
+      stats.rqIdleTimeout.value += 1;
+      this.#refuse({ ...lateHead(), body: "stream timeout", flag: "SI", details: "stream_idle_timeout" });
+    }
   }
 
   #sweepIdle(nowMs: number): void {
