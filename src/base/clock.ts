@@ -16,9 +16,27 @@ export interface Clock {
 /** The longest delay that a Node timer takes; beyond it, it would fire at once. */
 const TIMER_DELAY_MAX_MS = 2 ** 31 - 1;
 
+/** While one event is handled, its instant; outside, or before anybody asked, negative. */
+let instantMs = -1;
+let handling = false;
+
+/** Begins an event: until `endEvent`, monotonic time of the system's clock stands still, and asking for it costs nothing. */
+export function beginEvent(): void {
+  handling = true;
+  instantMs = -1;
+}
+
+export function endEvent(): void {
+  handling = false;
+}
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
+  monotonicMs() {
+    if (!handling) return performance.now();
+    if (instantMs < 0) instantMs = performance.now();
+    return instantMs;
+  },
   after(delayMs, run) {
     const handle = setTimeout(run, Math.min(delayMs, TIMER_DELAY_MAX_MS));
     handle.unref();

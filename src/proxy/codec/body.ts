@@ -131,7 +131,7 @@ export class BodyDecoder {
     }
     if (end > TRAILER_BYTES_MAX) return this.#fail("a trailer section longer than the limit", at);
     const trailers = new HeaderList();
-    const problem = readFields(all.toString("latin1", 0, end + 2), 0, trailers.raw, { headersCountMax: 64 });
+    const problem = readFields(all.toString("latin1", 0, end + 2), 0, trailers, { headersCountMax: 64 });
     if (problem !== "") return this.#fail(`in the trailers: ${problem}`, at);
     for (const name of FORBIDDEN_TRAILERS) trailers.remove(name);
     this.trailers = trailers;

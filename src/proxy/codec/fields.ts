@@ -1,5 +1,7 @@
 // Header lines (RFC 9112, section 5) from text to pairs: one pass, every byte checked, nothing repaired.
 
+import type { HeaderList } from "./headers.ts";
+
 /** What a byte may be part of. */
 const TOKEN = 1;
 const UPPER = 2;
@@ -29,7 +31,7 @@ export interface FieldLimits {
  * Reads lines from `at` to the end of `text` (each ends in CRLF) and appends them to `out`.
  * Returns what is wrong, or the empty string.
  */
-export function readFields(text: string, start: number, out: string[], limits: FieldLimits): string {
+export function readFields(text: string, start: number, out: HeaderList, limits: FieldLimits): string {
   const end = text.length;
   let at = start;
   let count = 0;
@@ -45,7 +47,7 @@ export function readFields(text: string, start: number, out: string[], limits: F
     }
     count += 1;
     if (count > limits.headersCountMax) return TOO_MANY;
-    out.push(lowerCase(text.slice(at, nameEnd)), text.slice(valueStart, trimEnd(text, valueStart, lineEnd)));
+    out.add(lowerCase(text.slice(at, nameEnd)), text.slice(valueStart, trimEnd(text, valueStart, lineEnd)));
     at = lineEnd + 2;
   }
   return "";

@@ -127,7 +127,7 @@ export function parseRequestHead(text: string, options: HeadOptions): RequestHea
   if (!options.allowCustomMethods && !isKnownMethod(line.method)) return refuse(400, UNKNOWN_METHOD);
   if (line.http10 && !options.acceptHttp10) return refuse(426, "HTTP/1.0 is not accepted here");
   const headers = new HeaderList();
-  const problem = readFields(text, lineEnd + 2, headers.raw, options);
+  const problem = readFields(text, lineEnd + 2, headers, options);
   if (problem !== "") return refuse(problem === TOO_MANY ? 431 : 400, problem);
   const head = new RequestHead(line, headers);
   return frameRequest(head, line.http10 ? options.defaultHostForHttp10 : "") ?? head;
@@ -145,7 +145,7 @@ export function parseResponseHead(text: string, method: string, options: HeadOpt
   const reason = text.slice(13, lineEnd);
   if (/[^\t\x20-\x7e\x80-\xff]/.test(reason)) return refuse(400, "a control character in the reason phrase");
   const headers = new HeaderList();
-  const problem = readFields(text, lineEnd + 2, headers.raw, options);
+  const problem = readFields(text, lineEnd + 2, headers, options);
   if (problem !== "") return refuse(400, problem);
   const head = new ResponseHead(status, reason, http10, headers);
   return frameResponse(head, method) ?? head;

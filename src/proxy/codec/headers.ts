@@ -2,13 +2,20 @@
 
 export class HeaderList {
   raw: string[];
+  /**
+   * A bit for each length (modulo 32) that a name had: most of the names that are asked for are absent, and few names are
+   * equally long. Bits stay when names go, so that a clear bit says "not there" and a set one nothing.
+   */
+  #lengths = 0;
 
   constructor(raw: string[] = []) {
     this.raw = raw;
+    for (let at = 0; at < raw.length; at += 2) this.#lengths |= 1 << (raw[at]?.length ?? 0);
   }
 
   /** The first value. */
   get(name: string): string | undefined {
+    if ((this.#lengths & (1 << name.length)) === 0) return undefined;
     const { raw } = this;
     for (let at = 0; at < raw.length; at += 2) if (raw[at] === name) return raw[at + 1];
     return undefined;
@@ -16,6 +23,7 @@ export class HeaderList {
 
   /** Every value, joined by commas: what a matcher sees of a repeated header. */
   joined(name: string): string | undefined {
+    if ((this.#lengths & (1 << name.length)) === 0) return undefined;
     const { raw } = this;
     let value: string | undefined;
     for (let at = 0; at < raw.length; at += 2) {
@@ -41,12 +49,18 @@ export class HeaderList {
   }
 
   add(name: string, value: string): void {
+    this.#lengths |= 1 << name.length;
     this.raw.push(name, value);
   }
 
   /** Replaces the first value in its place and drops the others; adds where there is none. */
   set(name: string, value: string): void {
     const { raw } = this;
+    const bit = 1 << name.length;
+    if ((this.#lengths & bit) === 0) {
+      this.add(name, value);
+      return;
+    }
     for (let at = 0; at < raw.length; at += 2) {
       if (raw[at] !== name) continue;
       raw[at + 1] = value;
@@ -59,6 +73,11 @@ export class HeaderList {
   /** Appends to an existing value with a comma, as Envoy does for the headers it knows. */
   append(name: string, value: string, between = ","): void {
     const { raw } = this;
+    const bit = 1 << name.length;
+    if ((this.#lengths & bit) === 0) {
+      this.add(name, value);
+      return;
+    }
     for (let at = 0; at < raw.length; at += 2) {
       if (raw[at] !== name) continue;
       raw[at + 1] = raw[at + 1] === "" ? value : `${raw[at + 1]}${between}${value}`;
@@ -68,7 +87,7 @@ export class HeaderList {
   }
 
   remove(name: string): void {
-    this.#removeFrom(name, 0);
+    if ((this.#lengths & (1 << name.length)) !== 0) this.#removeFrom(name, 0);
   }
 
   removeMatching(matches: (name: string) => boolean): void {

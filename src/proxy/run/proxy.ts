@@ -1,6 +1,7 @@
 // The data plane's composition root: resources in, compiled and warmed; listeners out; one view for the admin interface.
 
 import type { Clock } from "../../base/clock.ts";
+import { Deadlines } from "../../base/deadlines.ts";
 import { deepEqual } from "../../base/equal.ts";
 import type { Random } from "../../base/random.ts";
 import type { Registry } from "../../observe/metrics.ts";
@@ -141,6 +142,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
     this.#clusters = new Clusters(around, () => this.#kick());
     const core: Core = {
       clock,
+      deadlines: new Deadlines(clock),
       random,
       registry,
       logs: this.#logs,

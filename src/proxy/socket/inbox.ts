@@ -3,6 +3,7 @@
 
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { beginEvent, endEvent } from "../../base/clock.ts";
 import {
   BULK_READ_BYTES_MIN,
   COPIED_BYTES_MAX,
@@ -129,10 +130,12 @@ class Inbox {
     this.#count = count;
     const outer = current;
     current = this;
+    beginEvent();
     try {
       this.#receive(buffer.subarray(0, count));
     } finally {
       current = outer;
+      endEvent();
     }
     return true;
   }

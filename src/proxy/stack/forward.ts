@@ -2,10 +2,11 @@
 
 import { isIP } from "node:net";
 import { backoffMs } from "../../base/backoff.ts";
+import type { Deadline, DeadlineOwner } from "../../base/deadlines.ts";
 import type { Hash64 } from "../../base/hash.ts";
 import type { RequestHead, ResponseHead } from "../codec/head.ts";
 import type { ForwardAction } from "../compile/action.ts";
-import { applyMutations } from "../compile/mutation.ts";
+import { applyMutations, type HeaderMutation } from "../compile/mutation.ts";
 import type { RouteEntry } from "../compile/route.ts";
 import { hashKey } from "../route/hash.ts";
 import {
@@ -21,10 +22,11 @@ import type { Cluster } from "../upstream/cluster.ts";
 import type { Host } from "../upstream/host.ts";
 import { Attempt } from "./attempt.ts";
 import type { HttpStream } from "./http-stream.ts";
+import { NO_BODY } from "./kept-body.ts";
 import { startMirrors } from "./mirror.ts";
 import { noCluster, noHealthyUpstream, notRouted, perTryTimeout, routeTimeout, upstreamReset } from "./rescue.ts";
 
-export class Forward {
+export class Forward implements DeadlineOwner {
   readonly stream: HttpStream;
   readonly route: RouteEntry;
   readonly action: ForwardAction;
@@ -38,13 +40,13 @@ export class Forward {
   sending = false;
   timeoutMs: number;
   readonly #plan: RetryPlan | undefined;
-  readonly #tried: Host[] = [];
+  #tried: Host[] | undefined;
   #hash: Hash64 | undefined;
   #perTryMs = 0;
   #retryAllowed = true;
   #retrying = false;
-  #timer: { cancel(): void } | undefined;
-  #tryTimer: { cancel(): void } | undefined;
+  #timer: Deadline | undefined;
+  #tryTimer: Deadline | undefined;
   #waitTimer: { cancel(): void } | undefined;
   #over = false;
 
@@ -94,9 +96,13 @@ export class Forward {
     if (this.#over) return;
     if (this.attempt !== undefined && this.sending) this.attempt.sendEnd(this.stream.trailers);
     startMirrors(this);
-    if (this.timeoutMs > 0)
-      this.#timer = this.stream.connection.runtime.core.clock.after(this.timeoutMs, () => this.#timedOut());
+    if (this.timeoutMs > 0) this.#timer = this.stream.connection.runtime.core.deadlines.set(this.timeoutMs, this);
     if (this.attempt !== undefined) this.#armTry();
+  }
+
+  onDeadline(deadline: Deadline): void {
+    if (deadline === this.#timer) this.#timedOut();
+    else if (deadline === this.#tryTimer) this.#tryTimedOut();
   }
 
   sendBody(chunk: Buffer): boolean {
@@ -113,7 +119,7 @@ export class Forward {
     this.sending = true;
     const { stream } = this;
     if (!this.mayRetry) {
-      stream.buffered = [];
+      stream.buffered = NO_BODY;
       stream.replayable = stream.requestEnded && stream.bytesReceived === 0;
     }
     stream.onUpstreamWritable();
@@ -130,12 +136,8 @@ export class Forward {
     if (plan !== undefined && retriesResponse(plan, head) && this.#scheduleRetry(plan, head)) return false;
     this.#tryTimer?.cancel();
     if (this.#retrying && head.status < 500) this.cluster?.stats.counters.upstream_rq_retry_success.inc();
-    if (head.status !== 101) this.#timer?.cancel();
-    if (head.status !== 101 && this.timeoutMs > 0 && !at.ended) {
-      // The route's timeout covers the whole response.
-      const leftMs = this.timeoutMs - (this.stream.nowMs() - this.stream.startMs);
-      this.#timer = this.stream.connection.runtime.core.clock.after(Math.max(1, leftMs), () => this.#timedOut());
-    }
+    // The route's timeout covers the whole response, but a tunnel has no end that could be waited for.
+    if (head.status === 101) this.#timer?.cancel();
     this.stream.details = "via_upstream";
     this.#finishHeaders(head, at.serviceMs);
     this.stream.respond(head, at.ended);
@@ -214,7 +216,6 @@ export class Forward {
   #prepare(): void {
     const { stream, action } = this;
     const { head, connection } = stream;
-    const record = () => stream.record();
     if (action.hash.length > 0) {
       const key = hashKey(action.hash, head, {
         sourceIp: stream.remoteIp,
@@ -229,8 +230,8 @@ export class Forward {
       head.path = rewritePath(head.path, action.pathRewrite);
     }
     const { weighted } = stream;
-    if (weighted !== undefined) applyMutations(weighted.requestMutations, head.headers, head, record);
-    applyMutations(this.route.requestMutations, head.headers, head, record);
+    if (weighted !== undefined) this.#mutate(weighted.requestMutations, head);
+    this.#mutate(this.route.requestMutations, head);
     if (action.hostRewrite !== undefined && action.hostRewrite.kind !== "auto") {
       const host = rewriteHost(head, action, "");
       if (action.appendForwardedHost && host !== head.authority)
@@ -252,12 +253,12 @@ export class Forward {
     const host = cluster.pick(
       {
         hash: this.#hash,
-        avoid: plan?.config.avoidPreviousHosts === true ? this.#tried : NONE,
+        avoid: plan?.config.avoidPreviousHosts === true ? (this.#tried ?? NONE) : NONE,
         attemptsMax: plan?.config.hostSelectionAttempts || 1,
         override: headerDestination(cluster, stream.head),
         metadata: stream.weighted === undefined ? this.action.metadataMatch : stream.weighted.metadataMatch,
       },
-      stream.connection.info.originalDst ?? this.#explicitDestination(),
+      cluster.config.lb.kind === "original-dst" ? this.#destination() : undefined,
     );
     if (host === undefined) {
       stream.fail(noHealthyUpstream(this.#cause(), cluster.config.unreachable));
@@ -265,7 +266,7 @@ export class Forward {
     }
     this.host = host;
     this.attempts += 1;
-    if (plan !== undefined) this.#tried.push(host);
+    if (plan !== undefined) this.#remember(host);
     if (this.action.hostRewrite?.kind === "auto")
       stream.head.authority = rewriteHost(stream.head, this.action, host.endpoint.hostname);
     if (this.route.virtualHost.includeRequestAttemptCount) {
@@ -282,16 +283,21 @@ export class Forward {
     attempt.start();
   }
 
+  #remember(host: Host): void {
+    if (this.#tried === undefined) this.#tried = [host];
+    else this.#tried.push(host);
+  }
+
   /** Where there is no redirected connection, the listener's own address is where the client went. */
-  #explicitDestination(): { host: string; port: number } {
+  #destination(): { host: string; port: number } {
     const { info } = this.stream.connection;
-    return { host: info.localIp, port: info.localPort };
+    return info.originalDst ?? { host: info.localIp, port: info.localPort };
   }
 
   #armTry(): void {
     this.#tryTimer?.cancel();
     if (this.#perTryMs === 0) return;
-    this.#tryTimer = this.stream.connection.runtime.core.clock.after(this.#perTryMs, () => this.#tryTimedOut());
+    this.#tryTimer = this.stream.connection.runtime.core.deadlines.set(this.#perTryMs, this);
   }
 
   #tryTimedOut(): void {
@@ -383,11 +389,17 @@ export class Forward {
     }
     if (this.route.virtualHost.includeAttemptCountInResponse)
       headers.set("x-envoy-attempt-count", String(this.attempts));
-    const record = () => stream.record({ response: head });
     const { weighted } = stream;
-    if (weighted !== undefined) applyMutations(weighted.responseMutations, headers, undefined, record);
-    applyMutations(this.route.responseMutations, headers, undefined, record);
+    if (weighted !== undefined) this.#mutate(weighted.responseMutations, head);
+    this.#mutate(this.route.responseMutations, head);
     if (this.setCookie !== undefined) headers.add("set-cookie", this.setCookie);
+  }
+
+  #mutate(mutations: readonly HeaderMutation[], head: RequestHead | ResponseHead): void {
+    if (mutations.length === 0) return;
+    const request = head.kind === "request" ? head : undefined;
+    const about = head.kind === "response" ? { response: head } : {};
+    applyMutations(mutations, head.headers, request, () => this.stream.record(about));
   }
 
   #endRetry(): void {

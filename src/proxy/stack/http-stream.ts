@@ -14,13 +14,13 @@ import { causeText } from "../compile/value.ts";
 import type { Exchange, Struct, Verdict } from "../filters/filter.ts";
 import type { Reset } from "../route/retry.ts";
 import { redirectLocation } from "../route/rewrite.ts";
-import { keep } from "../socket/inbox.ts";
 import type { Attempt } from "./attempt.ts";
 import { chooseRoute, noRouteCause, routeInput } from "./choose-route.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import { Forward } from "./forward.ts";
 import { Hold } from "./hold.ts";
 import type { HttpConnection } from "./http-connection.ts";
+import { addChunk, NO_BODY } from "./kept-body.ts";
 import { rewriteReply } from "./local-reply.ts";
 import { prepareStream } from "./prepare.ts";
 import { type RecordAbout, StreamRecord } from "./record.ts";
@@ -43,7 +43,7 @@ export class HttpStream implements Exchange {
   requestEndMs: number | undefined;
   responseTrailers: HeaderList | undefined;
   /** The body so far, for an upstream that is not there yet and for retries. */
-  buffered: Buffer[] = [];
+  buffered = NO_BODY;
   bufferedBytes = 0;
   /** Everything of the body so far is in `buffered`. */
   replayable = true;
@@ -51,7 +51,7 @@ export class HttpStream implements Exchange {
   bytesSent = 0;
   responseMs = 0;
   remoteIp = "";
-  flags: string[] = [];
+  flags: readonly string[] = [];
   details: string | undefined;
   transportFailure: string | undefined;
   protocols: readonly string[] | undefined;
@@ -63,7 +63,7 @@ export class HttpStream implements Exchange {
   #keepAlive = true;
   #hold: Hold | undefined;
   #watch: { cancel(): void } | undefined;
-  #onDone: (() => void)[] = [];
+  #onDone: (() => void)[] | undefined;
   #metadata: Map<string, Struct> | undefined;
   #tunnel = false;
   /** The route itself is the answer (a redirect, a direct response): its header rules hold for that too. */
@@ -158,11 +158,11 @@ export class HttpStream implements Exchange {
   }
 
   addFlag(flag: string): void {
-    if (flag !== "" && !this.flags.includes(flag)) this.flags.push(flag);
+    if (flag !== "" && !this.flags.includes(flag)) this.flags = [...this.flags, flag];
   }
 
   onDone(run: () => void): void {
-    this.#onDone.push(run);
+    this.#onDone = [...(this.#onDone ?? []), run];
   }
 
   onRequestBody(chunk: Buffer): void {
@@ -452,13 +452,13 @@ export class HttpStream implements Exchange {
 
   #keep(chunk: Buffer, sent: boolean): void {
     if (!this.replayable) return;
-    this.buffered.push(keep(chunk));
+    this.buffered = addChunk(this.buffered, chunk);
     this.bufferedBytes += chunk.length;
     const max = this.#hold?.bytesMax ?? this.forward?.action.bufferBytesMax ?? 1024 * 1024;
     if (this.bufferedBytes <= max) return;
     if (sent) {
       this.replayable = false;
-      this.buffered = [];
+      this.buffered = NO_BODY;
       this.forward?.giveUpRetries();
     } else this.connection.socket.pause();
   }
@@ -481,7 +481,7 @@ export class HttpStream implements Exchange {
     runtime.stats.rqActive.value -= 1;
     if (this.response !== undefined) runtime.stats.response(this.response.status);
     runtime.stats.rqTime.observe(this.nowMs() - this.startMs);
-    for (const run of this.#onDone) run();
+    if (this.#onDone !== undefined) for (const run of this.#onDone) run();
     if (runtime.config.accessLogs.length > 0)
       runtime.core.logs.write(runtime.config.accessLogs, this.record({ logType: "DownstreamEnd" }));
   }

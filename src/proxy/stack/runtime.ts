@@ -1,6 +1,7 @@
 // What all connections of one HTTP connection manager share: configuration, the current routes, filters with their counters, and the way upstream.
 
 import type { Clock } from "../../base/clock.ts";
+import type { Deadlines } from "../../base/deadlines.ts";
 import type { Random } from "../../base/random.ts";
 import type { Registry } from "../../observe/metrics.ts";
 import type { HttpConfig } from "../compile/http.ts";
@@ -25,6 +26,7 @@ import { HttpStats } from "./stats.ts";
 /** What the composition root gives to everything that serves connections. */
 export interface Core {
   readonly clock: Clock;
+  readonly deadlines: Deadlines;
   readonly random: Random;
   readonly registry: Registry;
   readonly logs: AccessLogWriter;

@@ -35,6 +35,10 @@ export class Host {
   /** Since when it has been healthy; undefined: it never began, so that it does not start slowly. */
   healthySinceMs: number | undefined;
   readonly #pools = new Map<string, HostPool>();
+  /** The pool asked for last, by the list's identity: nearly always the next request's too. */
+  #recent:
+    | { readonly alpn: readonly string[] | undefined; readonly priority: string; readonly pool: HostPool }
+    | undefined;
   readonly tls: TlsContexts | undefined;
 
   constructor(endpoint: EndpointConfig, cluster: Cluster) {
@@ -63,6 +67,19 @@ export class Host {
   }
 
   pool(alpn: readonly string[] | undefined, priority: "default" | "high", name: UpstreamName | undefined): HostPool {
+    const recent = this.#recent;
+    if (recent !== undefined && recent.alpn === alpn && recent.priority === priority && name === undefined)
+      return recent.pool;
+    const pool = this.#findPool(alpn, priority, name);
+    if (name === undefined) this.#recent = { alpn, priority, pool };
+    return pool;
+  }
+
+  #findPool(
+    alpn: readonly string[] | undefined,
+    priority: "default" | "high",
+    name: UpstreamName | undefined,
+  ): HostPool {
     const plain = (alpn === undefined && name === undefined) || this.tls === undefined;
     const key = plain ? priority : `${priority} ${alpn?.join() ?? "-"} ${name?.sni ?? ""} ${name?.verified ?? ""}`;
     let pool = this.#pools.get(key);
@@ -72,6 +89,7 @@ export class Host {
         for (const [oldest, one] of this.#pools) {
           one.drain();
           this.#pools.delete(oldest);
+          this.#recent = undefined;
           break;
         }
       }
