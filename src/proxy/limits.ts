@@ -22,8 +22,8 @@ export const SNIFF_BYTES_MAX = 64 * 1024;
 export const SPECULATE_AFTER_MS = 5;
 /** Destinations remembered as speaking first, so that their next connection is dialled at once. */
 export const SERVER_FIRST_MEMORY_MAX = 1024;
-/** Bodies up to this size are joined with their head in one write. */
-export const JOINED_BODY_BYTES_MAX = 16 * 1024;
+/** Pieces of a body up to this size become text beside their head; larger ones are written from where they were read. */
+export const JOINED_BODY_BYTES_MAX = 2 * 1024;
 /** Bytes that may wait for a slow peer before whoever produces them is held back. */
 export const OUTBOX_BYTES_MAX = 64 * 1024;
 /** Bytes taken from a socket in one read. */
@@ -34,6 +34,8 @@ export const BULK_READ_BYTES_MIN = 16 * 1024;
 export const TLS_RECORD_BYTES_MAX = 16 * 1024;
 /** Buffers of each size that are kept for the next large read. */
 export const FREE_READ_BUFFERS_MAX = 16;
+/** Reads below that size before a socket gives its own buffer up. */
+export const SMALL_READS_MAX = 16;
 /** Pieces up to this size are copied when they are kept, larger ones keep their buffer. */
 export const COPIED_BYTES_MAX = 4 * 1024;
 /** A clean response is followed by this much reading of what the client still sends, so that it sees the answer rather than a reset. */

@@ -10,6 +10,7 @@ export interface StreamHandle {
   /** 0: written; negative: failed; an object: under way, and it will be told by `oncomplete`. */
   writeLatin1String(request: null, text: string): unknown;
   writeBuffer(request: null, bytes: Uint8Array): unknown;
+  writev(request: null, buffers: readonly Uint8Array[], allBuffers: true): unknown;
 }
 
 /** Names of the fields in which a socket keeps its read buffer and who gets it. */
@@ -48,6 +49,7 @@ function isStreamHandle(value: unknown): value is StreamHandle {
     value !== null &&
     typeof Reflect.get(value, "useUserBuffer") === "function" &&
     typeof Reflect.get(value, "writeLatin1String") === "function" &&
-    typeof Reflect.get(value, "writeBuffer") === "function"
+    typeof Reflect.get(value, "writeBuffer") === "function" &&
+    typeof Reflect.get(value, "writev") === "function"
   );
 }

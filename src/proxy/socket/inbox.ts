@@ -9,6 +9,7 @@ import {
   COPIED_BYTES_MAX,
   FREE_READ_BUFFERS_MAX,
   READ_BYTES_MAX,
+  SMALL_READS_MAX,
   TLS_RECORD_BYTES_MAX,
 } from "../limits.ts";
 import { handleOf, READ_FIELDS } from "./handle.ts";
@@ -114,10 +115,22 @@ function isRead(bytes: Buffer): boolean {
   return current !== undefined && bytes.buffer === current.buffer.buffer;
 }
 
+/** What holds bytes of the current read writes them before that read ends. */
+export function flushAfterRead(outbox: Flushing): void {
+  if (current === undefined) outbox.flush();
+  else if (!current.flushing.includes(outbox)) current.flushing.push(outbox);
+}
+
+interface Flushing {
+  flush(): void;
+}
+
 class Inbox {
   buffer: Buffer = SHARED;
   held = false;
+  readonly flushing: Flushing[] = [];
   #count = 0;
+  #smallReads = 0;
   readonly #receive: (bytes: Buffer) => void;
   readonly #size: number;
 
@@ -133,6 +146,7 @@ class Inbox {
     beginEvent();
     try {
       this.#receive(buffer.subarray(0, count));
+      if (this.flushing.length > 0) for (const one of this.flushing.splice(0)) one.flush();
     } finally {
       current = outer;
       endEvent();
@@ -144,11 +158,16 @@ class Inbox {
   next(): Buffer | undefined {
     if (this.#count < BULK_READ_BYTES_MIN) {
       if (this.buffer === SHARED) return undefined;
-      if (!this.held) putBack(this.buffer);
-      return this.#use(SHARED);
+      this.#smallReads += 1;
+      if (this.#smallReads > SMALL_READS_MAX) {
+        if (!this.held) putBack(this.buffer);
+        return this.#use(SHARED);
+      }
+    } else {
+      this.#smallReads = 0;
+      if (this.buffer === SHARED) return this.#use(take(this.#size));
     }
-    if (this.buffer !== SHARED && !this.held) return undefined;
-    return this.#use(take(this.#size));
+    return this.held ? this.#use(take(this.#size)) : undefined;
   }
 
   #use(buffer: Buffer): Buffer {

@@ -1,11 +1,14 @@
-// What is to be written to a socket in this turn: pieces are joined to one write, large ones go as they are. Where the
-// runtime allows it, writes go to the socket's handle, one under way at a time; what comes meanwhile waits here.
+// What is to be written to a socket in this turn: pieces are joined to one write. Where the runtime allows it, writes go
+// to the socket's handle, one under way at a time; what comes meanwhile waits here.
 
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { JOINED_BODY_BYTES_MAX, OUTBOX_BYTES_MAX } from "../limits.ts";
+import { JOINED_BODY_BYTES_MAX, OUTBOX_BYTES_MAX, READ_BYTES_MAX } from "../limits.ts";
 import { handleOf, type StreamHandle, WRITES_DIRECTLY } from "./handle.ts";
-import { copyHeld, hold, isShared, release } from "./inbox.ts";
+import { copyHeld, flushAfterRead, hold, isShared, keep, release } from "./inbox.ts";
+
+/** Text stands for its latin1 bytes. */
+type Piece = string | Buffer;
 
 export class Outbox {
   readonly socket: Socket;
@@ -14,14 +17,17 @@ export class Outbox {
   /** Enough waits already: hold back until `onWritable`. */
   blocked = false;
   #text = "";
+  /** What comes before `#text`, where there is more than text. */
+  #pieces: Piece[] = [];
+  #piecesBytes = 0;
   readonly #handle: StreamHandle | undefined;
   readonly #onWritable: () => void;
   /** TLS has encrypted or copied the bytes when the call returns: they needn't be kept until the write has ended. */
   readonly #takesCopies: boolean;
-  /** A write is under way; what comes meanwhile is in `#waiting`, in order. */
+  /** A write is under way; what comes meanwhile is in `#waiting`, in order, its buffers held. */
   #busy = false;
   #busyBytes = 0;
-  #waiting: (string | Buffer)[] = [];
+  #waiting: Piece[] = [];
   #waitingBytes = 0;
   #ending = false;
 
@@ -48,13 +54,17 @@ export class Outbox {
     this.#text += text;
   }
 
+  /** Bytes that are being read are written at the end of that read at the latest. */
   bytes(bytes: Buffer): void {
     if (bytes.length <= JOINED_BODY_BYTES_MAX) {
       this.#text += bytes.toString("latin1");
       return;
     }
-    this.flush();
-    this.#write(bytes);
+    this.#closeText();
+    this.#pieces.push(bytes);
+    this.#piecesBytes += bytes.length;
+    if (this.#piecesBytes >= READ_BYTES_MAX) this.flush();
+    else flushAfterRead(this);
   }
 
   chunk(bytes: Buffer): void {
@@ -64,15 +74,22 @@ export class Outbox {
   }
 
   flush(): void {
-    if (this.#text === "") return;
-    const text = this.#text;
-    this.#text = "";
-    this.#write(text);
+    if (this.#pieces.length > 0) {
+      this.#closeText();
+      const pieces = this.#pieces;
+      this.#pieces = [];
+      this.#piecesBytes = 0;
+      this.#write(pieces);
+    } else if (this.#text !== "") {
+      const text = this.#text;
+      this.#text = "";
+      this.#write(text);
+    }
   }
 
   /** These bytes as they are, at once. */
   pass(bytes: Buffer): void {
-    this.#write(bytes);
+    this.#write([bytes]);
   }
 
   /** Nothing is under way, nothing waits. */
@@ -87,62 +104,99 @@ export class Outbox {
     if (!this.#busy) this.socket.end();
   }
 
-  #write(piece: string | Buffer): void {
-    this.written += piece.length;
+  #closeText(): void {
+    if (this.#text === "") return;
+    this.#pieces.push(this.#text);
+    this.#piecesBytes += this.#text.length;
+    this.#text = "";
+  }
+
+  #write(data: string | readonly Piece[]): void {
+    this.written += typeof data === "string" ? data.length : bytesOf(data);
     const handle = this.#handle;
-    if (handle === undefined) {
-      const open = typeof piece === "string" ? this.socket.write(piece, "latin1") : this.socket.write(piece);
+    if (handle === undefined) this.#writeToStream(data);
+    else if (this.#busy) this.#wait(data);
+    else if (typeof data === "string") this.#sendText(handle, data);
+    else this.#sendRead(handle, data);
+  }
+
+  /** The public way; a stream may keep what it is given. */
+  #writeToStream(data: string | readonly Piece[]): void {
+    const { socket } = this;
+    socket.cork();
+    for (const piece of typeof data === "string" ? [data] : data) {
+      const open = typeof piece === "string" ? socket.write(piece, "latin1") : socket.write(keep(piece));
       if (!open) this.blocked = true;
-      return;
     }
-    if (!this.#busy && this.#takesCopies) {
-      this.#send(handle, piece, "borrowed");
-      return;
-    }
-    if (typeof piece !== "string" && isShared(piece)) this.#hand(handle, copyHeld(piece), "held");
-    else this.#hand(handle, piece, "read");
+    socket.uncork();
   }
 
-  #hand(handle: StreamHandle, data: string | Buffer, whose: "read" | "held"): void {
-    if (!this.#busy) {
-      this.#send(handle, data, whose);
-      return;
-    }
-    if (typeof data !== "string" && whose === "read") hold(data);
-    this.#wait(data);
+  #sendText(handle: StreamHandle, text: string): void {
+    const result = handle.writeLatin1String(null, text);
+    if (result !== 0) this.#goesOn(result, text.length, []);
   }
 
-  /** `read`: held if the write goes on; `held` already; `borrowed`: needed only until the call returns. */
-  #send(handle: StreamHandle, data: string | Buffer, whose: "read" | "held" | "borrowed"): void {
-    const result = typeof data === "string" ? handle.writeLatin1String(null, data) : handle.writeBuffer(null, data);
-    const owned = typeof data === "string" || whose === "borrowed" ? undefined : data;
+  /** Pieces of the current read: held only where the write goes on after it. */
+  #sendRead(handle: StreamHandle, pieces: readonly Piece[]): void {
+    if (this.#takesCopies) {
+      const result = writeAll(handle, pieces.map(asBytes));
+      if (result !== 0) this.#goesOn(result, bytesOf(pieces), []);
+      return;
+    }
+    const copies: Buffer[] = [];
+    const buffers = pieces.map((piece) => {
+      if (typeof piece === "string" || !isShared(piece)) return asBytes(piece);
+      const copy = copyHeld(piece);
+      copies.push(copy);
+      return copy;
+    });
+    const result = writeAll(handle, buffers);
+    if (result === 0) {
+      for (const copy of copies) release(copy);
+      return;
+    }
+    for (const one of buffers) if (!copies.includes(one)) hold(one);
+    this.#goesOn(result, bytesOf(buffers), buffers);
+  }
+
+  #sendHeld(handle: StreamHandle, pieces: readonly Piece[]): void {
+    const buffers = pieces.map(asBytes);
+    const result = writeAll(handle, buffers);
+    if (result === 0) for (const one of buffers) release(one);
+    else this.#goesOn(result, bytesOf(buffers), buffers);
+  }
+
+  /** The write did not end at once: it failed, or goes on and needs the buffers that are held for it. */
+  #goesOn(result: unknown, bytes: number, held: readonly Buffer[]): void {
     if (typeof result !== "object" || result === null) {
-      if (owned !== undefined && whose === "held") release(owned);
-      if (result !== 0) this.socket.destroy(new Error(`write failed: ${String(result)}`));
+      for (const one of held) release(one);
+      this.socket.destroy(new Error(`write failed: ${String(result)}`));
       return;
     }
-    if (owned !== undefined && whose === "read") hold(owned);
     this.#busy = true;
-    this.#busyBytes = data.length;
+    this.#busyBytes = bytes;
     this.#look();
-    Reflect.set(result, "buffer", owned);
+    Reflect.set(result, "buffer", held);
     Reflect.set(result, "oncomplete", (status: number) => {
-      if (owned !== undefined) release(owned);
+      for (const one of held) release(one);
       this.#onComplete(status);
     });
     const ended: unknown = Reflect.get(result, "writeStatus");
     if (typeof ended === "number") {
       Reflect.set(result, "writeStatus", null);
+      for (const one of held) release(one);
       this.#onComplete(ended);
     }
   }
 
-  #wait(data: string | Buffer): void {
-    const last = this.#waiting.length - 1;
-    const before = this.#waiting[last];
-    if (typeof data === "string" && typeof before === "string") this.#waiting[last] = before + data;
-    else this.#waiting.push(data);
-    this.#waitingBytes += data.length;
+  #wait(data: string | readonly Piece[]): void {
+    for (const piece of typeof data === "string" ? [data] : data) {
+      const last = this.#waiting.length - 1;
+      const before = this.#waiting[last];
+      if (typeof piece === "string" && typeof before === "string") this.#waiting[last] = before + piece;
+      else this.#waiting.push(asHeld(piece));
+      this.#waitingBytes += piece.length;
+    }
     this.#look();
   }
 
@@ -153,16 +207,18 @@ export class Outbox {
   #onComplete(status: number): void {
     this.#busy = false;
     this.#busyBytes = 0;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
     if (status < 0) {
-      this.#waiting = [];
+      for (const piece of waiting) if (typeof piece !== "string") release(piece);
       if (!this.socket.destroyed) this.socket.destroy(new Error(`write failed: ${status}`));
       return;
     }
-    while (!this.#busy && this.#handle !== undefined) {
-      const next = this.#waiting.shift();
-      if (next === undefined) break;
-      this.#waitingBytes -= next.length;
-      this.#send(this.#handle, next, "held");
+    const [only] = waiting;
+    if (this.#handle !== undefined && waiting.length > 0) {
+      if (waiting.length === 1 && typeof only === "string") this.#sendText(this.#handle, only);
+      else this.#sendHeld(this.#handle, waiting);
     }
     if (this.#busy) return;
     if (this.#ending) this.socket.end();
@@ -171,4 +227,28 @@ export class Outbox {
       this.#onWritable();
     }
   }
+}
+
+function writeAll(handle: StreamHandle, buffers: readonly Buffer[]): unknown {
+  const [only] = buffers;
+  return buffers.length === 1 && only !== undefined
+    ? handle.writeBuffer(null, only)
+    : handle.writev(null, buffers, true);
+}
+
+function asBytes(piece: Piece): Buffer {
+  return typeof piece === "string" ? Buffer.from(piece, "latin1") : piece;
+}
+
+function asHeld(piece: Piece): Piece {
+  if (typeof piece === "string") return piece;
+  if (isShared(piece)) return copyHeld(piece);
+  hold(piece);
+  return piece;
+}
+
+function bytesOf(pieces: readonly Piece[]): number {
+  let bytes = 0;
+  for (const piece of pieces) bytes += piece.length;
+  return bytes;
 }
