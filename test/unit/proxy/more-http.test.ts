@@ -1,6 +1,7 @@
 // Retries, timeouts, breakers, weights, framing both ways.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { cluster, httpListener, httpOrigin, raw, routeAll, start, stat, tcpOrigin } from "./harness.ts";
@@ -276,4 +277,22 @@ test("a connection that the origin closed while idle costs a safe request nothin
   assert.equal(connections, 2);
   const post = await raw(port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx");
   assert.match(post, /^HTTP\/1\.1 503/);
+});
+
+test("a client that half-closes gets the answers to all that it asked, and then the end", async () => {
+  const origin = await httpOrigin((_request, response) => setTimeout(() => response.end("fine"), 5));
+  const { port } = await start({
+    listeners: [httpListener({ virtualHosts: [routeAll("a")] })],
+    clusters: [cluster("a", [origin])],
+  });
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  let text = "";
+  socket.on("data", (bytes: Buffer) => {
+    text += bytes.toString();
+  });
+  socket.end("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3));
+  const late = setTimeout(() => socket.destroy(new Error("the proxy kept the connection")), 3000);
+  await once(socket, "end");
+  clearTimeout(late);
+  assert.equal(text.split("fine").length - 1, 3);
 });
