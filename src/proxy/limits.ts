@@ -62,6 +62,8 @@ export const POOLS_PER_HOST_MAX = 16;
 export const HASH_TABLE_SIZE_MAX = 8 * 1024 * 1024;
 /** Combinations of what one filter chain matches that are compared with those of the others. */
 export const CHAIN_KEYS_MAX = 100_000;
+/** Sets of access rules (a filter's, and those of routes) whose part for one connection is remembered. */
+export const NARROWED_RULES_MAX = 16;
 /** Depth of nested matchers (RBAC's and/or/not). */
 export const MATCHER_DEPTH_MAX = 32;
 /** Descriptors of one local rate limit: each has a bucket. */

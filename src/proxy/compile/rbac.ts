@@ -30,16 +30,25 @@ export interface Subject {
   readonly serverName: string;
   /** What filters before this one have written. */
   metadata(namespace: string): unknown;
+  /** The rules' policies that may match anything of this subject's connection. */
+  narrowed(rules: RbacRules): PolicyMatch;
   /** What the route's configuration says of itself. */
   routeMetadata(namespace: string): unknown;
 }
 
 type Rule = (subject: Subject) => boolean;
 
+/** The name of the first policy that matches. */
+export type PolicyMatch = (subject: Subject) => string | undefined;
+
 export interface RbacRules {
   readonly action: "allow" | "deny" | "log";
-  /** The name of the first policy that matches. */
-  match(subject: Subject): string | undefined;
+  readonly match: PolicyMatch;
+  /**
+   * For all requests of the connection that `subject` came over: policies whose principals are decided by the connection
+   * alone are decided here, so that a request meets only those that may still match it.
+   */
+  narrow(subject: Subject): PolicyMatch;
 }
 
 export function compileRules(rbac: RBAC, at: Field): RbacRules {
@@ -47,19 +56,74 @@ export function compileRules(rbac: RBAC, at: Field): RbacRules {
   // Envoy keeps policies ordered by name.
   const policies = Object.entries(rbac.policies)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, policy]) => ({ name, matches: compilePolicy(policy, at.at(`policies[${name}]`)) }));
+    .map(([name, policy]) => compilePolicy(name, policy, at.at(`policies[${name}]`)));
   const action = rbac.action === RBAC_Action.ALLOW ? "allow" : rbac.action === RBAC_Action.DENY ? "deny" : "log";
-  return { action, match: (subject) => policies.find((policy) => policy.matches(subject))?.name };
+  return { action, match: firstOf(policies), narrow: (subject) => firstOf(narrowed(policies, subject)) };
 }
 
-function compilePolicy(policy: Policy, at: Field): Rule {
+interface CompiledPolicy {
+  readonly name: string;
+  readonly permission: Rule;
+  readonly principal: Rule;
+  /** What the principals say is the same for every request of a connection. */
+  readonly principalIsFixed: boolean;
+}
+
+function compilePolicy(name: string, policy: Policy, at: Field): CompiledPolicy {
   at.only(policy, fields("permissions principals"));
-  const permissions = policy.permissions.map((one, index) => permission(one, at.at("permissions").at(index), 0));
-  const principals = policy.principals.map((one, index) => principal(one, at.at("principals").at(index), 0));
-  return (subject) => permissions.some((rule) => rule(subject)) && principals.some((rule) => rule(subject));
+  return {
+    name,
+    permission: anyOf(policy.permissions.map((one, index) => permission(one, at.at("permissions").at(index), 0))),
+    principal: anyOf(policy.principals.map((one, index) => principal(one, at.at("principals").at(index), 0))),
+    principalIsFixed: policy.principals.every(isFixed),
+  };
+}
+
+function firstOf(policies: readonly CompiledPolicy[]): PolicyMatch {
+  return (subject) => {
+    for (const policy of policies) if (policy.permission(subject) && policy.principal(subject)) return policy.name;
+    return undefined;
+  };
+}
+
+function narrowed(policies: readonly CompiledPolicy[], subject: Subject): readonly CompiledPolicy[] {
+  return policies.flatMap((policy) => {
+    if (!policy.principalIsFixed) return [policy];
+    return policy.principal(subject) ? [{ ...policy, principal: ALWAYS }] : [];
+  });
+}
+
+/** Whether the connection alone decides: its certificate and its peer's address, but nothing that a request carries. */
+function isFixed({ identifier }: Principal): boolean {
+  switch (identifier?.$case) {
+    case "andIds":
+    case "orIds":
+      return identifier.value.ids.every(isFixed);
+    case "notId":
+      return isFixed(identifier.value);
+    case "any":
+    case "authenticated":
+    case "sourceIp":
+    case "directRemoteIp":
+    case "filterState":
+      return true;
+    default:
+      return false;
+  }
 }
 
 const NEVER: Rule = () => false;
+const ALWAYS: Rule = () => true;
+
+function anyOf(rules: readonly Rule[]): Rule {
+  const [only] = rules;
+  return rules.length === 1 && only !== undefined ? only : (subject) => rules.some((rule) => rule(subject));
+}
+
+function allOf(rules: readonly Rule[]): Rule {
+  const [only] = rules;
+  return rules.length === 1 && only !== undefined ? only : (subject) => rules.every((rule) => rule(subject));
+}
 
 function permission(one: Permission, at: Field, depth: number): Rule {
   const { rule } = one;
@@ -68,14 +132,10 @@ function permission(one: Permission, at: Field, depth: number): Rule {
     return NEVER;
   }
   switch (rule.$case) {
-    case "andRules": {
-      const inner = rule.value.rules.map((each, index) => permission(each, at.at("andRules").at(index), depth + 1));
-      return (subject) => inner.every((each) => each(subject));
-    }
-    case "orRules": {
-      const inner = rule.value.rules.map((each, index) => permission(each, at.at("orRules").at(index), depth + 1));
-      return (subject) => inner.some((each) => each(subject));
-    }
+    case "andRules":
+      return allOf(rule.value.rules.map((each, index) => permission(each, at.at("andRules").at(index), depth + 1)));
+    case "orRules":
+      return anyOf(rule.value.rules.map((each, index) => permission(each, at.at("orRules").at(index), depth + 1)));
     case "notRule": {
       const inner = permission(rule.value, at.at("notRule"), depth + 1);
       return (subject) => !inner(subject);
@@ -118,14 +178,10 @@ function principal(one: Principal, at: Field, depth: number): Rule {
     return NEVER;
   }
   switch (identifier.$case) {
-    case "andIds": {
-      const inner = identifier.value.ids.map((each, index) => principal(each, at.at("andIds").at(index), depth + 1));
-      return (subject) => inner.every((each) => each(subject));
-    }
-    case "orIds": {
-      const inner = identifier.value.ids.map((each, index) => principal(each, at.at("orIds").at(index), depth + 1));
-      return (subject) => inner.some((each) => each(subject));
-    }
+    case "andIds":
+      return allOf(identifier.value.ids.map((each, index) => principal(each, at.at("andIds").at(index), depth + 1)));
+    case "orIds":
+      return anyOf(identifier.value.ids.map((each, index) => principal(each, at.at("orIds").at(index), depth + 1)));
     case "notId": {
       const inner = principal(identifier.value, at.at("notId"), depth + 1);
       return (subject) => !inner(subject);

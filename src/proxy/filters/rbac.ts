@@ -29,7 +29,7 @@ function dotted(prefix: string): string {
 
 /** Undefined: allowed. Otherwise the name of the policy that denies, or `none` where no policy allows. */
 export function deniedBy(rules: RbacRules, subject: Subject): string | undefined {
-  return outcomeOf(rules, rules.match(subject));
+  return outcomeOf(rules, subject.narrowed(rules)(subject));
 }
 
 function outcomeOf(rules: RbacRules, matched: string | undefined): string | undefined {
@@ -47,7 +47,9 @@ class RbacFilter implements Filter {
   readonly #own: RbacConfig;
   readonly #scope: Scope;
   readonly #stats: RbacStats;
-  readonly #told = new Map<string, Struct>();
+  /** What was told last: nearly always what is to be told again. */
+  #enforced: Told | undefined;
+  #shadow: Told | undefined;
 
   constructor(name: string, own: RbacConfig, scope: Scope) {
     this.#name = name;
@@ -62,14 +64,14 @@ class RbacFilter implements Filter {
     const config = override?.kind === "rbac" ? override : this.#own;
     if (config.shadow !== undefined) this.#watch(config, config.shadow, exchange);
     if (config.rules === undefined) return undefined;
-    const matched = config.rules.match(exchange.subject);
+    const matched = exchange.subject.narrowed(config.rules)(exchange.subject);
     const denied = outcomeOf(config.rules, matched);
     if (config.statsByPolicy)
       this.#countPolicy(config.statPrefix, matched, denied === undefined ? "allowed" : "denied");
     if (config.rules.action === "log") {
       exchange.setDynamicMetadata("envoy.common", { access_log_hint: matched !== undefined });
     }
-    this.#tell(exchange, `${config.statPrefix}enforced`, { matched, denied });
+    this.#enforced = tell(exchange, this.#enforced, { config, matched, denied, engine: "enforced" });
     if (denied === undefined) {
       this.#stats.allowed.value += 1;
       return undefined;
@@ -84,41 +86,46 @@ class RbacFilter implements Filter {
 
   /** Shadow rules only count, and say what they would have done. */
   #watch(config: RbacConfig, rules: RbacRules, exchange: Exchange): void {
-    const matched = rules.match(exchange.subject);
+    const matched = exchange.subject.narrowed(rules)(exchange.subject);
     const denied = outcomeOf(rules, matched);
     if (denied === undefined) this.#stats.shadowAllowed.value += 1;
     else this.#stats.shadowDenied.value += 1;
     if (config.statsByPolicy) {
       this.#countPolicy(config.shadowStatPrefix, matched, denied === undefined ? "shadow_allowed" : "shadow_denied");
     }
-    this.#tell(exchange, `${config.shadowStatPrefix}shadow`, { matched, denied });
+    this.#shadow = tell(exchange, this.#shadow, { config, matched, denied, engine: "shadow" });
   }
 
   #countPolicy(prefix: string, policy: string | undefined, what: string): void {
     if (policy !== undefined) this.#scope.counter(`rbac.${dotted(prefix)}policy.${policy}.${what}`).inc();
   }
-
-  #tell(exchange: Exchange, prefix: string, outcome: Outcome): void {
-    const key = `${prefix} ${outcome.denied === undefined} ${outcome.matched}`;
-    let told = this.#told.get(key);
-    if (told === undefined) {
-      told = toldOf(prefix, outcome);
-      // Configurations come and go with the routes; what is told of them is few and small.
-      if (this.#told.size >= TOLD_MAX) this.#told.clear();
-      this.#told.set(key, told);
-    }
-    exchange.setDynamicMetadata(METADATA, told);
-  }
 }
 
 interface Outcome {
+  readonly config: RbacConfig;
+  readonly engine: "enforced" | "shadow";
   readonly matched: string | undefined;
   readonly denied: string | undefined;
 }
 
-const TOLD_MAX = 1024;
+interface Told {
+  readonly config: RbacConfig;
+  readonly matched: string | undefined;
+  readonly fields: Struct;
+}
 
-function toldOf(prefix: string, { matched, denied }: Outcome): Struct {
+function tell(exchange: Exchange, last: Told | undefined, outcome: Outcome): Told {
+  const { config, matched } = outcome;
+  const told =
+    last !== undefined && last.config === config && last.matched === matched
+      ? last
+      : { config, matched, fields: fieldsOf(outcome) };
+  exchange.setDynamicMetadata(METADATA, told.fields);
+  return told;
+}
+
+function fieldsOf({ config, engine, matched, denied }: Outcome): Struct {
+  const prefix = `${engine === "enforced" ? config.statPrefix : config.shadowStatPrefix}${engine}`;
   return {
     [`${prefix}_engine_result`]: denied === undefined ? "allowed" : "denied",
     ...(matched === undefined ? {} : { [`${prefix}_effective_policy_id`]: matched }),

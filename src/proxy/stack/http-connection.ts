@@ -11,6 +11,7 @@ import { receiveFrom } from "../socket/inbox.ts";
 import { Outbox } from "../socket/outbox.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import { HttpStream } from "./http-stream.ts";
+import { NarrowedRules } from "./narrowed-rules.ts";
 import { refusedRecord } from "./record.ts";
 import { badRequest, type LocalReply, lateHead } from "./rescue.ts";
 import type { HttpRuntime } from "./runtime.ts";
@@ -22,6 +23,7 @@ export class HttpConnection implements ServerHandler {
   readonly info: ConnectionInfo;
   readonly out: Outbox;
   readonly codec: ServerCodec;
+  readonly narrowed = new NarrowedRules();
   activeMs: number;
   requests = 0;
   #stream: HttpStream | undefined;

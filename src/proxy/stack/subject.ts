@@ -1,7 +1,7 @@
 // A request in the eyes of RBAC.
 
 import type { HeaderSource } from "../compile/matcher.ts";
-import type { Subject } from "../compile/rbac.ts";
+import type { PolicyMatch, RbacRules, Subject } from "../compile/rbac.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import type { HttpStream } from "./http-stream.ts";
 
@@ -40,6 +40,10 @@ export class StreamSubject implements Subject {
     return this.#stream.dynamicMetadata(namespace);
   }
 
+  narrowed(rules: RbacRules): PolicyMatch {
+    return this.#stream.connection.narrowed.get(rules, this);
+  }
+
   routeMetadata(namespace: string): unknown {
     return this.#stream.route?.metadata?.filterMetadata[namespace];
   }
@@ -57,6 +61,7 @@ export function connectionSubject(info: ConnectionInfo): Subject {
     destinationPort: info.localPort,
     serverName: info.serverName,
     metadata: () => undefined,
+    narrowed: (rules) => rules.match,
     routeMetadata: () => undefined,
   };
 }
