@@ -80,6 +80,11 @@ function follow(files, rung) {
     if (data.details.type === "suite" && how === "passed" && data.skip === undefined) return;
     const count = seen.get(data.file) ?? { passed: 0, failed: 0, skipped: 0 };
     seen.set(data.file, count);
+    // A known difference with its reason: expected to fail, and shown like what was left out.
+    if (how === "failed" && typeof data.todo === "string") {
+      note({ ...data, skip: data.todo, todo: undefined, details: { ...data.details, error: undefined } }, "skipped");
+      return;
+    }
     const outcome = data.skip === undefined ? how : judgeSkip(data.skip);
     // A test that failed only because one within it did has been counted there.
     const isEcho = outcome === "failed" && data.details.error?.failureType === "subtestsFailed";
