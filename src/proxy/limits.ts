@@ -36,6 +36,8 @@ export const TLS_RECORD_BYTES_MAX = 16 * 1024;
 export const FREE_READ_BUFFERS_MAX = 16;
 /** Reads below that size before a socket gives its own buffer up. */
 export const SMALL_READS_MAX = 16;
+/** Views of the buffer that all sockets read into. */
+export const VIEWS_MAX = 256;
 /** Pieces up to this size are copied when they are kept, larger ones keep their buffer. */
 export const COPIED_BYTES_MAX = 4 * 1024;
 /** A clean response is followed by this much reading of what the client still sends, so that it sees the answer rather than a reset. */

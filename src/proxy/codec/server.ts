@@ -43,11 +43,6 @@ export class ServerCodec {
     return this.state === "head" && this.#head.empty && this.#aheadBytes === 0;
   }
 
-  /** Bytes are being taken in further up the stack. */
-  get reading(): boolean {
-    return this.#pushing;
-  }
-
   push(bytes: Buffer): void {
     if (this.#aheadBytes > 0 || this.#pushing) {
       this.#keep(Buffer.from(bytes));

@@ -53,6 +53,8 @@ export interface RouteTable {
   readonly suffixes: readonly { readonly text: string; readonly host: VirtualHostEntry }[];
   readonly prefixes: readonly { readonly text: string; readonly host: VirtualHostEntry }[];
   readonly any: VirtualHostEntry | undefined;
+  /** No other domain than `*`: a host need not be looked at. */
+  readonly onlyAny: boolean;
   /** Every cluster that a route can lead to. */
   readonly clusters: ReadonlySet<string>;
 }
@@ -102,6 +104,7 @@ export function compileRoutes(config: RouteConfiguration, at: Field): RouteTable
     suffixes,
     prefixes,
     any,
+    onlyAny: exact.size === 0 && suffixes.length === 0 && prefixes.length === 0,
     clusters,
   };
 }

@@ -8,6 +8,7 @@ import type { RouteEntry, RouteTable, VirtualHostEntry } from "../compile/route.
 
 /** Envoy's precedence: exact, longest suffix, longest prefix, any. */
 export function findHost(table: RouteTable, authority: string): VirtualHostEntry | undefined {
+  if (table.onlyAny) return table.any;
   let host = authority.toLowerCase();
   if (table.ignorePort) host = withoutPort(host);
   const exact = table.exact.get(host);

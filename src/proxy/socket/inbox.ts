@@ -11,6 +11,7 @@ import {
   READ_BYTES_MAX,
   SMALL_READS_MAX,
   TLS_RECORD_BYTES_MAX,
+  VIEWS_MAX,
 } from "../limits.ts";
 import { handleOf, READ_FIELDS } from "./handle.ts";
 
@@ -125,6 +126,18 @@ interface Flushing {
   flush(): void;
 }
 
+/** Reads of one size come again and again: the views of the shared buffer that they need are kept. */
+const BEGINNINGS: Buffer[] = [];
+
+function beginning(count: number): Buffer {
+  const slot = count % VIEWS_MAX;
+  const known = BEGINNINGS[slot];
+  if (known !== undefined && known.length === count) return known;
+  const view = SHARED.subarray(0, count);
+  BEGINNINGS[slot] = view;
+  return view;
+}
+
 class Inbox {
   buffer: Buffer = SHARED;
   held = false;
@@ -145,7 +158,7 @@ class Inbox {
     current = this;
     beginEvent();
     try {
-      this.#receive(buffer.subarray(0, count));
+      this.#receive(buffer === SHARED ? beginning(count) : buffer.subarray(0, count));
       if (this.flushing.length > 0) for (const one of this.flushing.splice(0)) one.flush();
     } finally {
       current = outer;

@@ -134,10 +134,13 @@ export function removeNamed(headers: HeaderList, named: string): void {
 }
 
 function isHopByHop(name: string, value: string): boolean {
+  if ((HOP_LENGTHS & (1 << name.length)) === 0) return false;
   return HOP.has(name) || (name === "te" && value.toLowerCase() !== "trailers");
 }
 
 const HOP = new Set(["host", "keep-alive", "proxy-connection", "transfer-encoding", "expect", "http2-settings"]);
+/** A bit for each length of such a name: most names are ruled out by it. */
+const HOP_LENGTHS = [...HOP, "te"].reduce((bits, name) => bits | (1 << name.length), 0);
 const PLAIN_CONNECTION = new Set(["close", "keep-alive", "Keep-Alive", "Close", "upgrade", "Upgrade"]);
 
 /** Names that a Connection header must not take away from the message. */
