@@ -11,6 +11,7 @@ import { Registry } from "../../src/observe/metrics.ts";
 import { Bootstrap } from "../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { fromEnvoyJson } from "../../src/proto/json.ts";
 import { startProxy } from "../../src/proxy/run/proxy.ts";
+import { address, clusterJson } from "../framing/world.ts";
 import { httpOrigin, raw, type Started, stat } from "../unit/proxy/harness.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -97,21 +98,6 @@ function bootstrapOf(setup: FaultSetup, good: number, path: string): Json {
       clusters: [clusterJson("a", setup.origin, setup.cluster ?? {}), clusterJson("good", good, {})],
     },
   };
-}
-
-function clusterJson(name: string, port: number, more: Json): Json {
-  const lbEndpoints = [{ endpoint: { address: address(port) } }];
-  return {
-    name,
-    type: "STATIC",
-    connectTimeout: "1s",
-    loadAssignment: { clusterName: name, endpoints: [{ lbEndpoints }] },
-    ...more,
-  };
-}
-
-function address(portValue: number): Json {
-  return { socketAddress: { address: "127.0.0.1", portValue } };
 }
 
 /** The proxy serves others as before. */

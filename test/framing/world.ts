@@ -24,8 +24,8 @@ export function framingBootstrap(ports: FramingPorts, log: string): Json {
     staticResources: {
       listeners: [listener("plain", ports.plain, log, {}), listener("rich", ports.rich, log, options)],
       clusters: [
-        cluster("plain", ports.origin, {}),
-        cluster("rich", ports.origin, {
+        clusterJson("plain", ports.origin, {}),
+        clusterJson("rich", ports.origin, {
           typedExtensionProtocolOptions: { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": trailers },
         }),
       ],
@@ -33,7 +33,7 @@ export function framingBootstrap(ports: FramingPorts, log: string): Json {
   };
 }
 
-function cluster(name: string, port: number, more: Json): Json {
+export function clusterJson(name: string, port: number, more: Json): Json {
   const lbEndpoints = [{ endpoint: { address: address(port) } }];
   return {
     name,
@@ -44,7 +44,7 @@ function cluster(name: string, port: number, more: Json): Json {
   };
 }
 
-function address(portValue: number): Json {
+export function address(portValue: number): Json {
   return { socketAddress: { address: "127.0.0.1", portValue } };
 }
 

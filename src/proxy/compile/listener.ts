@@ -19,8 +19,7 @@ import { type AccessLogConfig, compileAccessLogs } from "./access-log.ts";
 import { refuseOverlaps } from "./chain-keys.ts";
 import { type Field, fields } from "./field.ts";
 import { compileHttp, type HttpConfig } from "./http.ts";
-import { compileRules } from "./rbac.ts";
-import type { RbacConfig } from "./rbac-filter.ts";
+import { compileRuleSets, type RbacConfig } from "./rbac-filter.ts";
 import { compileDownstreamTls } from "./tls.ts";
 import { type Cause, causeOf, durationMs, type IpRange, ipRange, type SocketTarget, socketTarget } from "./value.ts";
 
@@ -260,8 +259,7 @@ function compileNetworkFilter(
       field.only(rbac, fields("rules shadowRules shadowRulesStatPrefix statPrefix enforcementType"));
       return {
         kind: "rbac",
-        rules: rbac.rules === undefined ? undefined : compileRules(rbac.rules, field.at("rules")),
-        shadow: rbac.shadowRules === undefined ? undefined : compileRules(rbac.shadowRules, field.at("shadowRules")),
+        ...compileRuleSets(rbac, field),
         statPrefix: rbac.statPrefix,
         shadowStatPrefix: rbac.shadowRulesStatPrefix,
         statsByPolicy: false,

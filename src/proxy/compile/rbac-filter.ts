@@ -1,5 +1,6 @@
 // The RBAC filter's configuration: rules that decide and rules that only count.
 
+import type { RBAC as Rules } from "../../proto/gen/envoy/config/rbac/v3/rbac.ts";
 import type { RBAC } from "../../proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
 import { type Field, fields } from "./field.ts";
 import { compileRules, type RbacRules } from "./rbac.ts";
@@ -18,10 +19,20 @@ export function compileRbac(rbac: RBAC, at: Field): RbacConfig {
   at.only(rbac, fields("rules shadowRules rulesStatPrefix shadowRulesStatPrefix trackPerRuleStats"));
   return {
     kind: "rbac",
-    rules: rbac.rules === undefined ? undefined : compileRules(rbac.rules, at.at("rules")),
-    shadow: rbac.shadowRules === undefined ? undefined : compileRules(rbac.shadowRules, at.at("shadowRules")),
+    ...compileRuleSets(rbac, at),
     statPrefix: rbac.rulesStatPrefix,
     shadowStatPrefix: rbac.shadowRulesStatPrefix,
     statsByPolicy: rbac.trackPerRuleStats,
+  };
+}
+
+/** What the HTTP filter's and the network filter's messages have in common. */
+export function compileRuleSets(
+  rbac: { readonly rules: Rules | undefined; readonly shadowRules: Rules | undefined },
+  at: Field,
+): Pick<RbacConfig, "rules" | "shadow"> {
+  return {
+    rules: rbac.rules === undefined ? undefined : compileRules(rbac.rules, at.at("rules")),
+    shadow: rbac.shadowRules === undefined ? undefined : compileRules(rbac.shadowRules, at.at("shadowRules")),
   };
 }

@@ -21,9 +21,14 @@ export function peerOf(certificate: X509Certificate): Peer {
     uris: names.filter((name) => name.type === "URI").map((name) => name.value),
     dnsNames: names.filter((name) => name.type === "DNS").map((name) => name.value),
     subject: nameText(certificate.subject),
-    fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+    fingerprint: hexOf(certificate.fingerprint256),
     certificate,
   };
+}
+
+/** A fingerprint in lower case, without the colons. */
+function hexOf(fingerprint: string): string {
+  return fingerprint.replaceAll(":", "").toLowerCase();
 }
 
 /** Undefined for an empty name, whatever the type says: a workload's certificate has its name elsewhere. */
@@ -55,8 +60,8 @@ function certificateView(certificate: X509Certificate): CertificateView {
     subject: nameText(certificate.subject),
     issuer: nameText(certificate.issuer),
     serial: certificate.serialNumber.toLowerCase(),
-    fingerprint256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
-    fingerprint1: certificate.fingerprint.replaceAll(":", "").toLowerCase(),
+    fingerprint256: hexOf(certificate.fingerprint256),
+    fingerprint1: hexOf(certificate.fingerprint),
     pem: certificate.toString(),
     validFromMs: Date.parse(certificate.validFrom),
     validToMs: Date.parse(certificate.validTo),
@@ -67,7 +72,7 @@ function certificateView(certificate: X509Certificate): CertificateView {
 export function isPinned(certificate: X509Certificate, config: Pick<TlsConfig, "hashes" | "spkis">): boolean {
   const { hashes, spkis } = config;
   if (hashes.size === 0 && spkis.size === 0) return true;
-  if (hashes.has(certificate.fingerprint256.replaceAll(":", "").toLowerCase())) return true;
+  if (hashes.has(hexOf(certificate.fingerprint256))) return true;
   if (spkis.size === 0) return false;
   const der = certificate.publicKey.export({ type: "spki", format: "der" });
   return spkis.has(createHash("sha256").update(der).digest("base64"));

@@ -266,7 +266,10 @@ export class Forward implements DeadlineOwner {
     }
     this.host = host;
     this.attempts += 1;
-    if (plan !== undefined) this.#remember(host);
+    if (plan !== undefined) {
+      this.#tried ??= [];
+      this.#tried.push(host);
+    }
     if (this.action.hostRewrite?.kind === "auto")
       stream.head.authority = rewriteHost(stream.head, this.action, host.endpoint.hostname);
     if (this.route.virtualHost.includeRequestAttemptCount) {
@@ -281,11 +284,6 @@ export class Forward implements DeadlineOwner {
     this.attempt = attempt;
     if (stream.requestEnded) this.#armTry();
     attempt.start();
-  }
-
-  #remember(host: Host): void {
-    if (this.#tried === undefined) this.#tried = [host];
-    else this.#tried.push(host);
   }
 
   /** Where there is no redirected connection, the listener's own address is where the client went. */

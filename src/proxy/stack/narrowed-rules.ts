@@ -4,25 +4,16 @@ import type { PolicyMatch, RbacRules, Subject } from "../compile/rbac.ts";
 import { NARROWED_RULES_MAX } from "../limits.ts";
 
 export class NarrowedRules {
-  #last: RbacRules | undefined;
-  #lastMatch: PolicyMatch | undefined;
-  #others: Map<RbacRules, PolicyMatch> | undefined;
+  /** Made with the first rules: most connections have none. */
+  #known: Map<RbacRules, PolicyMatch> | undefined;
 
   get(rules: RbacRules, subject: Subject): PolicyMatch {
-    if (rules === this.#last && this.#lastMatch !== undefined) return this.#lastMatch;
-    const match = this.#find(rules, subject);
-    this.#last = rules;
-    this.#lastMatch = match;
-    return match;
-  }
-
-  #find(rules: RbacRules, subject: Subject): PolicyMatch {
-    this.#others ??= new Map();
-    const known = this.#others.get(rules);
+    this.#known ??= new Map();
+    const known = this.#known.get(rules);
     if (known !== undefined) return known;
-    if (this.#others.size >= NARROWED_RULES_MAX) this.#others.clear();
+    if (this.#known.size >= NARROWED_RULES_MAX) this.#known.clear();
     const match = rules.narrow(subject);
-    this.#others.set(rules, match);
+    this.#known.set(rules, match);
     return match;
   }
 }
