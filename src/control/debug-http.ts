@@ -2,11 +2,7 @@
 
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { Cluster } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
-import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
-import { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
-import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
-import { SHORT_NAMES, TYPES } from "../serve/resource.ts";
+import { jsonOf, SHORT_NAMES, TYPES } from "../serve/resource.ts";
 import type { Connection } from "../serve/server.ts";
 import type { ProxyConfiguration } from "../translate/translate.ts";
 
@@ -103,12 +99,7 @@ function configDump(id: string, source: DebugSource): Answer {
   if (connection === undefined) return text(404, `no proxy ${id} is connected; /debug/syncz lists those that are\n`);
   const configuration = source.configuration(connection);
   if (configuration === undefined) return text(503, "there is no configuration yet\n");
-  return json({
-    clusters: configuration.clusters.map((each) => Cluster.toJSON(each)),
-    endpoints: configuration.endpoints.map((each) => ClusterLoadAssignment.toJSON(each)),
-    listeners: configuration.listeners.map((each) => Listener.toJSON(each)),
-    routes: configuration.routes.map((each) => RouteConfiguration.toJSON(each)),
-  });
+  return json(Object.fromEntries(TYPES.map((type) => [`${type}s`, jsonOf(type, configuration)])));
 }
 
 function text(status: number, body: string): Answer {

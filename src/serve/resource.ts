@@ -2,33 +2,129 @@
 
 import { createHash } from "node:crypto";
 import { Cluster } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
+import { TypedExtensionConfig } from "../proto/gen/envoy/config/core/v3/extension.ts";
 import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
 import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
+import { Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
+import { NameTable } from "../proto/gen/istio/nds.ts";
 import { toBuffer } from "../proto/grpc.ts";
 import type { ProxyConfiguration } from "../translate/translate.ts";
 
-export const TYPES = ["cluster", "endpoint", "listener", "route"] as const;
+/** In the order in which they are looked at. */
+export const TYPES = ["cluster", "endpoint", "listener", "route", "secret", "extension", "nameTable"] as const;
 export type ResourceType = (typeof TYPES)[number];
 
-export const TYPE_URLS: Readonly<Record<ResourceType, string>> = {
-  cluster: "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-  endpoint: "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-  listener: "type.googleapis.com/envoy.config.listener.v3.Listener",
-  route: "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
-};
+interface Messages {
+  readonly cluster: Cluster;
+  readonly endpoint: ClusterLoadAssignment;
+  readonly listener: Listener;
+  readonly route: RouteConfiguration;
+  readonly secret: Secret;
+  readonly extension: TypedExtensionConfig;
+  readonly nameTable: NameTable;
+}
 
-/** Istio's short names, in metrics and debug pages. */
-export const SHORT_NAMES: Readonly<Record<ResourceType, string>> = {
-  cluster: "cds",
-  endpoint: "eds",
-  listener: "lds",
-  route: "rds",
+interface TypeRow<T> {
+  readonly url: string;
+  /** Istio's, in metrics and debug pages. */
+  readonly shortName: string;
+  /** Whether a proxy that asks for the type without naming anything means all of it. */
+  readonly wildcard: boolean;
+  readonly codec: { encode(message: T): { finish(): Uint8Array }; toJSON(message: T): unknown };
+  readonly nameOf: (message: T) => string;
+  readonly listOf: (configuration: ProxyConfiguration) => readonly T[];
+}
+
+/** A proxy has one name table, which has no name of its own. */
+const NAME_TABLE = "";
+
+const ROWS: { readonly [K in ResourceType]: TypeRow<Messages[K]> } = {
+  cluster: {
+    url: "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+    shortName: "cds",
+    wildcard: true,
+    codec: Cluster,
+    nameOf: ({ name }) => name,
+    listOf: ({ clusters }) => clusters,
+  },
+  endpoint: {
+    url: "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+    shortName: "eds",
+    wildcard: false,
+    codec: ClusterLoadAssignment,
+    nameOf: ({ clusterName }) => clusterName,
+    listOf: ({ endpoints }) => endpoints,
+  },
+  listener: {
+    url: "type.googleapis.com/envoy.config.listener.v3.Listener",
+    shortName: "lds",
+    wildcard: true,
+    codec: Listener,
+    nameOf: ({ name }) => name,
+    listOf: ({ listeners }) => listeners,
+  },
+  route: {
+    url: "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+    shortName: "rds",
+    wildcard: false,
+    codec: RouteConfiguration,
+    nameOf: ({ name }) => name,
+    listOf: ({ routes }) => routes,
+  },
+  secret: {
+    url: "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+    shortName: "sds",
+    wildcard: false,
+    // Nobody reads keys out of a debug page.
+    codec: { encode: (message) => Secret.encode(message), toJSON: ({ name }) => ({ name }) },
+    nameOf: ({ name }) => name,
+    listOf: ({ secrets }) => secrets,
+  },
+  extension: {
+    url: "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+    shortName: "ecds",
+    wildcard: false,
+    codec: TypedExtensionConfig,
+    nameOf: ({ name }) => name,
+    listOf: ({ extensions }) => extensions,
+  },
+  nameTable: {
+    url: "type.googleapis.com/istio.networking.nds.v1.NameTable",
+    shortName: "nds",
+    wildcard: true,
+    codec: NameTable,
+    nameOf: () => NAME_TABLE,
+    listOf: ({ nameTables }) => nameTables,
+  },
 };
 
 export function typeOf(typeUrl: string): ResourceType | undefined {
-  return TYPES.find((type) => TYPE_URLS[type] === typeUrl);
+  return TYPES.find((type) => ROWS[type].url === typeUrl);
+}
+
+/** One value for each type. */
+export function perType<T>(make: (type: ResourceType) => T): Readonly<Record<ResourceType, T>> {
+  return {
+    cluster: make("cluster"),
+    endpoint: make("endpoint"),
+    listener: make("listener"),
+    route: make("route"),
+    secret: make("secret"),
+    extension: make("extension"),
+    nameTable: make("nameTable"),
+  };
+}
+
+export const TYPE_URLS = perType((type) => ROWS[type].url);
+export const SHORT_NAMES = perType((type) => ROWS[type].shortName);
+export const WILDCARDS = perType((type) => ROWS[type].wildcard);
+
+/** All resources of a type as protobuf JSON. */
+export function jsonOf<K extends ResourceType>(type: K, configuration: ProxyConfiguration): readonly unknown[] {
+  const { codec, listOf } = ROWS[type];
+  return listOf(configuration).map((each) => codec.toJSON(each));
 }
 
 export interface EncodedResource {
@@ -46,10 +142,6 @@ export interface EncodedConfiguration {
   readonly resources: Readonly<Record<ResourceType, EncodedResources>>;
 }
 
-interface Codec<T> {
-  encode(message: T): { finish(): Uint8Array };
-}
-
 /** Remembers each message's encoding, and gives equal content the bytes that it already has. */
 export class Encoder {
   readonly #byMessage = new WeakMap<object, EncodedResource>();
@@ -58,42 +150,33 @@ export class Encoder {
   #byVersion = new Map<string, WeakRef<EncodedResource>>();
 
   encode(configuration: ProxyConfiguration, sequence: number): EncodedConfiguration {
-    return {
-      sequence,
-      resources: {
-        cluster: this.#all("cluster", Cluster, configuration.clusters, (each) => each.name),
-        endpoint: this.#all("endpoint", ClusterLoadAssignment, configuration.endpoints, (each) => each.clusterName),
-        listener: this.#all("listener", Listener, configuration.listeners, (each) => each.name),
-        route: this.#all("route", RouteConfiguration, configuration.routes, (each) => each.name),
-      },
-    };
+    return { sequence, resources: perType((type) => this.#all(type, configuration)) };
   }
 
-  #all<T extends object>(
-    type: ResourceType,
-    codec: Codec<T>,
-    messages: readonly T[],
-    nameOf: (message: T) => string,
-  ): EncodedResources {
+  #all<K extends ResourceType>(type: K, configuration: ProxyConfiguration): EncodedResources {
+    const row = ROWS[type];
+    const messages = row.listOf(configuration);
     const before = this.#byList.get(messages);
     if (before !== undefined) return before;
     const encoded = new Map<string, EncodedResource>();
     this.#byList.set(messages, encoded);
     for (const message of messages) {
-      const known = this.#byMessage.get(message) ?? this.#one(type, codec, { message, name: nameOf(message) });
+      const known = this.#byMessage.get(message) ?? this.#one(type, message);
       this.#byMessage.set(message, known);
       encoded.set(known.name, known);
     }
     return encoded;
   }
 
-  #one<T>(type: ResourceType, codec: Codec<T>, { message, name }: { message: T; name: string }): EncodedResource {
-    const value = toBuffer(codec.encode(message).finish());
+  #one<K extends ResourceType>(type: K, message: Messages[K]): EncodedResource {
+    const row = ROWS[type];
+    const name = row.nameOf(message);
+    const value = toBuffer(row.codec.encode(message).finish());
     const version = createHash("sha256").update(value).digest("base64url").slice(0, 22);
     const key = `${type} ${name} ${version}`;
     const same = this.#byVersion.get(key)?.deref();
     if (same !== undefined) return same;
-    const fresh: EncodedResource = { name, version, any: { typeUrl: TYPE_URLS[type], value } };
+    const fresh: EncodedResource = { name, version, any: { typeUrl: row.url, value } };
     this.#byVersion.set(key, new WeakRef(fresh));
     return fresh;
   }

@@ -14,7 +14,7 @@ import {
 import { type ProxyNode, readNode } from "../translate/proxy.ts";
 import { deltaMethod, stateMethod } from "./ads.ts";
 import { PUSHES_PER_TURN, STREAMS_MAX } from "./limits.ts";
-import { type EncodedConfiguration, type ResourceType, TYPE_URLS, TYPES, typeOf } from "./resource.ts";
+import { type EncodedConfiguration, perType, type ResourceType, TYPE_URLS, TYPES, typeOf } from "./resource.ts";
 import { type Batch, type Refusal, Session, type TypeStatus } from "./session.ts";
 
 /** What is known of a stream's other end before its first message. */
@@ -225,12 +225,7 @@ export class DiscoveryServer {
       proxy,
       session,
       connectedAtMs: clock.wallMs(),
-      statuses: () => ({
-        cluster: session.status("cluster"),
-        endpoint: session.status("endpoint"),
-        listener: session.status("listener"),
-        route: session.status("route"),
-      }),
+      statuses: () => perType((type) => session.status(type)),
     };
   }
 }

@@ -1,5 +1,6 @@
 // One proxy's side of the conversation: what it asked for, what it was sent, and what may be sent next.
 // Make before break: clusters, then their endpoints, then listeners and routes; clusters go when no route is left.
+// Secrets go whenever they may, since what waits for them is not served before; names are told when listeners take them.
 
 import type { Clock, Timer } from "../base/clock.ts";
 import { ENDPOINT_WAIT_MS, NAMES_MAX, REFUSAL_LENGTH_MAX } from "./limits.ts";
@@ -7,8 +8,10 @@ import {
   type EncodedConfiguration,
   type EncodedResource,
   type EncodedResources,
+  perType,
   type ResourceType,
   TYPES,
+  WILDCARDS,
 } from "./resource.ts";
 
 export interface Batch {
@@ -65,10 +68,13 @@ interface TypeState {
   refused: Map<string, Refusal>;
 }
 
+/** What leads to clusters. */
+const LEADING = ["listener", "route", "extension"] as const;
+
 export class Session {
   readonly #clock: Clock;
   readonly #events: SessionEvents;
-  readonly #types: Record<ResourceType, TypeState>;
+  readonly #types: Readonly<Record<ResourceType, TypeState>> = perType(newState);
   #target: EncodedConfiguration | undefined;
   #endpointTimer: Timer | undefined;
   #endpointWaitOver = false;
@@ -80,7 +86,6 @@ export class Session {
   constructor(clock: Clock, events: SessionEvents) {
     this.#clock = clock;
     this.#events = events;
-    this.#types = { cluster: newState(), endpoint: newState(), listener: newState(), route: newState() };
   }
 
   get settledSequence(): number {
@@ -103,7 +108,7 @@ export class Session {
     state.current = undefined;
     this.#allAsked = undefined;
     state.subscribed = true;
-    if (first && change.subscribe.length === 0 && (type === "cluster" || type === "listener")) state.wildcard = true;
+    if (first && change.subscribe.length === 0 && WILDCARDS[type]) state.wildcard = true;
     for (const name of change.subscribe) {
       if (name === "*") state.wildcard = true;
       else if (state.names.size < NAMES_MAX) {
@@ -181,19 +186,18 @@ export class Session {
     this.#forgetRefusals(target);
     this.#send("cluster", target, "upserts");
     this.#send("endpoint", target, "all");
+    this.#send("secret", target, "all");
     if (this.#clustersReady(target)) {
-      this.#send("listener", target, "all");
-      this.#send("route", target, "all");
+      for (const type of LEADING) this.#send(type, target, "all");
+      if (this.#isQuiet("listener", target)) this.#send("nameTable", target, "all");
       if (this.#leadsNowhereOld(target)) this.#send("cluster", target, "all");
     }
     this.#settle(target);
   }
 
-  /** No listener or route of the proxy's can still lead to a cluster that is gone; one that it refused, it runs as it was. */
+  /** Nothing of the proxy's can still lead to a cluster that is gone; one that it refused, it runs as it was. */
   #leadsNowhereOld(target: EncodedConfiguration): boolean {
-    return (["listener", "route"] as const).every(
-      (type) => this.#isQuiet(type, target) && this.#types[type].refused.size === 0,
-    );
+    return LEADING.every((type) => this.#isQuiet(type, target) && this.#types[type].refused.size === 0);
   }
 
   /** What is no longer wanted can't be in the way. */

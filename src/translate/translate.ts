@@ -5,9 +5,12 @@ import type { HostRule } from "../model/destination.ts";
 import type { Service } from "../model/service.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { Cluster } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
+import type { TypedExtensionConfig } from "../proto/gen/envoy/config/core/v3/extension.ts";
 import type { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import type { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
 import type { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
+import type { Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
+import type { NameTable } from "../proto/gen/istio/nds.ts";
 import {
   egressClusters,
   isPassthrough,
@@ -30,6 +33,10 @@ export interface ProxyConfiguration {
   readonly endpoints: readonly ClusterLoadAssignment[];
   readonly listeners: readonly Listener[];
   readonly routes: readonly RouteConfiguration[];
+  readonly secrets: readonly Secret[];
+  readonly extensions: readonly TypedExtensionConfig[];
+  /** One at most. */
+  readonly nameTables: readonly NameTable[];
 }
 
 interface OutboundConfiguration {
@@ -108,10 +115,18 @@ export class Translator {
             ...(shared.listeners ?? outboundListeners(view, proxy.address).listeners),
             inboundListener(workload, this.#snapshot.mesh),
           ];
-    const configuration = { clusters, endpoints: shared.endpoints, listeners, routes: shared.routes };
+    const { endpoints, routes } = shared;
+    const configuration = { ...NOTHING_MORE, clusters, endpoints, listeners, routes };
     return { snapshot: this.#snapshot, outbound: shared, workload, configuration };
   }
 }
+
+/** The same lists each time: what is the same value needs no encoding and no comparing. */
+const NOTHING_MORE: Pick<ProxyConfiguration, "secrets" | "extensions" | "nameTables"> = {
+  secrets: [],
+  extensions: [],
+  nameTables: [],
+};
 
 const VIEWS_REMEMBERED_MAX = 1_000;
 

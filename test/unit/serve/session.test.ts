@@ -6,6 +6,7 @@ import { VirtualClock } from "../../../src/base/clock.ts";
 import {
   type EncodedConfiguration,
   type EncodedResource,
+  perType,
   type ResourceType,
   TYPE_URLS,
 } from "../../../src/serve/resource.ts";
@@ -20,18 +21,10 @@ function resources(type: ResourceType, texts: readonly string[]): ReadonlyMap<st
   );
 }
 
-type Texts = Readonly<Record<ResourceType, readonly string[]>>;
+type Texts = Readonly<Partial<Record<ResourceType, readonly string[]>>>;
 
 function configuration(sequence: number, texts: Texts): EncodedConfiguration {
-  return {
-    sequence,
-    resources: {
-      cluster: resources("cluster", texts.cluster),
-      endpoint: resources("endpoint", texts.endpoint),
-      listener: resources("listener", texts.listener),
-      route: resources("route", texts.route),
-    },
-  };
+  return { sequence, resources: perType((type) => resources(type, texts[type] ?? [])) };
 }
 
 /** A proxy that acknowledges when told to. */
@@ -111,6 +104,53 @@ describe("a session", () => {
     assert.equal(wire.settled.at(-1), 1);
     wire.ack();
     assert.equal(wire.settled.at(-1), 2);
+  });
+
+  it("gives a secret to whoever waits for it, whatever else is under way", () => {
+    const wire = new Wire();
+    wire.session.setTarget(configuration(1, { ...FIRST, secret: ["kubernetes://cert@1"] }));
+    wire.subscribe("cluster");
+    wire.subscribe("secret", ["kubernetes://cert"]);
+    assert.deepEqual(wire.take(), ["cluster a@1", "secret kubernetes://cert@1"]);
+    wire.session.setTarget(configuration(2, { ...FIRST, secret: ["kubernetes://cert@2", "kubernetes://other@1"] }));
+    wire.ack();
+    assert.deepEqual(wire.take(), ["secret kubernetes://cert@2"], "only what it asked for");
+  });
+
+  it("answers a question for a secret that there is not", () => {
+    const wire = new Wire();
+    wire.session.setTarget(configuration(1, FIRST));
+    wire.subscribe("secret", ["kubernetes://none"]);
+    assert.deepEqual(wire.take(), ["secret -kubernetes://none"]);
+  });
+
+  it("tells names once the listeners for their addresses are there, and to one who asks for nothing else at once", () => {
+    const wire = settledWire();
+    wire.subscribe("nameTable");
+    assert.deepEqual(wire.take(), []);
+    wire.session.setTarget(configuration(2, { ...FIRST, listener: ["l@1", "m@1"], nameTable: ["@1"] }));
+    assert.deepEqual(wire.take(), ["listener m@1"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), ["nameTable @1"]);
+
+    const agent = new Wire();
+    agent.session.setTarget(configuration(1, { ...FIRST, nameTable: ["@1"] }));
+    agent.subscribe("nameTable");
+    assert.deepEqual(agent.take(), ["nameTable @1"]);
+  });
+
+  it("brings an extension's clusters before the extension that leads to them, and removes the old one after it", () => {
+    const wire = settledWire();
+    wire.session.setTarget(configuration(2, { ...FIRST, cluster: ["a@1", "authz@1"], extension: ["x@1"] }));
+    wire.subscribe("extension", ["x"]);
+    assert.deepEqual(wire.take(), ["cluster authz@1"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), ["extension x@1"]);
+    wire.ack();
+    wire.session.setTarget(configuration(3, { ...FIRST, extension: ["x@2"] }));
+    assert.deepEqual(wire.take(), ["extension x@2"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), ["cluster -authz"]);
   });
 
   it("does not wait for ever for a proxy that asks for no endpoints", () => {
