@@ -1,6 +1,6 @@
 // Outlier detection that can't eject, or that ejects too much.
 
-import type { OutlierDetectionSettings } from "../api/istio/destination-rule.ts";
+import type { OutlierDetectionSettings } from "../api/istio/traffic.ts";
 import { effectivePolicy, type HostRule } from "../model/destination.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { list } from "./fields.ts";

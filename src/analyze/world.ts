@@ -1,20 +1,13 @@
 // What analysis looks at: the mesh snapshot of a list of objects, and the workloads that would run or do run.
 
-import { authorizationPolicyKind } from "../api/istio/authorization-policy.ts";
-import { destinationRuleKind } from "../api/istio/destination-rule.ts";
-import { peerAuthenticationKind } from "../api/istio/peer-authentication.ts";
-import { telemetryKind } from "../api/istio/telemetry.ts";
-import { virtualServiceKind } from "../api/istio/virtual-service.ts";
 import type { Kind } from "../api/kind.ts";
 import { type Deployment, deploymentKind } from "../api/kubernetes/deployment.ts";
-import { endpointSliceKind } from "../api/kubernetes/endpoint-slice.ts";
-import { namespaceKind } from "../api/kubernetes/namespace.ts";
 import { type Pod, podKind } from "../api/kubernetes/pod.ts";
 import type { PodSpec } from "../api/kubernetes/pod-spec.ts";
-import { serviceKind } from "../api/kubernetes/service.ts";
 import type { KubeObject } from "../api/object.ts";
 import { validateStructure } from "../api/validate.ts";
-import type { ResourceName, ResourceTypes, ServiceResource } from "../ingest/resources.ts";
+import { resourceNameOf, SOURCES } from "../ingest/kinds.ts";
+import type { ResourceName, ServiceResource } from "../ingest/resources.ts";
 import { ResourceStore } from "../ingest/store.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import type { ResourceRef } from "../model/finding.ts";
@@ -48,7 +41,10 @@ export interface World {
 
 export function buildWorld(objects: readonly KubeObject[], mesh: MeshConfig): World {
   const store = new ResourceStore();
-  for (const object of objects) READERS[object.kind]?.(store, object);
+  for (const object of objects) {
+    const name = resourceNameOf(object);
+    if (name !== undefined) put(store, name, object);
+  }
   const snapshot = buildSnapshot(store.take(), mesh);
   return { snapshot, ...workloadsOf(objects, snapshot), objects };
 }
@@ -80,24 +76,8 @@ export function selectedWorkloads(
   );
 }
 
-type Read = (store: ResourceStore, object: KubeObject) => void;
-
-const READERS: Readonly<Record<string, Read>> = {
-  Namespace: reader("namespaces", namespaceKind),
-  Service: reader("services", serviceKind),
-  EndpointSlice: reader("endpointSlices", endpointSliceKind),
-  Pod: reader("pods", podKind),
-  VirtualService: reader("virtualServices", virtualServiceKind),
-  DestinationRule: reader("destinationRules", destinationRuleKind),
-  PeerAuthentication: reader("peerAuthentications", peerAuthenticationKind),
-  AuthorizationPolicy: reader("authorizationPolicies", authorizationPolicyKind),
-  Telemetry: reader("telemetries", telemetryKind),
-};
-
-function reader<K extends ResourceName, T extends ResourceTypes[K]>(name: K, kind: Kind<T>): Read {
-  return (store, object) => {
-    store.put(name, typed(kind, object));
-  };
+function put<K extends ResourceName>(store: ResourceStore, name: K, object: KubeObject): void {
+  store.put(name, typed(SOURCES[name].kind, object));
 }
 
 function typed<T extends KubeObject>(kind: Kind<T>, object: KubeObject): T {

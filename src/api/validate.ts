@@ -1,6 +1,6 @@
 // Structural validation: walks a kind's schema over an object, collects every issue with its path, and prunes what the schema doesn't know.
 
-import type { TSchema } from "typebox";
+import type { Static, TSchema } from "typebox";
 import { isRecord } from "../base/json.ts";
 import type { Issue } from "./issue.ts";
 import type { Kind } from "./kind.ts";
@@ -30,6 +30,17 @@ export function validateStructure<T extends KubeObject>(kind: Kind<T>, value: un
   const pruned = walk(value, objectSchema(kind), "", issues);
   // The parse boundary: what has no issues but unknown (pruned) fields has the schema's type.
   return { issues, object: pruned as T };
+}
+
+/** The same for a value that is no object of an API. */
+export function validateValue<S extends TSchema>(
+  schema: S,
+  value: unknown,
+): { readonly issues: readonly Issue[]; readonly value: Static<S> } {
+  const issues: Issue[] = [];
+  const pruned = walk(value, toNode(schema), "", issues);
+  // The parse boundary, as above.
+  return { issues, value: pruned as Static<S> };
 }
 
 /** Rules of metadata that no schema says. The name itself is checked with the kind's own rule or as a DNS subdomain. */

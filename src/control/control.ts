@@ -2,9 +2,11 @@
 
 import * as grpc from "@grpc/grpc-js";
 import type { KubeClient } from "../api/client.ts";
+import { MESH_CONFIG_NAME } from "../api/istio/mesh-config.ts";
 import type { Clock } from "../base/clock.ts";
 import { startIngest } from "../ingest/watch.ts";
 import { defaultMeshConfig, type MeshConfig } from "../model/mesh-config.ts";
+import type { MeshSnapshot } from "../model/snapshot.ts";
 import { Registry } from "../observe/metrics.ts";
 import { writePrometheus } from "../observe/prometheus.ts";
 import { type Connection, DiscoveryServer } from "../serve/server.ts";
@@ -148,6 +150,7 @@ function startCore(options: ControlPlaneOptions): Core {
       startedMs.set(state.sequence, nowMs);
       startedMs.delete(state.sequence - BUILDS_REMEMBERED);
       warnOfTcp(snapshot.services.values(), warned, log);
+      warnOfMeshConfig(snapshot, warned, log);
       ready.resolve();
       keptForms.set(resources.keptForms, snapshot.keptForms);
       discovery.notify();
@@ -256,5 +259,16 @@ function warnOfTcp(services: Iterable<DeclaredPorts>, warned: Set<string>, log: 
       "warn",
       `${host}: port ${port.number} is ${port.declared}, which is carried as TCP over mTLS for now: routes and HTTP rules don't apply to it`,
     );
+  }
+}
+
+/** The ConfigMap has no status to write to. */
+function warnOfMeshConfig({ meshSource }: MeshSnapshot, warned: Set<string>, log: ControlPlaneOptions["log"]): void {
+  const { rootNamespace } = meshSource.config;
+  for (const { severity, path, message } of meshSource.issues) {
+    const text = `MeshConfig (ConfigMap ${rootNamespace}/${MESH_CONFIG_NAME}): ${path === "" ? "" : `${path}: `}${message}`;
+    if (warned.has(text)) continue;
+    warned.add(text);
+    log("warn", severity === "error" ? `${text}; what was in force before stays` : text);
   }
 }

@@ -1,5 +1,7 @@
 // The control plane's own numbers, under the names that istiod gives them.
 
+import { SOURCES } from "../ingest/kinds.ts";
+import type { ResourceName } from "../ingest/resources.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { Registry } from "../observe/metrics.ts";
 import { type ResourceType, SHORT_NAMES } from "../serve/resource.ts";
@@ -31,10 +33,10 @@ export class PilotMetrics {
     this.#scope.histogram("pilot_proxy_convergence_time").observe(seconds);
   }
 
-  event(kind: string, event: string): void {
-    const config = /^[a-z]+(Services|Rules|Authentications|Policies|telemetries)$/.test(kind) && kind !== "services";
-    const name = config ? "pilot_k8s_cfg_events" : "pilot_k8s_reg_events";
-    this.#scope.counter(name, { type: kind, event }).inc();
+  event(resource: ResourceName, event: string): void {
+    const { origin } = SOURCES[resource].kind;
+    const name = origin === "custom" ? "pilot_k8s_cfg_events" : "pilot_k8s_reg_events";
+    this.#scope.counter(name, { type: resource, event }).inc();
   }
 
   snapshot(snapshot: MeshSnapshot, buildMs: number): void {

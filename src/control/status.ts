@@ -3,9 +3,15 @@
 import type { KubeClient } from "../api/client.ts";
 import { authorizationPolicyKind } from "../api/istio/authorization-policy.ts";
 import { destinationRuleKind } from "../api/istio/destination-rule.ts";
+import { gatewayKind } from "../api/istio/gateway.ts";
 import { peerAuthenticationKind } from "../api/istio/peer-authentication.ts";
+import { proxyConfigKind } from "../api/istio/proxy-config.ts";
+import { serviceEntryKind } from "../api/istio/service-entry.ts";
+import { sidecarKind } from "../api/istio/sidecar.ts";
 import { telemetryKind } from "../api/istio/telemetry.ts";
 import { virtualServiceKind } from "../api/istio/virtual-service.ts";
+import { workloadEntryKind } from "../api/istio/workload-entry.ts";
+import { workloadGroupKind } from "../api/istio/workload-group.ts";
 import { eraseKind, type Kind } from "../api/kind.ts";
 import type { Condition, KubeObject } from "../api/object.ts";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -39,6 +45,12 @@ const REPORTED: readonly Reported[] = [
     concerns: selects,
   },
   { kind: eraseKind(telemetryKind), of: ({ resources }) => resources.telemetries, concerns: undefined },
+  { kind: eraseKind(serviceEntryKind), of: ({ resources }) => resources.serviceEntries, concerns: undefined },
+  { kind: eraseKind(workloadEntryKind), of: ({ resources }) => resources.workloadEntries, concerns: undefined },
+  { kind: eraseKind(workloadGroupKind), of: ({ resources }) => resources.workloadGroups, concerns: undefined },
+  { kind: eraseKind(sidecarKind), of: ({ resources }) => resources.sidecars, concerns: undefined },
+  { kind: eraseKind(gatewayKind), of: ({ resources }) => resources.gateways, concerns: undefined },
+  { kind: eraseKind(proxyConfigKind), of: ({ resources }) => resources.proxyConfigs, concerns: undefined },
 ];
 
 interface Known {

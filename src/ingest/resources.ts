@@ -2,9 +2,15 @@
 
 import type { AuthorizationPolicy } from "../api/istio/authorization-policy.ts";
 import type { DestinationRule } from "../api/istio/destination-rule.ts";
+import type { Gateway } from "../api/istio/gateway.ts";
 import type { PeerAuthentication } from "../api/istio/peer-authentication.ts";
+import type { ProxyConfig } from "../api/istio/proxy-config.ts";
+import type { ServiceEntry } from "../api/istio/service-entry.ts";
+import type { Sidecar } from "../api/istio/sidecar.ts";
 import type { Telemetry } from "../api/istio/telemetry.ts";
 import type { VirtualService } from "../api/istio/virtual-service.ts";
+import type { WorkloadEntry } from "../api/istio/workload-entry.ts";
+import type { WorkloadGroup } from "../api/istio/workload-group.ts";
 import type { KubeObject } from "../api/object.ts";
 
 // Of Kubernetes' own kinds only what the mesh reads.
@@ -65,9 +71,17 @@ export interface ResourceTypes {
   readonly pods: PodResource;
   readonly virtualServices: VirtualService;
   readonly destinationRules: DestinationRule;
+  readonly serviceEntries: ServiceEntry;
+  readonly workloadEntries: WorkloadEntry;
+  readonly workloadGroups: WorkloadGroup;
+  readonly sidecars: Sidecar;
+  readonly gateways: Gateway;
+  readonly proxyConfigs: ProxyConfig;
   readonly peerAuthentications: PeerAuthentication;
   readonly authorizationPolicies: AuthorizationPolicy;
   readonly telemetries: Telemetry;
+  /** At most one: the ConfigMap that holds MeshConfig. */
+  readonly meshConfigs: ConfigMapResource;
   readonly keptForms: ConfigMapResource;
 }
 
@@ -87,9 +101,16 @@ export function emptyResources(): ResourceMaps {
     pods: new Map(),
     virtualServices: new Map(),
     destinationRules: new Map(),
+    serviceEntries: new Map(),
+    workloadEntries: new Map(),
+    workloadGroups: new Map(),
+    sidecars: new Map(),
+    gateways: new Map(),
+    proxyConfigs: new Map(),
     peerAuthentications: new Map(),
     authorizationPolicies: new Map(),
     telemetries: new Map(),
+    meshConfigs: new Map(),
     keptForms: new Map(),
   };
 }

@@ -38,25 +38,10 @@ export class ResourceStore {
 
   take(): ResourceSet {
     if (this.#changed.size === 0) return this.#taken;
-    this.#taken = {
-      namespaces: this.#takeKind("namespaces"),
-      services: this.#takeKind("services"),
-      endpointSlices: this.#takeKind("endpointSlices"),
-      pods: this.#takeKind("pods"),
-      virtualServices: this.#takeKind("virtualServices"),
-      destinationRules: this.#takeKind("destinationRules"),
-      peerAuthentications: this.#takeKind("peerAuthentications"),
-      authorizationPolicies: this.#takeKind("authorizationPolicies"),
-      telemetries: this.#takeKind("telemetries"),
-      keptForms: this.#takeKind("keptForms"),
-    };
+    const changed = [...this.#changed].map((name) => [name, new Map(this.#current[name])]);
+    this.#taken = { ...this.#taken, ...Object.fromEntries(changed) };
     this.#changed.clear();
     return this.#taken;
-  }
-
-  #takeKind<K extends ResourceName>(name: K): ReadonlyMap<string, ResourceTypes[K]> {
-    if (!this.#changed.has(name)) return this.#taken[name];
-    return new Map<string, ResourceTypes[K]>(this.#current[name]);
   }
 }
 

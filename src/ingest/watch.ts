@@ -1,27 +1,11 @@
 // Kubernetes as the source: watches every kind that the mesh is made from, and tells when a burst of changes is over.
 
-import type { KubeClient, ListOptions, Watch, WatchEvent } from "../api/client.ts";
-import { authorizationPolicyKind } from "../api/istio/authorization-policy.ts";
-import { destinationRuleKind } from "../api/istio/destination-rule.ts";
-import { peerAuthenticationKind } from "../api/istio/peer-authentication.ts";
-import { telemetryKind } from "../api/istio/telemetry.ts";
-import { virtualServiceKind } from "../api/istio/virtual-service.ts";
-import type { Kind } from "../api/kind.ts";
-import { configMapKind } from "../api/kubernetes/config-map.ts";
-import { endpointSliceKind } from "../api/kubernetes/endpoint-slice.ts";
-import { namespaceKind } from "../api/kubernetes/namespace.ts";
-import { podKind } from "../api/kubernetes/pod.ts";
-import { serviceKind } from "../api/kubernetes/service.ts";
+import type { KubeClient, Watch, WatchEvent } from "../api/client.ts";
 import type { KubeObject } from "../api/object.ts";
 import type { Clock } from "../base/clock.ts";
 import { Coalescer } from "./coalesce.ts";
-import {
-  KEPT_FORM_LABEL,
-  type ResourceName,
-  type ResourceSet,
-  type ResourceTypes,
-  type SliceEndpoint,
-} from "./resources.ts";
+import { resourceNames, SOURCES } from "./kinds.ts";
+import type { ResourceName, ResourceSet, ResourceTypes, SliceEndpoint } from "./resources.ts";
 import { ResourceStore } from "./store.ts";
 
 export interface IngestOptions {
@@ -44,14 +28,11 @@ export function startIngest(options: IngestOptions): Ingest {
   const coalescer = new Coalescer(options.clock, () => options.onChange(store.take()));
   const watches: Watch[] = [];
 
-  const follow = <K extends ResourceName, T extends ResourceTypes[K]>(
-    name: K,
-    kind: Kind<T>,
-    which: ListOptions = {},
-  ): void => {
+  const follow = <K extends ResourceName>(name: K): void => {
+    const { kind, only } = SOURCES[name];
     unsynced.add(name);
     watches.push(
-      options.client.watch(kind, which, (event) => {
+      options.client.watch(kind, only?.watched ?? {}, (event) => {
         if (event.type === "synced") unsynced.delete(name);
         else options.onEvent?.(name, event.type);
         const urgency = apply(store, name, event);
@@ -60,16 +41,7 @@ export function startIngest(options: IngestOptions): Ingest {
     );
   };
 
-  follow("namespaces", namespaceKind);
-  follow("services", serviceKind);
-  follow("pods", podKind);
-  follow("endpointSlices", endpointSliceKind);
-  follow("virtualServices", virtualServiceKind);
-  follow("destinationRules", destinationRuleKind);
-  follow("peerAuthentications", peerAuthenticationKind);
-  follow("authorizationPolicies", authorizationPolicyKind);
-  follow("telemetries", telemetryKind);
-  follow("keptForms", configMapKind, { labelSelector: `${KEPT_FORM_LABEL}=true` });
+  for (const name of resourceNames()) follow(name);
 
   return {
     stop: () => {

@@ -1,5 +1,10 @@
 // The mesh-wide settings that weft acts on, with Istio's defaults.
 
+import type { Issue } from "../api/issue.ts";
+import { MESH_CONFIG_NAME, type MeshSettings, readMeshSettings } from "../api/istio/mesh-config.ts";
+import { parseDurationMs } from "../api/istio/rules.ts";
+import type { ResourceSet } from "../ingest/resources.ts";
+
 export interface MeshConfig {
   readonly rootNamespace: string;
   readonly trustDomain: string;
@@ -9,6 +14,8 @@ export interface MeshConfig {
   readonly connectTimeoutMs: number;
   /** What a call to a host outside the mesh gets. */
   readonly outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
+  /** What the ConfigMap says, as it is written. */
+  readonly settings: MeshSettings;
 }
 
 export const defaultMeshConfig: MeshConfig = {
@@ -19,4 +26,48 @@ export const defaultMeshConfig: MeshConfig = {
   enableAutoMtls: true,
   connectTimeoutMs: 10_000,
   outboundTrafficPolicy: "ALLOW_ANY",
+  settings: {},
 };
+
+export interface EffectiveMeshConfig {
+  readonly base: MeshConfig;
+  readonly config: MeshConfig;
+  /** The text that it was read from; undefined where there is none. */
+  readonly text: string | undefined;
+  readonly issues: readonly Issue[];
+}
+
+/**
+ * What the control plane was started with, and over it what the root namespace's ConfigMap says.
+ * A text with errors changes nothing: what was in force stays.
+ */
+export function effectiveMeshConfig(
+  base: MeshConfig,
+  meshConfigs: ResourceSet["meshConfigs"],
+  before?: EffectiveMeshConfig,
+): EffectiveMeshConfig {
+  const text = meshConfigs.get(`${base.rootNamespace}/${MESH_CONFIG_NAME}`)?.data?.["mesh"];
+  const known = before?.base === base ? before : undefined;
+  if (known !== undefined && known.text === text) return known;
+  if (text === undefined) return { base, config: base, text, issues: [] };
+  const { settings, issues } = readMeshSettings(text);
+  const broken = issues.some(({ severity }) => severity === "error");
+  return { base, config: broken ? (known?.config ?? base) : overlay(base, settings), text, issues };
+}
+
+function overlay(base: MeshConfig, settings: MeshSettings): MeshConfig {
+  const { connectTimeout, outboundTrafficPolicy } = settings;
+  return {
+    ...base,
+    trustDomainAliases: settings.trustDomainAliases ?? base.trustDomainAliases,
+    enableAutoMtls: settings.enableAutoMtls ?? base.enableAutoMtls,
+    connectTimeoutMs:
+      connectTimeout === undefined ? base.connectTimeoutMs : (parseDurationMs(connectTimeout) ?? base.connectTimeoutMs),
+    // A host that nobody registered is passed on by its address in either form of ALLOW_ANY.
+    outboundTrafficPolicy:
+      outboundTrafficPolicy?.mode === "ALLOW_ANY_DYNAMIC_DNS"
+        ? "ALLOW_ANY"
+        : (outboundTrafficPolicy?.mode ?? base.outboundTrafficPolicy),
+    settings,
+  };
+}

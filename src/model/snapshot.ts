@@ -7,13 +7,14 @@ import { type DestinationIndex, indexDestinations, keepSubsets } from "./destina
 import { endpointsOfPort, indexPods, indexSlices, type PodsByAddress } from "./endpoint.ts";
 import type { Finding } from "./finding.ts";
 import { type GoodForms, lastGood } from "./last-good.ts";
-import type { MeshConfig } from "./mesh-config.ts";
+import { type EffectiveMeshConfig, effectiveMeshConfig, type MeshConfig } from "./mesh-config.ts";
 import { indexMtls, type MtlsIndex } from "./mtls.ts";
 import { type HostRoutes, indexRouting } from "./routing.ts";
 import { buildService, hostOf, type Service } from "./service.ts";
 
 export interface MeshSnapshot {
   readonly mesh: MeshConfig;
+  readonly meshSource: EffectiveMeshConfig;
   readonly resources: ResourceSet;
   /** By host, in the order of hosts. */
   readonly services: ReadonlyMap<string, Service>;
@@ -32,13 +33,15 @@ export interface MeshSnapshot {
   readonly findings: readonly Finding[];
 }
 
-/** `forms`: last good forms of routes that a restart left behind. `before`: the former snapshot, whose equal values stay. */
+/** `base`: what the ConfigMap of MeshConfig is laid over. `forms`: last good forms of routes that a restart left behind. `before`: the former snapshot, whose equal values stay. */
 export function buildSnapshot(
   resources: ResourceSet,
-  mesh: MeshConfig,
+  base: MeshConfig,
   forms: GoodForms = new Map(),
   before?: MeshSnapshot,
 ): MeshSnapshot {
+  const meshSource = effectiveMeshConfig(base, resources.meshConfigs, before?.meshSource);
+  const mesh = meshSource.config;
   const known = before?.mesh === mesh ? before : undefined;
   const older = known?.resources;
   const pods = older?.pods === resources.pods && known !== undefined ? known.pods : indexPods(resources.pods);
@@ -58,6 +61,7 @@ export function buildSnapshot(
     sameRouting && known !== undefined ? known.routing : buildRouting({ resources, services, mesh }, forms);
   return {
     mesh,
+    meshSource,
     resources,
     services,
     serviceShapes,

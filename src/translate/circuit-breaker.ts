@@ -1,6 +1,6 @@
 // Connection pool settings to Envoy's circuit breakers and protocol options.
 
-import type { ConnectionPool } from "../api/istio/destination-rule.ts";
+import type { ConnectionPool } from "../api/istio/traffic.ts";
 import { CircuitBreakers } from "../proto/gen/envoy/config/cluster/v3/circuit_breaker.ts";
 import { UpstreamConnectionOptions } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { HttpProtocolOptions } from "../proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";

@@ -1,6 +1,6 @@
 // Outlier detection: Istio's settings, and weft's additions, to Envoy's.
 
-import type { OutlierDetectionSettings } from "../api/istio/destination-rule.ts";
+import type { OutlierDetectionSettings } from "../api/istio/traffic.ts";
 import { OutlierDetection } from "../proto/gen/envoy/config/cluster/v3/outlier_detection.ts";
 import { durationFromText } from "./wire.ts";
 

@@ -5,8 +5,15 @@ import { writeFileSync } from "node:fs";
 import test from "node:test";
 import { authorizationPolicyIneffective } from "../../src/api/istio/authorization-policy.ts";
 import { destinationRuleIneffective } from "../../src/api/istio/destination-rule-check.ts";
+import { gatewayIneffective } from "../../src/api/istio/gateway.ts";
 import type { Ineffective } from "../../src/api/istio/ineffective.ts";
+import { meshConfigIneffective } from "../../src/api/istio/mesh-config.ts";
+import { proxyConfigIneffective } from "../../src/api/istio/proxy-config.ts";
+import { serviceEntryIneffective } from "../../src/api/istio/service-entry.ts";
+import { sidecarIneffective } from "../../src/api/istio/sidecar.ts";
 import { virtualServiceIneffective } from "../../src/api/istio/virtual-service-ineffective.ts";
+import { workloadEntryIneffective } from "../../src/api/istio/workload-entry.ts";
+import { workloadGroupIneffective } from "../../src/api/istio/workload-group.ts";
 import { readText, root } from "./source.ts";
 
 const DOCUMENT = "docs/compatibility.md";
@@ -19,6 +26,13 @@ const TABLES: Readonly<Record<string, readonly Ineffective[]>> = {
     .filter(({ field }) => !field.includes("portLevelSettings") && !field.startsWith("spec.subsets"))
     .map(({ field, effect }) => ({ field: field.replace("spec.trafficPolicy", "trafficPolicy"), effect })),
   VirtualService: virtualServiceIneffective,
+  ServiceEntry: serviceEntryIneffective,
+  WorkloadEntry: workloadEntryIneffective,
+  WorkloadGroup: workloadGroupIneffective,
+  Sidecar: sidecarIneffective,
+  Gateway: gatewayIneffective,
+  ProxyConfig: proxyConfigIneffective,
+  MeshConfig: meshConfigIneffective,
 };
 
 test("every field without effect is in the table of what does not work yet", () => {

@@ -1,16 +1,10 @@
 // Cross-field rules of DestinationRule.
 
 import { errorIssue, type Issue, warningIssue } from "../issue.ts";
-import type {
-  ClientTls,
-  ConnectionPool,
-  DestinationRule,
-  LoadBalancerSettings,
-  OutlierDetectionSettings,
-  TrafficPolicy,
-} from "./destination-rule.ts";
+import type { ClientTls, DestinationRule, LoadBalancerSettings, TrafficPolicy } from "./destination-rule.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { checkAtMostOne, checkDuration, checkHost, checkPort, checkRange, quote } from "./rules.ts";
+import type { ConnectionPool, OutlierDetectionSettings } from "./traffic.ts";
 
 const NOT_YET = "weft does not act on it yet";
 

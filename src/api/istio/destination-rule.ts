@@ -7,9 +7,7 @@ import type { KubeObject } from "../object.ts";
 import { checkDestinationRule } from "./destination-rule-check.ts";
 import {
   durationText,
-  int32,
   labelMap,
-  mapOf,
   meshStatus,
   oneOf,
   portSelector,
@@ -17,6 +15,7 @@ import {
   uint32,
   workloadSelector,
 } from "./shapes.ts";
+import { connectionPool, localityLbSetting, outlierDetection } from "./traffic.ts";
 
 const httpCookie = Type.Object({
   name: Type.String(),
@@ -33,17 +32,6 @@ const consistentHash = Type.Object({
   ringHash: Type.Optional(Type.Object({ minimumRingSize: Type.Optional(Type.Integer({ minimum: 0 })) })),
   maglev: Type.Optional(Type.Object({ tableSize: Type.Optional(Type.Integer({ minimum: 0 })) })),
   minimumRingSize: Type.Optional(Type.Integer({ minimum: 0 })),
-});
-
-const localityLbSetting = Type.Object({
-  distribute: Type.Optional(
-    Type.Array(Type.Object({ from: Type.Optional(Type.String()), to: Type.Optional(mapOf(uint32)) })),
-  ),
-  failover: Type.Optional(
-    Type.Array(Type.Object({ from: Type.Optional(Type.String()), to: Type.Optional(Type.String()) })),
-  ),
-  failoverPriority: Type.Optional(strings),
-  enabled: Type.Optional(Type.Boolean()),
 });
 
 const loadBalancer = Type.Object({
@@ -68,57 +56,6 @@ const loadBalancer = Type.Object({
       aggression: Type.Optional(Type.Number({ minimum: 1 })),
     }),
   ),
-});
-
-const connectionPool = Type.Object({
-  tcp: Type.Optional(
-    Type.Object({
-      maxConnections: Type.Optional(int32),
-      connectTimeout: Type.Optional(durationText),
-      tcpKeepalive: Type.Optional(
-        Type.Object({
-          probes: Type.Optional(uint32),
-          time: Type.Optional(durationText),
-          interval: Type.Optional(durationText),
-        }),
-      ),
-      maxConnectionDuration: Type.Optional(durationText),
-      idleTimeout: Type.Optional(durationText),
-    }),
-  ),
-  http: Type.Optional(
-    Type.Object({
-      http1MaxPendingRequests: Type.Optional(int32),
-      http2MaxRequests: Type.Optional(int32),
-      maxRequestsPerConnection: Type.Optional(int32),
-      maxRetries: Type.Optional(int32),
-      idleTimeout: Type.Optional(durationText),
-      h2UpgradePolicy: Type.Optional(oneOf(["DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"])),
-      useClientProtocol: Type.Optional(Type.Boolean()),
-      maxConcurrentStreams: Type.Optional(int32),
-      http2KeepAlive: Type.Optional(
-        Type.Object({ interval: Type.Optional(durationText), timeout: Type.Optional(durationText) }),
-      ),
-    }),
-  ),
-});
-
-const outlierDetection = Type.Object({
-  /** Deprecated by Istio and read by nothing there; here it is consecutive 5xx errors. */
-  consecutiveErrors: Type.Optional(int32),
-  splitExternalLocalOriginErrors: Type.Optional(Type.Boolean()),
-  consecutiveLocalOriginFailures: Type.Optional(uint32),
-  consecutiveGatewayErrors: Type.Optional(uint32),
-  consecutive5xxErrors: Type.Optional(uint32),
-  interval: Type.Optional(durationText),
-  baseEjectionTime: Type.Optional(durationText),
-  maxEjectionPercent: Type.Optional(int32),
-  minHealthPercent: Type.Optional(int32),
-  outlierDetectionHttpErrorCodes: Type.Optional(Type.Array(uint32)),
-  /** weft's addition: an endpoint isn't ejected before it had this many requests in the interval. */
-  minRequestVolume: Type.Optional(uint32),
-  /** weft's addition: consecutive failed connects that eject an endpoint. */
-  consecutiveConnectFailure: Type.Optional(uint32),
 });
 
 const clientTls = Type.Object({
@@ -177,8 +114,6 @@ const schema = Type.Object({
 
 export type DestinationRule = KubeObject & Static<typeof schema>;
 export type TrafficPolicy = Static<typeof trafficPolicy>;
-export type ConnectionPool = Static<typeof connectionPool>;
-export type OutlierDetectionSettings = Static<typeof outlierDetection>;
 export type LoadBalancerSettings = Static<typeof loadBalancer>;
 export type ClientTls = Static<typeof clientTls>;
 export type Subset = Static<typeof subset>;

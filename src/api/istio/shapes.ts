@@ -44,6 +44,44 @@ export const percentValue = Type.Object({ value: Type.Optional(Type.Number()) })
 
 export const portSelector = Type.Object({ number: Type.Optional(portNumber) });
 
+/** The port of a server that the mesh or a gateway offers. */
+export const serverPort = Type.Object({
+  number: portNumber,
+  protocol: Type.String(),
+  name: Type.String(),
+  targetPort: Type.Optional(portNumber),
+});
+
+/** TLS of a server: of a Gateway, or of a sidecar's ingress listener. */
+export const serverTls = Type.Object({
+  httpsRedirect: Type.Optional(Type.Boolean()),
+  mode: Type.Optional(
+    oneOf(["PASSTHROUGH", "SIMPLE", "MUTUAL", "AUTO_PASSTHROUGH", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL"]),
+  ),
+  serverCertificate: Type.Optional(Type.String()),
+  privateKey: Type.Optional(Type.String()),
+  caCertificates: Type.Optional(Type.String()),
+  caCrl: Type.Optional(Type.String()),
+  credentialName: Type.Optional(Type.String()),
+  credentialNames: Type.Optional(Type.Array(Type.String())),
+  caCertCredentialName: Type.Optional(Type.String()),
+  tlsCertificates: Type.Optional(
+    Type.Array(
+      Type.Object({
+        serverCertificate: Type.Optional(Type.String()),
+        privateKey: Type.Optional(Type.String()),
+        caCertificates: Type.Optional(Type.String()),
+      }),
+    ),
+  ),
+  subjectAltNames: Type.Optional(Type.Array(Type.String())),
+  verifyCertificateSpki: Type.Optional(Type.Array(Type.String())),
+  verifyCertificateHash: Type.Optional(Type.Array(Type.String())),
+  minProtocolVersion: Type.Optional(oneOf(["TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"])),
+  maxProtocolVersion: Type.Optional(oneOf(["TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"])),
+  cipherSuites: Type.Optional(Type.Array(Type.String())),
+});
+
 const condition = Type.Object({
   type: Type.String(),
   status: oneOf(["True", "False", "Unknown"]),

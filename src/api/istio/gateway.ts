@@ -1,0 +1,46 @@
+// Gateway: the servers that proxies at the edge of the mesh offer.
+
+import { type Static, Type } from "typebox";
+import { ageColumn } from "../columns.ts";
+import type { Kind } from "../kind.ts";
+import type { KubeObject } from "../object.ts";
+import { type Ineffective, warnIneffective } from "./ineffective.ts";
+import { labelMap, meshStatus, serverPort, serverTls, strings } from "./shapes.ts";
+
+const server = Type.Object({
+  name: Type.Optional(Type.String()),
+  port: serverPort,
+  bind: Type.Optional(Type.String()),
+  /** `namespace/host`, `./host`, any namespace (`*`) with a host or a host alone. */
+  hosts: strings,
+  tls: Type.Optional(serverTls),
+  defaultEndpoint: Type.Optional(Type.String()),
+});
+
+const schema = Type.Object({
+  spec: Type.Object({
+    selector: Type.Optional(labelMap),
+    servers: Type.Optional(Type.Array(server)),
+  }),
+  status: Type.Optional(meshStatus),
+});
+
+export type Gateway = KubeObject & Static<typeof schema>;
+
+export const gatewayIneffective: readonly Ineffective[] = [{ field: "spec", effect: "gateways are not served yet" }];
+
+export const gatewayKind: Kind<Gateway> = {
+  group: "networking.istio.io",
+  versions: ["v1", "v1beta1", "v1alpha3"],
+  kind: "Gateway",
+  plural: "gateways",
+  singular: "gateway",
+  shortNames: ["gw"],
+  categories: ["istio-io", "networking-istio-io"],
+  namespaced: true,
+  origin: "custom",
+  subresources: ["status"],
+  schema,
+  columns: [ageColumn],
+  check: (object) => warnIneffective(object, gatewayIneffective),
+};

@@ -1,0 +1,42 @@
+// ProxyConfig: how the proxies of some workloads run.
+
+import { type Static, Type } from "typebox";
+import { ageColumn } from "../columns.ts";
+import type { Kind } from "../kind.ts";
+import type { KubeObject } from "../object.ts";
+import { type Ineffective, warnIneffective } from "./ineffective.ts";
+import { int32, labelMap, meshStatus, workloadSelector } from "./shapes.ts";
+
+const schema = Type.Object({
+  spec: Type.Optional(
+    Type.Object({
+      selector: Type.Optional(workloadSelector),
+      concurrency: Type.Optional(int32),
+      environmentVariables: Type.Optional(labelMap),
+      image: Type.Optional(Type.Object({ imageType: Type.Optional(Type.String()) })),
+    }),
+  ),
+  status: Type.Optional(meshStatus),
+});
+
+export type ProxyConfig = KubeObject & Static<typeof schema>;
+
+export const proxyConfigIneffective: readonly Ineffective[] = [
+  { field: "spec", effect: "injected proxies run with their defaults" },
+];
+
+export const proxyConfigKind: Kind<ProxyConfig> = {
+  group: "networking.istio.io",
+  versions: ["v1beta1"],
+  kind: "ProxyConfig",
+  plural: "proxyconfigs",
+  singular: "proxyconfig",
+  shortNames: [],
+  categories: ["istio-io", "networking-istio-io"],
+  namespaced: true,
+  origin: "custom",
+  subresources: ["status"],
+  schema,
+  columns: [ageColumn],
+  check: (object) => warnIneffective(object, proxyConfigIneffective),
+};

@@ -1,0 +1,58 @@
+// ServiceEntry: a service that Kubernetes doesn't know, inside or outside the mesh.
+
+import { type Static, Type } from "typebox";
+import { ageColumn } from "../columns.ts";
+import type { Kind } from "../kind.ts";
+import type { KubeObject } from "../object.ts";
+import { type Ineffective, warnIneffective } from "./ineffective.ts";
+import { labelMap, meshStatus, oneOf, serverPort, strings } from "./shapes.ts";
+import { workloadEntrySpec } from "./workload-entry.ts";
+
+const schema = Type.Object({
+  spec: Type.Object({
+    hosts: Type.Array(Type.String(), { minItems: 1, maxItems: 256 }),
+    addresses: Type.Optional(Type.Array(Type.String(), { maxItems: 256 })),
+    ports: Type.Optional(Type.Array(serverPort, { maxItems: 256 })),
+    location: Type.Optional(oneOf(["MESH_EXTERNAL", "MESH_INTERNAL"])),
+    resolution: Type.Optional(oneOf(["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS"])),
+    endpoints: Type.Optional(Type.Array(workloadEntrySpec, { maxItems: 4096 })),
+    workloadSelector: Type.Optional(Type.Object({ labels: Type.Optional(labelMap) })),
+    exportTo: Type.Optional(strings),
+    subjectAltNames: Type.Optional(strings),
+  }),
+  status: Type.Optional(
+    Type.Object({
+      ...meshStatus.properties,
+      addresses: Type.Optional(
+        Type.Array(Type.Object({ value: Type.Optional(Type.String()), host: Type.Optional(Type.String()) })),
+      ),
+    }),
+  ),
+});
+
+export type ServiceEntry = KubeObject & Static<typeof schema>;
+
+export const serviceEntryIneffective: readonly Ineffective[] = [
+  { field: "spec", effect: "its hosts are not served yet" },
+];
+
+export const serviceEntryKind: Kind<ServiceEntry> = {
+  group: "networking.istio.io",
+  versions: ["v1", "v1beta1", "v1alpha3"],
+  kind: "ServiceEntry",
+  plural: "serviceentries",
+  singular: "serviceentry",
+  shortNames: ["se"],
+  categories: ["istio-io", "networking-istio-io"],
+  namespaced: true,
+  origin: "custom",
+  subresources: ["status"],
+  schema,
+  columns: [
+    { name: "Hosts", type: "string", priority: 0, value: (object) => JSON.stringify(object.spec.hosts) },
+    { name: "Location", type: "string", priority: 0, value: (object) => object.spec.location ?? null },
+    { name: "Resolution", type: "string", priority: 0, value: (object) => object.spec.resolution ?? null },
+    ageColumn,
+  ],
+  check: (object) => warnIneffective(object, serviceEntryIneffective),
+};

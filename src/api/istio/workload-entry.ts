@@ -1,0 +1,46 @@
+// WorkloadEntry: an instance that is no pod, such as a virtual machine or a process of the host.
+
+import { type Static, Type } from "typebox";
+import { ageColumn } from "../columns.ts";
+import type { Kind } from "../kind.ts";
+import type { KubeObject } from "../object.ts";
+import { type Ineffective, warnIneffective } from "./ineffective.ts";
+import { labelMap, mapOf, meshStatus, portNumber, uint32 } from "./shapes.ts";
+
+/** Also what a ServiceEntry writes as an endpoint. */
+export const workloadEntrySpec = Type.Object({
+  address: Type.Optional(Type.String()),
+  ports: Type.Optional(mapOf(portNumber)),
+  labels: Type.Optional(labelMap),
+  network: Type.Optional(Type.String()),
+  locality: Type.Optional(Type.String()),
+  weight: Type.Optional(uint32),
+  serviceAccount: Type.Optional(Type.String()),
+});
+
+const schema = Type.Object({ spec: workloadEntrySpec, status: Type.Optional(meshStatus) });
+
+export type WorkloadEntry = KubeObject & Static<typeof schema>;
+
+export const workloadEntryIneffective: readonly Ineffective[] = [
+  { field: "spec", effect: "workloads outside pods are not served yet" },
+];
+
+export const workloadEntryKind: Kind<WorkloadEntry> = {
+  group: "networking.istio.io",
+  versions: ["v1", "v1beta1", "v1alpha3"],
+  kind: "WorkloadEntry",
+  plural: "workloadentries",
+  singular: "workloadentry",
+  shortNames: ["we"],
+  categories: ["istio-io", "networking-istio-io"],
+  namespaced: true,
+  origin: "custom",
+  subresources: ["status"],
+  schema,
+  columns: [
+    ageColumn,
+    { name: "Address", type: "string", priority: 0, value: (object) => object.spec.address ?? null },
+  ],
+  check: (object) => warnIneffective(object, workloadEntryIneffective),
+};
