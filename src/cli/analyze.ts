@@ -8,7 +8,7 @@ import { istioKinds } from "../api/istio/kinds.ts";
 import { kubernetesKinds } from "../api/kubernetes/kinds.ts";
 import type { KubeObject } from "../api/object.ts";
 import { makeRegistry } from "../api/registry.ts";
-import { type CheckedManifests, type Manifest, readManifests } from "../cluster/manifests.ts";
+import { type CheckedManifests, isForeign, type Manifest, readManifests } from "../cluster/manifests.ts";
 import { formatRef, refOf } from "../model/finding.ts";
 import { defaultMeshConfig } from "../model/mesh-config.ts";
 import { readCluster } from "./cluster-objects.ts";
@@ -125,7 +125,7 @@ function textOf({ code, resource, path, message }: Finding): string {
 }
 
 function readFiles(paths: readonly string[]): CheckedManifests {
-  if (paths.length === 0) return { manifests: [], findings: [] };
+  if (paths.length === 0) return { manifests: [], findings: [], foreign: [] };
   const checked = readManifests(paths, makeRegistry([...kubernetesKinds, ...istioKinds]));
   if (!checked.ok) {
     throw new CommandFailure(checked.error, { next: "Name an existing file or folder with -f.", exitCode: 2 });
@@ -135,13 +135,13 @@ function readFiles(paths: readonly string[]): CheckedManifests {
 
 /** What could not be read as a resource at all, and so took no part. */
 function refused(checked: CheckedManifests): readonly Placed[] {
-  return checked.findings.flatMap(({ resource, issue, file, line }) => {
+  return checked.findings.flatMap((each) => {
+    const { resource, issue, file, line } = each;
     if (issue.severity !== "error") return [];
     const [kind = "", name = ""] = resource.split("/");
     const at = { resource: { kind, namespace: "", name }, path: issue.path };
-    const isForeign = issue.path === "kind" && issue.message.startsWith("weft does not serve");
     const message = issue.message === "" ? `is ${issue.reason === "required" ? "required" : "wrong"}` : issue.message;
-    const made = isForeign
+    const made = isForeign(each)
       ? finding("WEFT0001", at, `${message}: it takes no part in the analysis`)
       : finding("IST0106", at, `Schema validation error: ${message}`, "Correct it; it took no part in the rest.");
     return [{ ...made, file, line }];

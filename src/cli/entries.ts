@@ -64,6 +64,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./analyze.ts"),
   },
   {
+    name: "preview",
+    aliases: [],
+    summary: "print the xDS configuration that a pod would get from manifests, with no cluster",
+    load: () => import("./preview.ts"),
+  },
+  {
     name: "describe",
     aliases: [],
     summary: "show what applies to a service or a pod of the local cluster, and why",

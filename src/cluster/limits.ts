@@ -14,3 +14,5 @@ export const LOCK_ATTEMPTS_MAX = 5;
 export const MANIFEST_BYTES_MAX = 16 * 1024 * 1024;
 /** How often a cluster looks whether its data directory is still there. */
 export const LOCK_LOOK_MS = 2_000;
+/** Between two looks at a standard input that has nothing yet. */
+export const STANDARD_INPUT_POLL_MS = 10;

@@ -1,6 +1,6 @@
 // Manifests from files: every document with its place, checked as the API server will check it, before anything starts.
 
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Issue } from "../api/issue.ts";
 import type { Kind } from "../api/kind.ts";
@@ -9,7 +9,7 @@ import type { Registry } from "../api/registry.ts";
 import { checkMetadata, validateStructure } from "../api/validate.ts";
 import { isRecord, parseYamlDocuments } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
-import { MANIFEST_BYTES_MAX } from "./limits.ts";
+import { MANIFEST_BYTES_MAX, STANDARD_INPUT_POLL_MS } from "./limits.ts";
 
 export interface Manifest {
   readonly file: string;
@@ -35,6 +35,13 @@ export interface Finding {
 export interface CheckedManifests {
   readonly manifests: readonly Manifest[];
   readonly findings: readonly Finding[];
+  /** Of kinds that weft does not serve; each has a finding too. */
+  readonly foreign: readonly KubeObject[];
+}
+
+/** The finding of an object whose kind is not served: no mistake in the manifest itself. */
+export function isForeign({ issue }: Finding): boolean {
+  return issue.path === "kind" && issue.reason === "unsupported";
 }
 
 /** Files as named; of folders their YAML and JSON files, by name; `-` is standard input. */
@@ -55,6 +62,7 @@ function listFiles(path: string): Result<readonly string[], string> {
 export function readManifests(paths: readonly string[], registry: Registry): Result<CheckedManifests, string> {
   const manifests: Manifest[] = [];
   const findings: Finding[] = [];
+  const foreign: KubeObject[] = [];
   for (const path of paths) {
     const files = listFiles(path);
     if (!files.ok) return files;
@@ -64,19 +72,21 @@ export function readManifests(paths: readonly string[], registry: Registry): Res
       const checked = checkText(file, text.value, registry);
       manifests.push(...checked.manifests);
       findings.push(...checked.findings);
+      foreign.push(...checked.foreign);
     }
   }
-  return ok({ manifests, findings });
+  return ok({ manifests, findings, foreign });
 }
 
 export function checkText(file: string, text: string, registry: Registry): CheckedManifests {
   const parsed = parseYamlDocuments(text);
   if (!parsed.ok) {
     const line = Number(/at line (\d+)/.exec(parsed.error)?.[1] ?? 1);
-    return { manifests: [], findings: [{ file, line, resource: "", issue: broken(parsed.error) }] };
+    return { manifests: [], findings: [{ file, line, resource: "", issue: broken(parsed.error) }], foreign: [] };
   }
   const manifests: Manifest[] = [];
   const findings: Finding[] = [];
+  const foreign: KubeObject[] = [];
   for (const document of parsed.value) {
     for (const { value, prefix } of unfold(document.value)) {
       const lineAt = (path: string): number => document.lineAt([...prefix, ...keysOf(path)]);
@@ -84,9 +94,10 @@ export function checkText(file: string, text: string, registry: Registry): Check
       const resource = resourceName(value);
       findings.push(...checked.issues.map((issue) => ({ file, line: lineAt(issue.path), resource, issue })));
       if (checked.manifest !== undefined) manifests.push({ ...checked.manifest, file, line: lineAt(""), lineAt });
+      if (checked.foreign !== undefined) foreign.push(checked.foreign);
     }
   }
-  return { manifests, findings };
+  return { manifests, findings, foreign };
 }
 
 /** `file:line: Kind/name: path: message`, as compilers write it. */
@@ -101,6 +112,7 @@ export function describeFinding(finding: Finding): string {
 interface CheckedObject {
   readonly issues: readonly Issue[];
   readonly manifest: Omit<Manifest, "file" | "line" | "lineAt"> | undefined;
+  readonly foreign?: KubeObject | undefined;
 }
 
 function checkObject(value: unknown, registry: Registry): CheckedObject {
@@ -113,7 +125,7 @@ function checkObject(value: unknown, registry: Registry): CheckedObject {
   if (typeof apiVersion !== "string" || apiVersion === "") return refuse("apiVersion", "apiVersion is not set");
   if (typeof kindName !== "string" || kindName === "") return refuse("kind", "kind is not set");
   const kind = registry.byApiVersion(apiVersion, kindName);
-  if (kind === undefined) return refuse("kind", `weft does not serve the kind ${kindName} of ${apiVersion}`);
+  if (kind === undefined) return notServed(value, { apiVersion, kind: kindName });
   const { issues, object } = validateStructure(kind, withoutStatus(kind, value));
   if (issues.some((issue) => issue.severity === "error")) return { issues, manifest: undefined };
   if (typeof object.metadata?.name !== "string") return refuse("metadata.name", "name is required");
@@ -121,6 +133,22 @@ function checkObject(value: unknown, registry: Registry): CheckedObject {
   const all = [...issues, ...checkMetadata(object.metadata), ...(kind.check?.(complete, undefined) ?? [])];
   const good = all.every((issue) => issue.severity !== "error");
   return { issues: all, manifest: good ? { source: value, object, kind } : undefined };
+}
+
+function notServed(
+  value: Readonly<Record<string, unknown>>,
+  { apiVersion, kind }: { readonly apiVersion: string; readonly kind: string },
+): CheckedObject {
+  const message = `weft does not serve the kind ${kind} of ${apiVersion}`;
+  const metadata = isRecord(value["metadata"]) ? value["metadata"] : {};
+  const { name } = metadata;
+  const foreign =
+    typeof name === "string" ? { ...value, apiVersion, kind, metadata: { ...metadata, name } } : undefined;
+  return {
+    issues: [{ severity: "error", path: "kind", message, reason: "unsupported" }],
+    manifest: undefined,
+    foreign,
+  };
 }
 
 /** Whoever writes an object doesn't write its status: the API server drops it too. */
@@ -157,10 +185,29 @@ function broken(message: string): Issue {
 
 function readText(file: string): Result<string, string> {
   try {
-    const text = readFileSync(file === "-" ? 0 : file, "utf8");
+    const text = file === "-" ? readStandardInput() : readFileSync(file, "utf8");
     if (text.length > MANIFEST_BYTES_MAX) return err(`${file} is larger than ${MANIFEST_BYTES_MAX} bytes`);
     return ok(text);
   } catch (error) {
     return err(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** A pipe whose writer has nothing yet is an error to whoever reads it as a file. */
+function readStandardInput(): string {
+  const parts: Buffer[] = [];
+  const part = Buffer.alloc(64 * 1024);
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  for (let bytes = 0; bytes <= MANIFEST_BYTES_MAX; ) {
+    try {
+      const count = readSync(0, part);
+      if (count === 0) break;
+      parts.push(Buffer.from(part.subarray(0, count)));
+      bytes += count;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) throw error;
+      Atomics.wait(never, 0, 0, STANDARD_INPUT_POLL_MS);
+    }
+  }
+  return Buffer.concat(parts).toString("utf8");
 }

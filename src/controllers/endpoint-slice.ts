@@ -1,20 +1,13 @@
 // EndpointSlices: the addresses of the pods behind each Service with a selector.
 
-import {
-  type Endpoint,
-  type EndpointPort,
-  type EndpointSlice,
-  endpointSliceKind,
-  SERVICE_NAME_LABEL,
-} from "../api/kubernetes/endpoint-slice.ts";
+import { type EndpointSlice, endpointSliceKind, SERVICE_NAME_LABEL } from "../api/kubernetes/endpoint-slice.ts";
 import { type Pod, podKind } from "../api/kubernetes/pod.ts";
-import { type Service, type ServicePort, serviceKind } from "../api/kubernetes/service.ts";
-import { canonicalJson, deepEqual } from "../base/equal.ts";
+import { type Service, serviceKind } from "../api/kubernetes/service.ts";
+import { deepEqual } from "../base/equal.ts";
 import { type Controller, type ControllerContext, failed, isRace, runController } from "./controller.ts";
-import { ENDPOINTS_PER_SLICE_MAX } from "./limits.ts";
 import { generatedName } from "./names.ts";
-import { controllerReference, keyOf, matchesSelector, refOf } from "./owner.ts";
-import { isFinished, isReady } from "./pod-state.ts";
+import { controllerReference, keyOf, refOf } from "./owner.ts";
+import { contentsOf, hasAddress, type SliceContents, selects } from "./slice-contents.ts";
 import { DONE, type Outcome } from "./work-queue.ts";
 
 const MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by";
@@ -54,11 +47,6 @@ export function startEndpointSlices(context: ControllerContext): Controller {
   });
 }
 
-function selects(service: Service, labels: Pod["metadata"]["labels"]): boolean {
-  const selector = service.spec.selector ?? {};
-  return Object.keys(selector).length > 0 && matchesSelector({ matchLabels: selector }, labels);
-}
-
 async function reconcile(key: string, context: ControllerContext): Promise<Outcome> {
   const { client } = context;
   const ref = refOf(key);
@@ -79,90 +67,10 @@ async function reconcile(key: string, context: ControllerContext): Promise<Outco
   return apply(service, { wanted: contentsOf(service, members), present: slices.value }, context);
 }
 
-interface Contents {
-  readonly ports: readonly EndpointPort[];
-  readonly endpoints: readonly Endpoint[];
-}
-
-function hasAddress(pod: Pod): boolean {
-  return pod.status?.podIP !== undefined && !isFinished(pod);
-}
-
-/** One slice for each set of ports (a named port may have another number in another pod), cut where it gets too long. */
-function contentsOf(service: Service, pods: readonly Pod[]): readonly Contents[] {
-  const groups = new Map<string, { readonly ports: readonly EndpointPort[]; readonly endpoints: Endpoint[] }>();
-  const sorted = [...pods].sort((a, b) => a.metadata.name.localeCompare(b.metadata.name));
-  for (const pod of sorted) {
-    const ports = portsFor(service, pod);
-    const key = canonicalJson(ports);
-    const group = groups.get(key) ?? { ports, endpoints: [] };
-    group.endpoints.push(endpointOf(service, pod));
-    groups.set(key, group);
-  }
-  if (groups.size === 0) return [{ ports: portsFor(service, undefined), endpoints: [] }];
-  return [...groups.values()].flatMap(({ ports, endpoints }) => {
-    const parts: Contents[] = [];
-    for (let start = 0; start < endpoints.length; start += ENDPOINTS_PER_SLICE_MAX) {
-      parts.push({ ports, endpoints: endpoints.slice(start, start + ENDPOINTS_PER_SLICE_MAX) });
-    }
-    return parts;
-  });
-}
-
-function portsFor(service: Service, pod: Pod | undefined): readonly EndpointPort[] {
-  const ports: EndpointPort[] = [];
-  for (const port of service.spec.ports ?? []) {
-    const number = targetOf(port, pod);
-    if (number === undefined) continue;
-    ports.push({
-      name: port.name ?? "",
-      protocol: port.protocol ?? "TCP",
-      port: number,
-      ...(port.appProtocol === undefined ? {} : { appProtocol: port.appProtocol }),
-    });
-  }
-  return ports;
-}
-
-function targetOf(port: ServicePort, pod: Pod | undefined): number | undefined {
-  const target = port.targetPort ?? port.port;
-  if (typeof target === "number") return target === 0 ? port.port : target;
-  const containers = [...(pod?.spec.containers ?? []), ...(pod?.spec.initContainers ?? [])];
-  for (const container of containers) {
-    const named = container.ports?.find(
-      (other) => other.name === target && (other.protocol ?? "TCP") === (port.protocol ?? "TCP"),
-    );
-    if (named !== undefined) return named.containerPort;
-  }
-  return /^\d+$/.test(target) ? Number(target) : undefined;
-}
-
-function endpointOf(service: Service, pod: Pod): Endpoint {
-  const terminating = pod.metadata.deletionTimestamp !== undefined;
-  const serving = isReady(pod);
-  const { hostname, nodeName, subdomain } = pod.spec;
-  return {
-    addresses: pod.status?.podIP === undefined ? [] : [pod.status.podIP],
-    conditions: {
-      ready: service.spec.publishNotReadyAddresses === true || (serving && !terminating),
-      serving: service.spec.publishNotReadyAddresses === true || serving,
-      terminating,
-    },
-    ...(hostname !== undefined && subdomain === service.metadata.name ? { hostname } : {}),
-    ...(nodeName === undefined ? {} : { nodeName }),
-    targetRef: {
-      kind: "Pod",
-      name: pod.metadata.name,
-      ...(pod.metadata.namespace === undefined ? {} : { namespace: pod.metadata.namespace }),
-      ...(pod.metadata.uid === undefined ? {} : { uid: pod.metadata.uid }),
-    },
-  };
-}
-
 /** Keeps slices whose ports fit, changes what differs, makes what is missing, removes what is left over. */
 async function apply(
   service: Service,
-  { wanted, present }: { readonly wanted: readonly Contents[]; readonly present: readonly EndpointSlice[] },
+  { wanted, present }: { readonly wanted: readonly SliceContents[]; readonly present: readonly EndpointSlice[] },
   context: ControllerContext,
 ): Promise<Outcome> {
   const { client } = context;
@@ -187,7 +95,7 @@ async function apply(
 
 function sliceOf(
   service: Service,
-  contents: Contents,
+  contents: SliceContents,
   present: EndpointSlice | undefined,
   context: ControllerContext,
 ): EndpointSlice {

@@ -2,6 +2,7 @@
 
 import { stringify } from "yaml";
 import type { Issue } from "../api/issue.ts";
+import { TEMPLATE_PATHS } from "../api/kubernetes/templates.ts";
 import { isRecord, parseYamlDocuments } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { WorkloadName } from "./container.ts";
@@ -9,18 +10,6 @@ import { decideOffline } from "./decide.ts";
 import type { InjectOptions } from "./options.ts";
 import { injectPod, ownerUrl } from "./pod.ts";
 import { type Json, recordAt, stringAt } from "./shape.ts";
-
-const TEMPLATE_PATHS: Readonly<Record<string, readonly string[]>> = {
-  Pod: [],
-  Deployment: ["spec", "template"],
-  ReplicaSet: ["spec", "template"],
-  StatefulSet: ["spec", "template"],
-  DaemonSet: ["spec", "template"],
-  ReplicationController: ["spec", "template"],
-  DeploymentConfig: ["spec", "template"],
-  Job: ["spec", "template"],
-  CronJob: ["spec", "jobTemplate", "spec", "template"],
-};
 
 export interface Notice {
   /** `Deployment/api`. */

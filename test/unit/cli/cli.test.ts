@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { text as streamText } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { parseJson, parseYamlDocuments } from "../../../src/base/json.ts";
+import { isRecord, parseJson, parseYamlDocuments } from "../../../src/base/json.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 
@@ -141,3 +141,41 @@ function olderNode(): string | undefined {
   }
   return undefined;
 }
+
+test("preview prints a pod's configuration from manifests, workloads that the cluster doesn't run included", () => {
+  const manifests = `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: shop}
+spec: {serviceName: db, template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: db}]}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec: {selector: {app: db}, ports: [{name: http, port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: db, namespace: shop}
+`;
+  const done = weft(["preview", "-f", "-", "--pod", "shop/db"], { input: manifests });
+  assert.equal(done.code, 0, done.err);
+  assert.match(done.err, /^Warning: -:\d+: Ingress\/db: kind: weft does not serve the kind Ingress/);
+  const json = parseJson(done.out);
+  assert.ok(json.ok && isRecord(json.value));
+  assert.deepEqual(Object.keys(json.value), ["listeners", "routes", "clusters", "endpoints", "secrets"]);
+  const yaml = parseYamlDocuments(
+    weft(["preview", "-f", "-", "--pod", "shop/db-0", "-o", "yaml"], { input: manifests }).out,
+  );
+  assert.ok(yaml.ok);
+  assert.deepEqual(yaml.value[0]?.value, json.value);
+
+  const unknown = weft(["preview", "-f", "-", "--pod", "shop/web"], { input: manifests });
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.err, /no pod or workload shop\/web: they have shop\/db-0/);
+  const broken = weft(["preview", "-f", "-", "--pod", "shop/db"], { input: manifests.replace("port: 80", "port: x") });
+  assert.equal(broken.code, 1);
+  assert.match(broken.err, /-:10: Service\/db: spec\.ports\[0\]\.port/);
+  assert.equal(weft(["preview", "--pod", "shop/db"]).code, 2);
+  assert.equal(weft(["preview", "-f", "-", "--pod", "a/b/c"], { input: manifests }).code, 2);
+});

@@ -1,0 +1,108 @@
+// The configuration that a pod would get from manifests alone, as protobuf JSON. Pure.
+
+import type { JsonValue } from "@bufbuild/protobuf";
+import { buildWorld } from "../analyze/world.ts";
+import type { KubeObject } from "../api/object.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { InjectOptions } from "../inject/options.ts";
+import { recordAt, recordsAt, stringAt } from "../inject/shape.ts";
+import type { MeshConfig } from "../model/mesh-config.ts";
+import { Node } from "../proto/gen/envoy/config/core/v3/base.ts";
+import { bytesToJson } from "../proto/proto3-json.ts";
+import { Encoder, type ResourceType, TYPE_URLS } from "../serve/resource.ts";
+import { readNode } from "../translate/proxy.ts";
+import { Translator } from "../translate/translate.ts";
+import { type DerivedPod, type DerivedWorld, deriveWorld } from "./derive.ts";
+
+export interface PreviewOptions {
+  readonly mesh: MeshConfig;
+  readonly inject: InjectOptions;
+  readonly engine: "weft" | "envoy";
+}
+
+/** What the command prints. Each list is in the order of the translation, each entry a message of Envoy's v3 API. */
+export interface PreviewedConfiguration {
+  readonly listeners: readonly JsonValue[];
+  readonly routes: readonly JsonValue[];
+  readonly clusters: readonly JsonValue[];
+  readonly endpoints: readonly JsonValue[];
+  readonly secrets: readonly JsonValue[];
+}
+
+export interface Preview {
+  readonly configuration: PreviewedConfiguration;
+  readonly pod: DerivedPod;
+  readonly world: DerivedWorld;
+}
+
+/** `name` is a pod's, or that of a workload, whose first pod is then meant. */
+export function preview(
+  objects: readonly KubeObject[],
+  wanted: { readonly namespace: string; readonly name: string },
+  options: PreviewOptions,
+): Result<Preview, string> {
+  const world = deriveWorld(objects, options.inject);
+  const inside = world.pods.filter(({ pod }) => (pod.metadata.namespace ?? "default") === wanted.namespace);
+  const pod =
+    inside.find(({ pod }) => pod.metadata.name === wanted.name) ??
+    inside.find(({ owner }) => owner.name === wanted.name);
+  if (pod === undefined) return err(missing(wanted, world.pods));
+  const node = readNode(nodeOf(pod, options));
+  if (!node.ok) return node;
+  const { snapshot } = buildWorld(world.objects, options.mesh);
+  const { resources } = new Encoder().encode(new Translator(snapshot).translate(node.value), 0);
+  const json = (type: ResourceType): Result<readonly JsonValue[], string> =>
+    all([...resources[type].values()].map(({ any }) => bytesToJson(TYPE_URLS[type], any.value)));
+  const listeners = json("listener");
+  const routes = json("route");
+  const clusters = json("cluster");
+  const endpoints = json("endpoint");
+  if (!listeners.ok) return listeners;
+  if (!routes.ok) return routes;
+  if (!clusters.ok) return clusters;
+  if (!endpoints.ok) return endpoints;
+  return ok({
+    configuration: {
+      listeners: listeners.value,
+      routes: routes.value,
+      clusters: clusters.value,
+      endpoints: endpoints.value,
+      secrets: [],
+    },
+    pod,
+    world,
+  });
+}
+
+function all<T>(results: readonly Result<T, string>[]): Result<readonly T[], string> {
+  const values: T[] = [];
+  for (const result of results) {
+    if (!result.ok) return result;
+    values.push(result.value);
+  }
+  return ok(values);
+}
+
+/** What its sidecar would say of itself: the environment that injection wrote. */
+function nodeOf({ pod }: DerivedPod, { engine, inject }: PreviewOptions): Node {
+  const { name, namespace = "default", labels = {} } = pod.metadata;
+  const proxy = pod.spec.containers.find((container) => container.name === "istio-proxy");
+  const mode = recordsAt(proxy, "env").find((entry) => entry["name"] === "ISTIO_META_INTERCEPTION_MODE");
+  const address = stringAt(recordAt(pod, "status"), "podIP") ?? "";
+  return Node.fromPartial({
+    id: `sidecar~${address}~${name}.${namespace}~${namespace}.svc.cluster.local`,
+    metadata: {
+      NAMESPACE: namespace,
+      LABELS: { ...labels },
+      SERVICE_ACCOUNT: pod.spec.serviceAccountName ?? "default",
+      INTERCEPTION_MODE: stringAt(mode, "value") ?? inject.interceptionMode,
+    },
+    userAgentName: engine,
+  });
+}
+
+function missing({ namespace, name }: { namespace: string; name: string }, pods: readonly DerivedPod[]): string {
+  const known = pods.map(({ pod }) => `${pod.metadata.namespace}/${pod.metadata.name}`);
+  const listed = known.length === 0 ? "they have no pod at all" : `they have ${known.slice(0, 10).join(", ")}`;
+  return `the manifests have no pod or workload ${namespace}/${name}: ${listed}${known.length > 10 ? ", …" : ""}`;
+}
