@@ -114,9 +114,11 @@ function meshChains(protocol: Protocol, { mode }: PortMode): readonly ChainParts
 function openChains({ workload, protocol }: PortContext, { mode }: PortMode): readonly ChainParts[] {
   // In explicit mode a plaintext connection says nothing of the port that it is for.
   if (mode === "STRICT" || workload.proxy.mode === "NONE") return [];
-  const plain = mode === "DISABLE" ? "" : "raw_buffer";
+  // A sniffed port's HTTP chain asks for plaintext, and from there is no way back to a chain that asks for nothing.
+  const split = mode === "PERMISSIVE" || protocol === "sniffed";
+  const plain = split ? "raw_buffer" : "";
   // TLS that isn't the mesh's is the application's own.
-  const own: readonly ChainParts[] = mode === "PERMISSIVE" ? [{ suffix: "tls", transport: "tls", http: false }] : [];
+  const own: readonly ChainParts[] = split ? [{ suffix: "tls", transport: "tls", http: false }] : [];
   const http: ChainParts = { suffix: "http", transport: plain, http: true };
   const tcp: ChainParts = { suffix: "tcp", transport: plain, http: false };
   switch (protocol) {
@@ -126,7 +128,7 @@ function openChains({ workload, protocol }: PortContext, { mode }: PortMode): re
     case "udp":
       return [...own, tcp];
     case "sniffed":
-      return [...own, { ...http, transport: "raw_buffer", alpn: PLAIN_HTTP }, tcp];
+      return [...own, { ...http, alpn: PLAIN_HTTP }, tcp];
   }
 }
 

@@ -1,0 +1,22 @@
+// Every theme of the table.
+
+import type { Theme } from "./case.ts";
+import { explicit } from "./explicit-cases.ts";
+import { hosts } from "./hosts-cases.ts";
+import { inbound } from "./inbound-cases.ts";
+import { ownership } from "./owner-cases.ts";
+import { ports } from "./ports-cases.ts";
+import { routes } from "./route-cases.ts";
+import { security } from "./security-cases.ts";
+import { tcpRoutes } from "./tcp-cases.ts";
+
+export const THEMES: readonly Theme[] = [
+  ...hosts,
+  ...ports,
+  ...routes,
+  ...ownership,
+  ...tcpRoutes,
+  ...security,
+  ...inbound,
+  ...explicit,
+];
