@@ -136,6 +136,13 @@ const ADDITIONS = [
     text: "DeniedHttpResponse error_response = 5;",
   },
   {
+    file: "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
+    into: "message HttpProtocolOptions {",
+    text: `message OutlierDetection { config.common.matcher.v3.MatchPredicate error_matcher = 1; }
+      OutlierDetection outlier_detection = 8;`,
+    imports: ["envoy/config/common/matcher/v3/matcher.proto"],
+  },
+  {
     file: `${FILTERS}/fault/v3/fault.proto`,
     into: "message FaultAbort {",
     text: "string response_body = 6;",

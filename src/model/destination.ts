@@ -215,7 +215,7 @@ export function effectivePolicy(
   rule: HostRule | undefined,
   subset: string | undefined,
   port: number,
-): Pick<TrafficPolicy, "loadBalancer" | "connectionPool" | "outlierDetection" | "tls"> {
+): Omit<TrafficPolicy, "portLevelSettings"> {
   if (rule === undefined) return {};
   const own = rule.subsets.find((each) => each.name === subset)?.trafficPolicy;
   return { ...atPort(rule.trafficPolicy, port), ...atPort(own, port) };

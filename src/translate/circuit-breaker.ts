@@ -1,6 +1,7 @@
 // Connection pool settings to Envoy's circuit breakers and protocol options.
 
-import type { ConnectionPool } from "../api/istio/traffic.ts";
+import type { TrafficPolicy } from "../api/istio/destination-rule.ts";
+import type { ConnectionPool, OutlierDetectionSettings } from "../api/istio/traffic.ts";
 import { CircuitBreakers } from "../proto/gen/envoy/config/cluster/v3/circuit_breaker.ts";
 import { UpstreamConnectionOptions } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { HttpProtocolOptions } from "../proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
@@ -10,7 +11,10 @@ import { any, durationFromText } from "./wire.ts";
 /** Istio's way to say "no limit": Envoy's own default would be 1024. */
 const UNLIMITED = 4_294_967_295;
 
-export function circuitBreakers(pool: ConnectionPool | undefined): CircuitBreakers {
+export function circuitBreakers(
+  pool: ConnectionPool | undefined,
+  budget?: TrafficPolicy["retryBudget"],
+): CircuitBreakers {
   return CircuitBreakers.fromPartial({
     thresholds: [
       {
@@ -19,9 +23,18 @@ export function circuitBreakers(pool: ConnectionPool | undefined): CircuitBreake
         maxRequests: limit(pool?.http?.http2MaxRequests),
         maxRetries: limit(pool?.http?.maxRetries),
         trackRemaining: true,
+        ...(budget === undefined ? {} : { retryBudget: retryBudget(budget) }),
       },
     ],
   });
+}
+
+/** Instead of the limit on retries: a share of the requests that are under way or wait. */
+function retryBudget({ percent, minRetryConcurrency }: NonNullable<TrafficPolicy["retryBudget"]>) {
+  return {
+    ...(percent === undefined ? {} : { budgetPercent: { value: percent } }),
+    ...(minRetryConcurrency === undefined ? {} : { minRetryConcurrency }),
+  };
 }
 
 function limit(value: number | undefined): number {
@@ -30,25 +43,42 @@ function limit(value: number | undefined): number {
 
 const OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
-/** HTTP/1.1 towards the endpoints, with the pool's limits per connection. */
-export function httpProtocolOptions(pool: ConnectionPool | undefined): { [key: string]: Any } {
-  const requestsMax = pool?.http?.maxRequestsPerConnection;
-  const idle = pool?.http?.idleTimeout;
+/** HTTP/1.1 towards the endpoints, with the pool's limits per connection, and what counts as an error of an endpoint. */
+export function httpProtocolOptions(
+  pool: ConnectionPool | undefined,
+  outlier?: OutlierDetectionSettings,
+): { [key: string]: Any } {
+  const requestsMax = pool?.http?.maxRequestsPerConnection ?? 0;
+  const idle = pool?.http?.idleTimeout ?? pool?.tcp?.idleTimeout;
+  const duration = pool?.tcp?.maxConnectionDuration;
+  const common = {
+    ...(idle === undefined ? {} : { idleTimeout: durationFromText(idle) }),
+    ...(requestsMax > 0 ? { maxRequestsPerConnection: requestsMax } : {}),
+    ...(duration === undefined ? {} : { maxConnectionDuration: durationFromText(duration) }),
+  };
   const options = HttpProtocolOptions.fromPartial({
     upstreamProtocolOptions: {
       $case: "explicitHttpConfig",
       value: { protocolConfig: { $case: "httpProtocolOptions", value: {} } },
     },
+    ...(Object.keys(common).length === 0 ? {} : { commonHttpProtocolOptions: common }),
+    ...errorStatuses(outlier?.outlierDetectionHttpErrorCodes ?? []),
   });
-  if (idle !== undefined || (requestsMax ?? 0) > 0) {
-    options.commonHttpProtocolOptions = HttpProtocolOptions.fromPartial({
-      commonHttpProtocolOptions: {
-        ...(idle === undefined ? {} : { idleTimeout: durationFromText(idle) }),
-        ...((requestsMax ?? 0) > 0 ? { maxRequestsPerConnection: requestsMax } : {}),
-      },
-    }).commonHttpProtocolOptions;
-  }
   return { [OPTIONS]: any(OPTIONS, HttpProtocolOptions, options) };
+}
+
+/** Which statuses eject an endpoint, where not the 5xx do. */
+function errorStatuses(codes: readonly number[]) {
+  if (codes.length === 0) return {};
+  const matcher = {
+    name: ":status",
+    headerMatchSpecifier: {
+      $case: "stringMatch" as const,
+      value: { matchPattern: { $case: "safeRegex" as const, value: { regex: codes.join("|") } } },
+    },
+  };
+  const rule = { $case: "httpResponseHeadersMatch" as const, value: { headers: [matcher] } };
+  return { outlierDetection: { errorMatcher: { rule } } };
 }
 
 export function keepalive(pool: ConnectionPool | undefined): UpstreamConnectionOptions | undefined {

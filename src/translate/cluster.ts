@@ -10,7 +10,7 @@ import {
   Cluster_TransportSocketMatch,
 } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { circuitBreakers, httpProtocolOptions, keepalive } from "./circuit-breaker.ts";
-import { setRing } from "./consistent-hash.ts";
+import { setLoadBalancer } from "./load-balancer.ts";
 import { BLACK_HOLE, explicitServerName, outboundName, outboundServerName, PASSTHROUGH, podName } from "./names.ts";
 import { outlierDetection } from "./outlier.ts";
 import { externalSocket, meshClientSocket, plainSocket } from "./tls.ts";
@@ -80,15 +80,16 @@ export function outboundCluster(target: ClusterTarget, view: ClientView): Cluste
     edsClusterConfig: { edsConfig: adsSource() },
     connectTimeout:
       connectTimeout === undefined ? durationOf(view.snapshot.mesh.connectTimeoutMs) : durationFromText(connectTimeout),
-    lbPolicy: balancing(policy.loadBalancer?.simple),
     // Without healthy endpoints a call fails; it isn't sent to unhealthy ones.
     commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 } },
   });
-  if (policy.loadBalancer?.consistentHash !== undefined) setRing(cluster, policy.loadBalancer.consistentHash);
-  cluster.circuitBreakers = circuitBreakers(pool);
+  setLoadBalancer(cluster, policy.loadBalancer);
+  cluster.circuitBreakers = circuitBreakers(pool, policy.retryBudget);
   cluster.outlierDetection = outlierDetection(policy.outlierDetection);
   cluster.upstreamConnectionOptions = keepalive(pool);
-  if (port.protocol !== "tcp") cluster.typedExtensionProtocolOptions = httpProtocolOptions(pool);
+  if (port.protocol !== "tcp") {
+    cluster.typedExtensionProtocolOptions = httpProtocolOptions(pool, policy.outlierDetection);
+  }
   cluster.metadata = describe(target, policy.outlierDetection?.minRequestVolume);
   secure(cluster, target, view);
   if (isPassthrough(target, view)) passThrough(cluster, target);
@@ -106,12 +107,6 @@ function passThrough(cluster: Cluster, { service, port }: ClusterTarget): void {
 }
 
 const MESH_SOCKET = "tlsMode-istio";
-
-function balancing(simple: string | undefined): Cluster_LbPolicy {
-  if (simple === "ROUND_ROBIN") return Cluster_LbPolicy.ROUND_ROBIN;
-  if (simple === "RANDOM") return Cluster_LbPolicy.RANDOM;
-  return Cluster_LbPolicy.LEAST_REQUEST;
-}
 
 function describe({ service, subset, rule }: ClusterTarget, minRequestVolume: number | undefined) {
   const source = rule?.sources[0];

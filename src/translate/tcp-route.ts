@@ -1,17 +1,23 @@
 // Where TCP connections to a service's port go: a VirtualService's tcp and tls rules as filter chains, or the plain default.
 
+import type { ConnectionPool } from "../api/istio/traffic.ts";
 import type { Destination, TcpRoute, TlsRoute } from "../api/istio/virtual-service.ts";
 import type { PlacedRule } from "../model/delegate.ts";
+import { effectivePolicy } from "../model/destination.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { formatRef } from "../model/finding.ts";
-import { findRoutes } from "../model/routing.ts";
+import { findRoutes, type ResolvedDestination } from "../model/routing.ts";
 import type { Service, ServicePort } from "../model/service.ts";
 import type { CidrRange } from "../proto/gen/envoy/config/core/v3/address.ts";
-import { FilterChain, FilterChainMatch } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import {
+  type Filter,
+  FilterChain,
+  FilterChainMatch,
+} from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import type { DeadEnd } from "./http-route.ts";
 import { outboundName } from "./names.ts";
 import { tcpProxy, weightedTcpProxy } from "./tcp.ts";
-import { type ClientView, resolveFor } from "./view.ts";
+import { type ClientView, resolveFor, ruleFor } from "./view.ts";
 import { istioConfigPath, metadataOf } from "./wire.ts";
 
 export interface TcpChains {
@@ -28,7 +34,8 @@ export function tcpChains(service: Service, port: ServicePort, view: ClientView)
   const rules = findRoutes(view.routes, service.host);
   for (const rule of rules?.tls ?? []) builder.addTls(rule);
   for (const rule of rules?.tcp ?? []) builder.addTcp(rule);
-  return builder.finish(outboundName(port.number, undefined, service.host));
+  const plain = { host: service.host, subset: undefined, port: port.number };
+  return builder.finish(tcpProxy(outboundName(port.number, undefined, service.host), poolOf(plain, view)));
 }
 
 interface L4Match {
@@ -74,9 +81,9 @@ class ChainBuilder {
     }
   }
 
-  finish(cluster: string): TcpChains {
+  finish(otherwise: Filter): TcpChains {
     const plain = FilterChain.fromPartial({});
-    plain.filters = [tcpProxy(cluster)];
+    plain.filters = [otherwise];
     return {
       chains: this.#chains,
       otherwise: this.#otherwise ?? plain,
@@ -111,16 +118,23 @@ class ChainBuilder {
       weight: routes.length === 1 ? 100 : (weight ?? 0),
     }));
     const [only] = clusters;
-    const prefix = only?.name ?? resource;
+    // One filter for all of them: as in Istio, the first destination's rule says how long connections last.
+    const [first] = used;
+    const pool = first === undefined ? undefined : poolOf(this.#targetOf(placed, first.destination), this.#view);
     chain.filters = [
-      only !== undefined && clusters.length === 1 ? tcpProxy(only.name) : weightedTcpProxy(clusters, prefix),
+      only !== undefined && clusters.length === 1
+        ? tcpProxy(only.name, pool)
+        : weightedTcpProxy(clusters, only?.name ?? resource, pool),
     ];
     return chain;
   }
 
+  #targetOf(placed: PlacedRule<TcpRoute | TlsRoute>, destination: Destination): ResolvedDestination {
+    return resolveFor(this.#view, destination, { resourceNamespace: placed.namespace, port: this.#port });
+  }
+
   #clusterOf(placed: PlacedRule<TcpRoute | TlsRoute>, destination: Destination): string {
-    const at = { resourceNamespace: placed.namespace, port: this.#port };
-    const target = resolveFor(this.#view, destination, at);
+    const target = this.#targetOf(placed, destination);
     const cluster = outboundName(target.port, target.subset, target.host);
     if (target.problem !== undefined) {
       const resource = `${formatRef(placed.resource)} ${placed.rule}`;
@@ -128,6 +142,13 @@ class ChainBuilder {
     }
     return cluster;
   }
+}
+
+type Place = Pick<ResolvedDestination, "host" | "subset" | "port">;
+
+function poolOf({ host, subset, port }: Place, view: ClientView): ConnectionPool | undefined {
+  const service = view.snapshot.services.get(host);
+  return service === undefined ? undefined : effectivePolicy(ruleFor(view, service), subset, port).connectionPool;
 }
 
 /** Undefined where every connection fits. */

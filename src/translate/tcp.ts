@@ -1,24 +1,38 @@
 // TCP: the proxy filter, and the listener filters that look before a chain is chosen.
 
+import type { ConnectionPool } from "../api/istio/traffic.ts";
 import { Filter, ListenerFilter } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { HttpInspector } from "../proto/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector.ts";
 import { OriginalDst } from "../proto/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst.ts";
 import { TlsInspector } from "../proto/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts";
 import { TcpProxy } from "../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
-import { any } from "./wire.ts";
+import { any, durationFromText } from "./wire.ts";
 
-export function tcpProxy(cluster: string, statPrefix = cluster): Filter {
-  return proxyFilter(TcpProxy.fromPartial({ statPrefix, clusterSpecifier: { $case: "cluster", value: cluster } }));
+export function tcpProxy(cluster: string, pool?: ConnectionPool): Filter {
+  const clusterSpecifier = { $case: "cluster" as const, value: cluster };
+  return proxyFilter(TcpProxy.fromPartial({ statPrefix: cluster, clusterSpecifier, ...timeouts(pool) }));
 }
 
 /** Each connection goes to one of them. */
 export function weightedTcpProxy(
   clusters: readonly { readonly name: string; readonly weight: number }[],
   statPrefix: string,
+  pool?: ConnectionPool,
 ): Filter {
   const value = { clusters: clusters.map((each) => ({ ...each })) };
-  return proxyFilter(TcpProxy.fromPartial({ statPrefix, clusterSpecifier: { $case: "weightedClusters", value } }));
+  const clusterSpecifier = { $case: "weightedClusters" as const, value };
+  return proxyFilter(TcpProxy.fromPartial({ statPrefix, clusterSpecifier, ...timeouts(pool) }));
+}
+
+/** How long a connection may be silent, and how old it may grow. */
+function timeouts(pool: ConnectionPool | undefined) {
+  const idle = pool?.tcp?.idleTimeout;
+  const duration = pool?.tcp?.maxConnectionDuration;
+  return {
+    ...(idle === undefined ? {} : { idleTimeout: durationFromText(idle) }),
+    ...(duration === undefined ? {} : { maxDownstreamConnectionDuration: durationFromText(duration) }),
+  };
 }
 
 function proxyFilter(config: TcpProxy): Filter {

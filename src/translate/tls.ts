@@ -111,6 +111,7 @@ export function externalSocket(tls: ClientTls, serverName: string): TransportSoc
 function serverValidation(tls: ClientTls): CertificateValidationContext {
   return CertificateValidationContext.fromPartial({
     ...((tls.caCertificates ?? "") === "" ? { systemRootCerts: {} } : { trustedCa: file(tls.caCertificates) }),
+    ...((tls.caCrl ?? "") === "" ? {} : { crl: file(tls.caCrl) }),
     matchTypedSubjectAltNames: (tls.subjectAltNames ?? []).flatMap((name) =>
       [SubjectAltNameMatcher_SanType.DNS, SubjectAltNameMatcher_SanType.URI].map((sanType) => ({
         sanType,

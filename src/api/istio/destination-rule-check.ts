@@ -12,19 +12,14 @@ const NOT_YET = "weft does not act on it yet";
 const POLICY_INEFFECTIVE: readonly Ineffective[] = [
   { field: "loadBalancer.localityLbSetting", effect: NOT_YET },
   { field: "loadBalancer.zoneAwareLbSetting", effect: NOT_YET },
-  { field: "loadBalancer.warmup", effect: "a new endpoint gets its full share at once" },
-  { field: "loadBalancer.warmupDurationSecs", effect: "a new endpoint gets its full share at once" },
   { field: "connectionPool.http.h2UpgradePolicy", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.useClientProtocol", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.maxConcurrentStreams", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.http2KeepAlive", effect: "HTTP/2 is carried as TCP for now" },
-  { field: "connectionPool.tcp.maxConnectionDuration", effect: NOT_YET },
-  { field: "outlierDetection.outlierDetectionHttpErrorCodes", effect: NOT_YET },
-  { field: "tls.caCrl", effect: NOT_YET },
   { field: "tls.credentialName", effect: "sidecars read certificates from files only" },
   { field: "tunnel", effect: NOT_YET },
   { field: "proxyProtocol", effect: NOT_YET },
-  { field: "retryBudget", effect: NOT_YET },
+  { field: "retryBudget.budgetInterval", effect: "the budget counts the requests that are under way" },
 ];
 
 const PLACES = [
@@ -92,6 +87,12 @@ function checkLoadBalancer(value: LoadBalancerSettings | undefined, path: string
     ...checkDuration(value.warmupDurationSecs, `${path}.warmupDurationSecs`),
     ...checkDuration(value.warmup?.duration, `${path}.warmup.duration`),
   ];
+  const warms = value.warmup !== undefined || value.warmupDurationSecs !== undefined;
+  if (warms && (hash !== undefined || value.simple === "RANDOM" || value.simple === "PASSTHROUGH")) {
+    const message =
+      "only ROUND_ROBIN and LEAST_REQUEST warm new endpoints up; with this policy each gets its share at once";
+    issues.push(warningIssue(`${path}.${value.warmup === undefined ? "warmupDurationSecs" : "warmup"}`, message));
+  }
   if (hash !== undefined) {
     const keys = ["httpHeaderName", "httpCookie", "useSourceIp", "httpQueryParameterName"];
     issues.push(...checkAtMostOne(hash, keys, `${path}.consistentHash`));
@@ -139,6 +140,9 @@ function checkOutlier(value: OutlierDetectionSettings | undefined, path: string)
     ...checkDuration(value.interval, `${path}.interval`),
     ...checkDuration(value.baseEjectionTime, `${path}.baseEjectionTime`),
     ...checkRange(value.maxEjectionPercent, `${path}.maxEjectionPercent`, { min: 0, max: 100 }),
+    ...(value.outlierDetectionHttpErrorCodes ?? []).flatMap((code, i) =>
+      checkRange(code, `${path}.outlierDetectionHttpErrorCodes[${i}]`, { min: 100, max: 599 }),
+    ),
     ...checkRange(value.minHealthPercent, `${path}.minHealthPercent`, { min: 0, max: 100 }),
   ];
   if (value.consecutiveErrors !== undefined) {
@@ -184,6 +188,9 @@ function checkTls(value: ClientTls | undefined, path: string): readonly Issue[] 
   if (value.mode === "MUTUAL" && !isSet("credentialName")) {
     const missing = (["clientCertificate", "privateKey"] as const).filter((field) => !isSet(field));
     issues.push(...missing.map((field) => errorIssue(`${path}.${field}`, "is required with mode MUTUAL", "required")));
+  }
+  if ((value.caCrl ?? "") !== "" && !isSet("caCertificates")) {
+    issues.push(errorIssue(`${path}.caCrl`, "needs caCertificates: the list is checked against their authority"));
   }
   if (isSet("credentialName") && CERTIFICATE_FILES.some(isSet)) {
     issues.push(errorIssue(`${path}.credentialName`, "must not be set together with certificate files"));

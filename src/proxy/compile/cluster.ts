@@ -22,7 +22,7 @@ import {
   type HealthCheckConfig,
 } from "./health-check.ts";
 import { type Balancing, compileBalancing, compileLb, compileOriginalDst, type LbConfig } from "./lb.ts";
-import { compileOutlier, type OutlierConfig } from "./outlier.ts";
+import { compileErrorStatuses, compileOutlier, type OutlierConfig } from "./outlier.ts";
 import { compileSubsets, type SubsetConfig } from "./subset.ts";
 import { compileUpstreamTls } from "./tls.ts";
 import { type Cause, causeOf, durationMs, ownNumber, ownText, socketTarget, targetText } from "./value.ts";
@@ -85,6 +85,8 @@ export interface ClusterConfig {
   readonly maxConnectionDurationMs: number;
   readonly breakers: { readonly default: BreakerConfig; readonly high: BreakerConfig };
   readonly outlier: OutlierConfig | undefined;
+  /** Statuses that outlier detection takes for errors; undefined: the 5xx. */
+  readonly errorStatuses: ReadonlySet<number> | undefined;
   readonly healthCheck: HealthCheckConfig | undefined;
   /** False: a host that discovery names no more stays as long as its checks pass. */
   readonly dropsHealthyHosts: boolean;
@@ -120,6 +122,9 @@ const HONOURED =
   closeConnectionsOnHostHealthFailure ignoreHealthOnHostRemoval healthChecks
   preconnectPolicy upstreamHttpProtocolOptions`);
 
+const HTTP_OPTIONS_HONOURED = fields(
+  "commonHttpProtocolOptions upstreamProtocolOptions upstreamHttpProtocolOptions outlierDetection",
+);
 const CONNECTION = fields("idleTimeout maxConnectionDuration maxRequestsPerConnection");
 /** The parser is weft's own; trailers go on where the connection manager lets them; the others concern servers. */
 const HTTP1 = fields(
@@ -161,6 +166,7 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
             ownNumber(cluster.metadata, "minRequestVolume"),
             at.at("outlierDetection"),
           ),
+    errorStatuses: protocol.errorStatuses,
     healthCheck: compileHealthCheck(cluster.healthChecks, at.at("healthChecks")),
     dropsHealthyHosts: cluster.ignoreHealthOnHostRemoval,
     closesOnFailure: cluster.closeConnectionsOnHostHealthFailure,
@@ -207,6 +213,7 @@ interface Protocol {
   readonly kind: "http1" | "http2";
   readonly common: Cluster["commonHttpProtocolOptions"];
   readonly names: Cluster["upstreamHttpProtocolOptions"];
+  readonly errorStatuses: ClusterConfig["errorStatuses"];
 }
 
 function compileAutoName(names: Protocol["names"]): ClusterConfig["autoName"] {
@@ -223,7 +230,7 @@ function compileProtocol(cluster: Cluster, at: Field): Protocol {
       continue;
     }
     const options = HttpProtocolOptions.decode(any.value);
-    field.only(options, fields("commonHttpProtocolOptions upstreamProtocolOptions upstreamHttpProtocolOptions"));
+    field.only(options, HTTP_OPTIONS_HONOURED);
     const specifier = options.upstreamProtocolOptions;
     const explicit = specifier?.$case === "explicitHttpConfig" ? specifier.value.protocolConfig : undefined;
     const inside = field.at("explicitHttpConfig");
@@ -233,12 +240,18 @@ function compileProtocol(cluster: Cluster, at: Field): Protocol {
     const { commonHttpProtocolOptions: common, upstreamHttpProtocolOptions: names } = options;
     if (common !== undefined) field.at("commonHttpProtocolOptions").only(common, CONNECTION);
     // As in Envoy, these options are instead of the cluster's own, not beside them.
-    return { kind: explicit?.$case === "http2ProtocolOptions" ? "http2" : "http1", common, names };
+    const errors = field.at("outlierDetection").at("errorMatcher");
+    return {
+      kind: explicit?.$case === "http2ProtocolOptions" ? "http2" : "http1",
+      common,
+      names,
+      errorStatuses: compileErrorStatuses(options.outlierDetection?.errorMatcher, errors),
+    };
   }
   const { commonHttpProtocolOptions: common, httpProtocolOptions, upstreamHttpProtocolOptions: names } = cluster;
   if (httpProtocolOptions !== undefined) at.at("httpProtocolOptions").only(httpProtocolOptions, HTTP1);
   if (common !== undefined) at.at("commonHttpProtocolOptions").only(common, CONNECTION);
-  return { kind: "http1", common, names };
+  return { kind: "http1", common, names, errorStatuses: undefined };
 }
 
 function compileDns(cluster: Cluster, at: Field): DnsConfig {

@@ -1,7 +1,10 @@
 // Outlier detection's numbers with Envoy's defaults, plus weft's own minimum of requests.
 
 import type { OutlierDetection } from "../../proto/gen/envoy/config/cluster/v3/outlier_detection.ts";
+import type { MatchPredicate } from "../../proto/gen/envoy/config/common/matcher/v3/matcher.ts";
+import { MATCHER_DEPTH_MAX } from "../limits.ts";
 import { type Field, fields } from "./field.ts";
+import { compileHeaders } from "./matcher.ts";
 import { durationMs } from "./value.ts";
 
 export interface OutlierConfig {
@@ -81,4 +84,59 @@ function enforcing(outlier: OutlierDetection): OutlierConfig["enforcing"] {
     failure_percentage: outlier.enforcingFailurePercentage ?? 0,
     local_origin_failure_percentage: outlier.enforcingFailurePercentageLocalOrigin ?? 0,
   };
+}
+
+const STATUS_MIN = 100;
+const STATUS_MAX = 599;
+
+/** The statuses that count as a host's errors instead of the 5xx; undefined: those. */
+export function compileErrorStatuses(matcher: MatchPredicate | undefined, at: Field): ReadonlySet<number> | undefined {
+  if (matcher === undefined) return undefined;
+  const matches = statusPredicate(matcher, at, 0);
+  const statuses = new Set<number>();
+  for (let status = STATUS_MIN; status <= STATUS_MAX; status += 1) if (matches(status)) statuses.add(status);
+  return statuses;
+}
+
+type StatusPredicate = (status: number) => boolean;
+
+function statusPredicate(matcher: MatchPredicate, at: Field, depth: number): StatusPredicate {
+  const { rule } = matcher;
+  if (depth > MATCHER_DEPTH_MAX) {
+    at.refuse("rules are nested too deeply");
+    return () => false;
+  }
+  switch (rule?.$case) {
+    case "orMatch": {
+      const inner = rule.value.rules.map((one, i) =>
+        statusPredicate(one, at.at("orMatch").at("rules").at(i), depth + 1),
+      );
+      return (status) => inner.some((matches) => matches(status));
+    }
+    case "andMatch": {
+      const inner = rule.value.rules.map((one, i) =>
+        statusPredicate(one, at.at("andMatch").at("rules").at(i), depth + 1),
+      );
+      return (status) => inner.every((matches) => matches(status));
+    }
+    case "notMatch": {
+      const inner = statusPredicate(rule.value, at.at("notMatch"), depth + 1);
+      return (status) => !inner(status);
+    }
+    case "anyMatch":
+      return () => rule.value;
+    case "httpResponseHeadersMatch": {
+      const field = at.at("httpResponseHeadersMatch").at("headers");
+      const foreign = rule.value.headers.findIndex(({ name }) => name !== ":status");
+      if (foreign >= 0) field.at(foreign).at("name").refuse("errors are told by :status alone here");
+      const predicates = compileHeaders(rule.value.headers, field);
+      return (status) => {
+        const source = { get: (name: string) => (name === ":status" ? String(status) : undefined) };
+        return predicates.every((matches) => matches(source));
+      };
+    }
+    default:
+      at.refuse("errors are told by the headers of responses alone here");
+      return () => false;
+  }
 }

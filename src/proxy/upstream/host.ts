@@ -102,7 +102,15 @@ export class Host {
   onResponse(status: number): void {
     if (status < 500) this.stats.rq_success += 1;
     else this.stats.rq_error += 1;
-    this.cluster.outlier?.onResponse(this, status);
+    this.cluster.outlier?.onResponse(this, this.#judged(status));
+  }
+
+  /** As outlier detection sees it, where the cluster says which statuses are errors. */
+  #judged(status: number): number {
+    const errors = this.cluster.config.errorStatuses;
+    if (errors === undefined) return status;
+    if (!errors.has(status)) return 200;
+    return status < 500 ? 500 : status;
   }
 
   onLocalOrigin(outcome: LocalOutcome): void {

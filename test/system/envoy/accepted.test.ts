@@ -36,13 +36,17 @@ function meshes(): ReadonlyMap<string, string> {
 describe("Envoy", { skip }, () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "weft-envoy-"));
   const trust = path.join(directory, "root-cert.pem");
+  const crl = path.join(directory, "ca.crl");
   before(async () => {
     // Files that a rule names have to be there: this one is a real root.
     assert.ok((await openAuthority({ directory, trustDomain: "cluster.local", clock: systemClock })).ok);
+    writeRevocations(directory, crl);
   });
   for (const [name, manifests] of meshes()) {
     it(`accepts ${name}`, () => {
-      const translator = new Translator(snapshotOf(manifests.replaceAll("/etc/ca.pem", trust)));
+      const translator = new Translator(
+        snapshotOf(manifests.replaceAll("/etc/ca.pem", trust).replaceAll("/etc/ca.crl", crl)),
+      );
       for (const proxy of [proxyOf(), apiProxy]) {
         for (const mode of ["REDIRECT", "NONE"] as const) {
           const configuration = translator.translate({ ...proxy, mode, engine: "envoy" });
@@ -97,4 +101,21 @@ function bootstrap(configuration: ProxyConfiguration): Bootstrap {
   out.staticResources.clusters = [http2("xds-grpc"), http2("sds-grpc"), ...configuration.clusters];
   out.staticResources.listeners = [...configuration.listeners, ...holders];
   return out;
+}
+
+/** An empty list of the authority's, so that a rule that names one is looked at with it. */
+function writeRevocations(directory: string, file: string): void {
+  const config = path.join(directory, "openssl.cnf");
+  const index = path.join(directory, "index.txt");
+  fs.writeFileSync(index, "");
+  fs.writeFileSync(
+    config,
+    `[ca]\ndefault_ca = own\n[own]\ndatabase = ${index}\ndefault_md = sha256\ndefault_crl_days = 1\n`,
+  );
+  const key = path.join(directory, "root-key.pem");
+  const issuer = ["-keyfile", key, "-cert", path.join(directory, "root-cert.pem")];
+  const made = spawnSync("openssl", ["ca", "-gencrl", "-config", config, ...issuer, "-out", file], {
+    encoding: "utf8",
+  });
+  assert.equal(made.status, 0, made.stderr);
 }

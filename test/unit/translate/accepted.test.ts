@@ -1,6 +1,8 @@
 // Everything that is generated can be honoured by weft's own proxy: its compiler refuses no field.
 
 import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
 import { describe, it } from "node:test";
 import { Cluster } from "../../../src/proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { ClusterLoadAssignment } from "../../../src/proto/gen/envoy/config/endpoint/v3/endpoint.ts";
@@ -72,19 +74,31 @@ spec: {action: DENY, rules: [{to: [{operation: {methods: [DELETE]}}]}]}
 interface Case {
   readonly name: string;
   readonly manifests: string | undefined;
+  /** Without the pods of `api`. */
+  readonly alone?: boolean;
 }
 
 const CASES: readonly Case[] = [
   { name: "the post", manifests: postManifests() },
   { name: "every feature", manifests: EVERYTHING },
+  ...goldenMeshes(),
 ];
 
+/** Whatever a golden file shows, the proxy runs. */
+function goldenMeshes(): readonly Case[] {
+  const golden = path.join(import.meta.dirname, "../../golden/translate");
+  return fs.readdirSync(golden).map((name) => {
+    const input = fs.readFileSync(path.join(golden, name, "in.yaml"), "utf8");
+    return { name, manifests: input.slice(input.indexOf("\n---") + 4), alone: input.startsWith("workloads: false") };
+  });
+}
+
 describe("what is generated", () => {
-  for (const { name, manifests } of CASES) {
+  for (const { name, manifests, alone } of CASES) {
     for (const mode of ["REDIRECT", "NONE"] as const) {
       const skip = manifests === undefined ? "the post's text is absent" : false;
       it(`is honoured by weft's proxy: ${name}, ${mode}`, { skip }, () => {
-        const translator = new Translator(snapshotOf(`${API_WORKLOADS}\n---\n${manifests}`));
+        const translator = new Translator(snapshotOf(`${alone === true ? "" : `${API_WORKLOADS}\n---\n`}${manifests}`));
         for (const proxy of [proxyOf({ mode }), { ...apiProxy, mode }]) {
           assert.deepEqual(refusals(translator, proxy), []);
         }
