@@ -14,7 +14,9 @@ import { addNewerFields } from "./proto-additions.js";
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const outDir = path.join(root, "src/proto/gen");
-const ownDir = path.join(root, "src/proto/istio");
+// Definitions that are in no package: their folders, by the import path that they have.
+const OWN = ["istio", "weft"];
+const ownDir = (name) => path.join(root, "src/proto", name);
 const require = createRequire(import.meta.url);
 
 // The messages that weft speaks. What they import is generated too.
@@ -81,7 +83,7 @@ const ROOTS = [
   "envoy/extensions/transport_sockets/tls/v3/tls.proto",
   "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
   "google/rpc/status.proto",
-  "istio",
+  ...OWN,
 ];
 
 const BUF_GEN = `version: v2
@@ -141,8 +143,10 @@ function hashInputs(deps) {
   const additions = fileURLToPath(new URL("proto-additions.js", import.meta.url));
   for (const file of [fileURLToPath(import.meta.url), additions, packageJson, generator])
     hash.update(fs.readFileSync(file));
-  for (const name of fs.readdirSync(ownDir).sort()) {
-    if (name.endsWith(".proto")) hash.update(name).update(fs.readFileSync(path.join(ownDir, name)));
+  for (const folder of OWN) {
+    for (const name of fs.readdirSync(ownDir(folder)).sort()) {
+      if (name.endsWith(".proto")) hash.update(name).update(fs.readFileSync(path.join(ownDir(folder), name)));
+    }
   }
   return hash.digest("hex");
 }
@@ -152,7 +156,7 @@ function collect(deps, work) {
   for (const tree of ["envoy-api", "googleapis", "protoc-gen-validate", "xds"]) {
     fs.cpSync(path.join(deps, tree), protoDir, { recursive: true, filter: wanted });
   }
-  fs.cpSync(ownDir, path.join(protoDir, "istio"), { recursive: true });
+  for (const folder of OWN) fs.cpSync(ownDir(folder), path.join(protoDir, folder), { recursive: true });
   addNewerFields(protoDir);
 }
 

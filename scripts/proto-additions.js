@@ -6,6 +6,7 @@ import path from "node:path";
 
 const FILTERS = "envoy/extensions/filters/http";
 const CORE = "envoy/config/core/v3";
+const TRACE = "envoy/config/trace/v3";
 
 /** `into` begins the message or oneof that the text goes into; without it the text goes to the end of the file. */
 const ADDITIONS = [
@@ -82,6 +83,35 @@ const ADDITIONS = [
     before: true,
     text: `message QueryParameters { string query_parameter_name = 1; string descriptor_key = 2; bool skip_if_absent = 3; }
       message RemoteAddressMatch { string descriptor_value = 1; string descriptor_key = 2; string default_value = 3; }`,
+  },
+  {
+    file: "envoy/config/route/v3/route_components.proto",
+    into: "message Tracing {",
+    text: "string operation = 5; string upstream_operation = 6;",
+  },
+  {
+    file: "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
+    into: "  message Tracing {",
+    text: "string operation = 11; string upstream_operation = 12; bool no_context_propagation = 13;",
+  },
+  {
+    file: "envoy/type/tracing/v3/custom_tag.proto",
+    into: "  oneof type {",
+    text: "string value = 6;",
+  },
+  {
+    file: `${TRACE}/zipkin.proto`,
+    into: "message ZipkinConfig {",
+    text: `enum TraceContextOption { USE_B3 = 0; USE_B3_WITH_W3C_PROPAGATION = 1; }
+      TraceContextOption trace_context_option = 8;
+      config.core.v3.HttpService collector_service = 9;`,
+    imports: [`${CORE}/http_service.proto`],
+  },
+  {
+    file: `${TRACE}/opentelemetry.proto`,
+    into: "message OpenTelemetryConfig {",
+    text: "google.protobuf.UInt32Value max_cache_size = 6;",
+    imports: ["google/protobuf/wrappers.proto"],
   },
   {
     file: `${FILTERS}/jwt_authn/v3/config.proto`,

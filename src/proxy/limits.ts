@@ -108,3 +108,18 @@ export const KEEP_ALIVE_MEMORY_MS = 600_000;
 export const SHORT_IDLE_MS = 60_000;
 /** Connections that one request may cause to be made ahead. */
 export const PRECONNECTS_MAX = 3;
+/** Finished spans that wait for one backend; beyond it they are dropped and counted. */
+export const SPANS_WAITING_MAX = 4096;
+/** Spans of one report to a collector. */
+export const SPANS_REPORTED_MAX = 512;
+/** Reports that are under way to one collector; while they are, spans wait. */
+export const REPORTS_UNDER_WAY_MAX = 4;
+/** How long the first of some spans waits for the others. */
+export const SPANS_WAIT_MS = 1000;
+/** Bytes of a collector's answer. */
+export const REPORT_ANSWER_BYTES_MAX = 64 * 1024;
+/** Bytes of a datagram to a Jaeger agent: few fragments, so that one lost packet costs few spans. */
+export const AGENT_DATAGRAM_BYTES_MAX = 8 * 1024;
+/** How long a process that ends waits for its last spans to be taken, and how often it looks. */
+export const SPANS_SETTLE_MS = 1000;
+export const SPANS_LOOK_MS = 10;

@@ -36,6 +36,7 @@ import { compileRbac, type RbacConfig } from "./rbac-filter.ts";
 export interface RouterConfig {
   readonly kind: "router";
   readonly suppressEnvoyHeaders: boolean;
+  readonly startsChildSpan: boolean;
 }
 
 export type FilterOverride =
@@ -91,7 +92,11 @@ function compileFilter(any: Any, at: Field): FilterConfigs | undefined {
     case `${HTTP}router.v3.Router`: {
       const router = Router.decode(any.value);
       at.only(router, fields("dynamicStats startChildSpan suppressEnvoyHeaders"));
-      return { kind: "router", suppressEnvoyHeaders: router.suppressEnvoyHeaders };
+      return {
+        kind: "router",
+        suppressEnvoyHeaders: router.suppressEnvoyHeaders,
+        startsChildSpan: router.startChildSpan,
+      };
     }
     case `${HTTP}rbac.v3.RBAC`:
       return compileRbac(RBAC.decode(any.value), at);

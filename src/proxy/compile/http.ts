@@ -17,6 +17,7 @@ import { compileFilters, type NamedFilter } from "./http-filter.ts";
 import { compileLocalReply, type ReplyConfig } from "./local-reply.ts";
 import type { HeaderMutation } from "./mutation.ts";
 import { compileRoutes, type RouteTable } from "./route.ts";
+import { compileTracing, type TracingConfig } from "./tracing.ts";
 import { durationMs, type IpRange, ipRange } from "./value.ts";
 
 export type RouteSource =
@@ -93,11 +94,11 @@ export interface HttpConfig {
   readonly delayedCloseMs: number;
   /** Besides its end, a request's beginning is logged. */
   readonly logsBeginnings: boolean;
+  readonly tracing: TracingConfig | undefined;
 }
 
 /**
- * Accepted without effect: http2_protocol_options and drain_timeout, which HTTP/1.1 has nothing to do with; request_id_extension,
- * whose one kind is what is done anyway.
+ * Accepted without effect: http2_protocol_options and drain_timeout, which HTTP/1.1 has nothing to do with.
  */
 const HONOURED =
   fields(`codecType statPrefix routeSpecifier httpFilters commonHttpProtocolOptions httpProtocolOptions http2ProtocolOptions
@@ -106,7 +107,7 @@ const HONOURED =
   alwaysSetRequestIdInResponse forwardClientCertDetails setCurrentClientCertDetails proxy100Continue upgradeConfigs normalizePath
   mergeSlashes pathWithEscapedSlashesAction requestIdExtension stripMatchingHostPort stripPortMode stripTrailingHostDot
   accessLogOptions flushAccessLogOnNewRequest internalAddressConfig localReplyConfig schemeHeaderTransformation
-  appendXForwardedPort originalIpDetectionExtensions earlyHeaderMutationExtensions`);
+  appendXForwardedPort originalIpDetectionExtensions earlyHeaderMutationExtensions tracing`);
 const COMMON = fields(
   "idleTimeout maxConnectionDuration maxHeadersCount maxStreamDuration maxRequestsPerConnection headersWithUnderscoresAction",
 );
@@ -165,6 +166,7 @@ export function compileHttp(hcm: HttpConnectionManager, at: Field): HttpConfig {
     earlyMutations: compileEarlyMutations(hcm.earlyHeaderMutationExtensions, at.at("earlyHeaderMutationExtensions")),
     delayedCloseMs: durationMs(hcm.delayedCloseTimeout) ?? LINGER_MS,
     logsBeginnings: hcm.flushAccessLogOnNewRequest || (hcm.accessLogOptions?.flushAccessLogOnNewRequest ?? false),
+    tracing: compileTracing(hcm, router?.kind === "router" && router.startsChildSpan, at),
     upgrades: new Set(
       hcm.upgradeConfigs.filter((one) => one.enabled ?? true).map((one) => one.upgradeType.toLowerCase()),
     ),

@@ -16,6 +16,7 @@ import { compileMutations, type HeaderMutation } from "./mutation.ts";
 import { compileOverrides } from "./overrides.ts";
 import { indexRoutes, pathKey, type RouteIndex } from "./path-table.ts";
 import { compileRateLimits, type RouteRateLimits } from "./rate-limit.ts";
+import { compileRouteTracing, type RouteTracing } from "./tracing.ts";
 import { type Cause, causeOf } from "./value.ts";
 
 export interface RouteEntry {
@@ -29,6 +30,7 @@ export interface RouteEntry {
   readonly overrides: ReadonlyMap<string, FilterOverride>;
   readonly rateLimits: RouteRateLimits | undefined;
   readonly metadata: Metadata | undefined;
+  readonly tracing: RouteTracing | undefined;
 }
 
 export interface VirtualHostEntry {
@@ -219,6 +221,7 @@ function compileRoute(route: Route, around: Around, at: Field): RouteEntry {
     overrides: compileOverrides([around.config, around.host, route], at),
     rateLimits: compileRouteLimits(route, around.host, at),
     metadata: route.metadata,
+    tracing: compileRouteTracing(route, at),
   };
 }
 

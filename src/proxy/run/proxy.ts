@@ -1,7 +1,6 @@
 // The data plane's composition root: resources in, compiled and warmed; listeners out; one view for the admin interface.
 
 import type { Clock } from "../../base/clock.ts";
-import { Deadlines } from "../../base/deadlines.ts";
 import { deepEqual } from "../../base/equal.ts";
 import type { Random } from "../../base/random.ts";
 import type { Registry } from "../../observe/metrics.ts";
@@ -16,7 +15,6 @@ import { DRAIN_LOOK_MS, SWEEP_MS } from "../limits.ts";
 import { systemResolve } from "../socket/dns.ts";
 import type { SecretSource } from "../socket/secret.ts";
 import type { Acceptor } from "../stack/acceptor.ts";
-import { AccessLogWriter } from "../stack/access-log.ts";
 import { type DrainLife, ENVOY_DRAIN } from "../stack/drain.ts";
 import type { Core } from "../stack/runtime.ts";
 import type {
@@ -32,6 +30,7 @@ import type {
 import type { SharedUpstream } from "../upstream/cluster.ts";
 import { refusalText, requestClusters } from "./check.ts";
 import { Clusters } from "./clusters.ts";
+import { makeCore } from "./core.ts";
 import { Listeners } from "./listeners.ts";
 import type { Listening } from "./listening.ts";
 import { chainsOf, referencesOf } from "./references.ts";
@@ -98,7 +97,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   readonly #routes = new Map<string, RouteTable>();
   readonly #resources = new Resources();
   readonly #secrets: SecretStore;
-  readonly #logs: AccessLogWriter;
+  readonly #core: Core;
   readonly #watched = new Set<string>();
   #resolveReady: () => void = () => undefined;
   #rejectReady: (error: Error) => void = () => undefined;
@@ -123,7 +122,6 @@ class ProxyRun implements RunningProxy, ResourceHandler {
     this.#runtime = new Runtime(compileBootstrap(options.bootstrap, field).layers);
     this.#refused = field.refusals;
     this.#secrets = new SecretStore(options.localSecrets);
-    this.#logs = new AccessLogWriter(options.registry, options.clock);
     this.#listenersTold = options.source?.listeners !== true;
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
@@ -140,17 +138,11 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       shared: options.shared,
     };
     this.#clusters = new Clusters(around, () => this.#kick());
-    const core: Core = {
-      clock,
-      deadlines: new Deadlines(clock),
-      random,
-      registry,
-      logs: this.#logs,
-      showCause: options.showCause ?? true,
+    this.#core = makeCore(options, {
       cluster: (name) => this.#clusters.get(name),
       routes: (name) => this.#routes.get(name),
-    };
-    this.#listeners = new Listeners(core, this.#secrets, {
+    });
+    this.#listeners = new Listeners(this.#core, this.#secrets, {
       onActive: (name) => {
         this.#resources.setState("listener", name, "active");
         count(registry, "listener_manager.listener_create_success");
@@ -222,7 +214,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
     this.#draining = true;
     this.#listeners.drain({ inboundOnly: true, ending: true, stopAccepting: "now" });
     const over = this.#options.clock.monotonicMs() + this.#life.ms;
-    return new Promise((resolve) => {
+    const drained = new Promise<void>((resolve) => {
       const look = () => {
         const late = this.#options.clock.monotonicMs() >= over;
         if (late || this.#closed || this.#listeners.undrained === 0) resolve();
@@ -230,14 +222,16 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       };
       look();
     });
+    return drained.then(() => this.#core.spans.settle());
   }
 
   close(): void {
     this.#closed = true;
     this.#options.source?.stop();
     this.#listeners.close();
+    this.#core.spans.close();
     this.#clusters.close();
-    this.#logs.close();
+    this.#core.logs.close();
     this.#secrets.close();
   }
 

@@ -24,7 +24,15 @@ import { Attempt } from "./attempt.ts";
 import type { HttpStream } from "./http-stream.ts";
 import { NO_BODY } from "./kept-body.ts";
 import { startMirrors } from "./mirror.ts";
-import { noCluster, noHealthyUpstream, notRouted, perTryTimeout, routeTimeout, upstreamReset } from "./rescue.ts";
+import {
+  noCluster,
+  noHealthyUpstream,
+  notRouted,
+  perTryTimeout,
+  resetFlag,
+  routeTimeout,
+  upstreamReset,
+} from "./rescue.ts";
 
 export class Forward implements DeadlineOwner {
   readonly stream: HttpStream;
@@ -87,6 +95,7 @@ export class Forward implements DeadlineOwner {
     }
     this.#readTimeouts();
     this.#prepare();
+    stream.span?.inject();
     if (stream.requestEnded) this.onRequestEnd();
     this.#try();
   }
@@ -133,7 +142,10 @@ export class Forward implements DeadlineOwner {
   ): boolean {
     if (attempt !== this.attempt || this.#over) return false;
     const plan = this.#plan;
-    if (plan !== undefined && retriesResponse(plan, head) && this.#scheduleRetry(plan, head)) return false;
+    if (plan !== undefined && retriesResponse(plan, head) && this.#scheduleRetry(plan, head)) {
+      this.stream.span?.onTryEnd(head.status, "");
+      return false;
+    }
     this.#tryTimer?.cancel();
     if (this.#retrying && head.status < 500) this.cluster?.stats.counters.upstream_rq_retry_success.inc();
     // The route's timeout covers the whole response, but a tunnel has no end that could be waited for.
@@ -146,6 +158,7 @@ export class Forward implements DeadlineOwner {
 
   onReset(attempt: Attempt, reset: Reset, message: string): void {
     if (attempt !== this.attempt || this.#over) return;
+    this.stream.span?.onTryEnd(0, resetFlag(reset));
     this.sending = false;
     this.stream.transportFailure = message === "" || reset === "protocol-error" ? undefined : message;
     const begun = this.stream.response !== undefined;
@@ -275,6 +288,7 @@ export class Forward implements DeadlineOwner {
     if (this.route.virtualHost.includeRequestAttemptCount) {
       stream.head.headers.set("x-envoy-attempt-count", String(this.attempts));
     }
+    stream.span?.onTry(this);
     this.sending = false;
     const attempt = new Attempt(
       stream,
@@ -306,6 +320,7 @@ export class Forward implements DeadlineOwner {
     this.cluster?.stats.counters.upstream_rq_per_try_timeout.inc();
     this.host?.onLocalOrigin("timeout");
     attempt.discard();
+    stream.span?.onTryEnd(0, "UT");
     const plan = this.#plan;
     if (plan !== undefined && retriesReset(plan, "per-try-timeout") && this.#scheduleRetry(plan)) return;
     stream.fail(perTryTimeout(this.#cause()));

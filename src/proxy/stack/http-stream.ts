@@ -28,6 +28,7 @@ import { badRequest, type LocalReply, noRoute } from "./rescue.ts";
 import { type Body, localHead, writeHead } from "./response.ts";
 import { StreamSubject } from "./subject.ts";
 import { overdue, watchTimes } from "./timeouts.ts";
+import type { ActiveSpan } from "./tracer.ts";
 
 export class HttpStream implements Exchange {
   readonly connection: HttpConnection;
@@ -38,6 +39,7 @@ export class HttpStream implements Exchange {
   weighted: WeightedTarget | undefined;
   forward: Forward | undefined;
   response: ResponseHead | undefined;
+  span: ActiveSpan | undefined;
   requestEnded = false;
   trailers: HeaderList | undefined;
   requestEndMs: number | undefined;
@@ -115,6 +117,7 @@ export class HttpStream implements Exchange {
     }
     const { config } = runtime;
     this.#findRoute();
+    this.span = runtime.tracer?.start(this);
     this.#watch = watchTimes(this);
     if (config.logsBeginnings) runtime.core.logs.write(config.accessLogs, this.record({ logType: "DownstreamStart" }));
     this.#runFilters(0);
@@ -234,6 +237,7 @@ export class HttpStream implements Exchange {
     this.responseMs = this.nowMs() - this.startMs;
     const { runtime } = this.connection;
     for (let at = runtime.filters.length - 1; at >= 0; at -= 1) runtime.filters[at]?.onResponse(this, head);
+    this.span?.onResponse(head);
     const keepAlive = this.#keepAlive && !this.connection.lastRequest && (this.requestEnded || !ended);
     const written = writeHead(this, head, { keepAlive, ended });
     this.#keepAlive = keepAlive && written.body !== "until-close";
@@ -482,6 +486,7 @@ export class HttpStream implements Exchange {
     if (this.response !== undefined) runtime.stats.response(this.response.status);
     runtime.stats.rqTime.observe(this.nowMs() - this.startMs);
     if (this.#onDone !== undefined) for (const run of this.#onDone) run();
+    this.span?.end();
     if (runtime.config.accessLogs.length > 0)
       runtime.core.logs.write(runtime.config.accessLogs, this.record({ logType: "DownstreamEnd" }));
   }

@@ -171,6 +171,10 @@ export class StreamRecord implements AccessRecord {
     return this.#stream.head.headers.get("x-request-id");
   }
 
+  get traceId(): string | undefined {
+    return this.#stream.span?.id.traceId;
+  }
+
   timeOf(point: TimePoint): number | undefined {
     const { startMs, requestEndMs, forward, responseMs, response } = this.#stream;
     switch (point) {

@@ -105,6 +105,10 @@ const RESETS: Readonly<Record<Exclude<Reset, "route-timeout" | "per-try-timeout"
   "protocol-error": { status: 502, flag: "UPE", reason: "protocol error" },
 };
 
+export function resetFlag(reset: Reset): string {
+  return reset === "route-timeout" || reset === "per-try-timeout" ? "UT" : RESETS[reset].flag;
+}
+
 export function upstreamReset(
   reset: Exclude<Reset, "route-timeout" | "per-try-timeout">,
   transport: string,

@@ -21,7 +21,9 @@ import type { Cluster } from "../upstream/cluster.ts";
 import type { AccessLogWriter } from "./access-log.ts";
 import { ClusterCaller } from "./call.ts";
 import type { Drain } from "./drain.ts";
+import type { SpanExporters } from "./span-exporters.ts";
 import { HttpStats } from "./stats.ts";
+import { Tracer } from "./tracer.ts";
 
 /** What the composition root gives to everything that serves connections. */
 export interface Core {
@@ -31,6 +33,7 @@ export interface Core {
   readonly registry: Registry;
   readonly logs: AccessLogWriter;
   readonly showCause: boolean;
+  readonly spans: SpanExporters;
   cluster(name: string): Cluster | undefined;
   routes(name: string): RouteTable | undefined;
 }
@@ -41,6 +44,7 @@ export class HttpRuntime {
   readonly stats: HttpStats;
   readonly filters: readonly Filter[];
   readonly direction: "inbound" | "outbound" | "unspecified";
+  readonly tracer: Tracer | undefined;
   /** Set while the listener drains. */
   drain: Drain | undefined;
 
@@ -49,11 +53,14 @@ export class HttpRuntime {
     this.core = core;
     this.direction = direction;
     this.stats = new HttpStats(core.registry, config.statPrefix);
+    const at = { isEgress: direction === "outbound", scope: this.stats.scope };
+    this.tracer = config.tracing === undefined ? undefined : new Tracer(config.tracing, core, at);
     this.filters = config.filters.filter((one) => !one.disabled).flatMap((one) => this.#make(one));
   }
 
   close(): void {
     for (const filter of this.filters) filter.close?.();
+    this.tracer?.close();
   }
 
   routes(): RouteTable | undefined {

@@ -30,7 +30,7 @@ export const MISSING_STATS: readonly Missing[] = [
   ),
   ...because("there is no overload manager", /overload/, /rs_too_large$/),
   ...because("access logs are written by streams of Node's", /^filesystem\./),
-  ...because("tracing is not built in", /\.tracing\./),
+  ...because("they are there where tracing is configured", /\.tracing\./),
   ...because("internal redirects are refused in a configuration", /internal_redirect/),
   ...because("zone aware routing is refused in a configuration", /lb_zone_|lb_local_cluster|lb_recalculate_zone/),
   ...because(

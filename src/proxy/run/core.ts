@@ -1,0 +1,32 @@
+// What everything that serves connections gets of the process that it runs in.
+
+import type { Clock } from "../../base/clock.ts";
+import { Deadlines } from "../../base/deadlines.ts";
+import type { Random } from "../../base/random.ts";
+import type { Registry } from "../../observe/metrics.ts";
+import type { Bootstrap } from "../../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
+import { AccessLogWriter } from "../stack/access-log.ts";
+import type { Core } from "../stack/runtime.ts";
+import { SpanExporters } from "../stack/span-exporters.ts";
+
+export interface CoreOptions {
+  readonly bootstrap: Bootstrap;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly registry: Registry;
+  readonly showCause?: boolean;
+}
+
+export function makeCore(options: CoreOptions, resources: Pick<Core, "cluster" | "routes">): Core {
+  const { clock, random, registry, bootstrap } = options;
+  return {
+    clock,
+    deadlines: new Deadlines(clock),
+    random,
+    registry,
+    logs: new AccessLogWriter(registry, clock),
+    showCause: options.showCause ?? true,
+    spans: new SpanExporters({ clock, registry, node: bootstrap.node, cluster: resources.cluster }),
+    ...resources,
+  };
+}
