@@ -28,12 +28,16 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly namespaced: boolean;
   /** Built-in kinds take strategic merge patches; custom resources answer them with 415. */
   readonly origin: "builtin" | "custom";
-  readonly subresources: readonly ("status" | "scale" | "log" | "exec")[];
+  readonly subresources: readonly ("status" | "scale" | "log" | "exec" | "attach" | "portforward")[];
   /**
    * JSON Schema of everything beside apiVersion, kind and metadata. Lists of built-in kinds carry
    * `x-kubernetes-patch-strategy` and `x-kubernetes-patch-merge-key`; maps with free keys use `additionalProperties`.
    */
   readonly schema: TSchema;
+  /** Where the versions differ: each one's own. */
+  readonly schemas?: Readonly<Record<string, TSchema>>;
+  /** What it is, in a sentence, for `kubectl explain`. */
+  readonly summary?: string;
   readonly columns: readonly Column<T>[];
   /** Fills what the user left out. Pure; called after structural validation on every write. */
   applyDefaults?(object: T): T;

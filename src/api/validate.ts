@@ -16,8 +16,8 @@ export interface Structure<T extends KubeObject> {
 }
 
 /** The schema of a whole object of `kind`: what its definition says plus apiVersion, kind and metadata. */
-export function objectSchema(kind: Kind): SchemaNode {
-  const node = toNode(kind.schema);
+export function objectSchema(kind: Kind, version: string = kind.versions[0]): SchemaNode {
+  const node = toNode(kind.schemas?.[version] ?? kind.schema);
   const text: SchemaNode = { type: "string" };
   return {
     ...node,
@@ -107,6 +107,12 @@ export interface SchemaNode {
   readonly "x-kubernetes-quantity"?: boolean;
   readonly "x-kubernetes-patch-strategy"?: string;
   readonly "x-kubernetes-patch-merge-key"?: string;
+  readonly "x-kubernetes-list-type"?: string;
+  readonly "x-kubernetes-list-map-keys"?: readonly string[];
+  readonly "x-kubernetes-map-type"?: string;
+  readonly default?: unknown;
+  readonly description?: string;
+  readonly nullable?: boolean;
 }
 
 function toNode(schema: TSchema): SchemaNode {

@@ -19,7 +19,7 @@ import type { ApiFailure } from "./status.ts";
 import type { Tokens } from "./tokens.ts";
 import { eventSelector } from "./watch.ts";
 
-const CONTEXT: WriteContext = { user: "system:weft", dryRun: false, fieldValidation: "Strict" };
+const CONTEXT: WriteContext = { user: "system:weft", manager: undefined, dryRun: false, fieldValidation: "Strict" };
 
 export class LocalClient implements KubeClient {
   readonly #resources: Resources;

@@ -2,6 +2,7 @@
 
 import { apiVersionOf, type Kind } from "../api/kind.ts";
 import type { Registry } from "../api/registry.ts";
+import { METRICS_GROUP, METRICS_VERSION } from "./metrics-api.ts";
 
 const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const SUBRESOURCE_VERBS = {
@@ -9,6 +10,14 @@ const SUBRESOURCE_VERBS = {
   scale: ["get", "patch", "update"],
   log: ["get"],
   exec: ["create", "get"],
+  attach: ["create", "get"],
+  portforward: ["create", "get"],
+};
+
+const SUBRESOURCE_KINDS: Readonly<Record<string, string>> = {
+  exec: "PodExecOptions",
+  attach: "PodAttachOptions",
+  portforward: "PodPortForwardOptions",
 };
 const AGGREGATED = /application\/json;\s*g=apidiscovery\.k8s\.io;\s*v=(v2|v2beta1);\s*as=APIGroupDiscoveryList/;
 
@@ -33,6 +42,12 @@ const REVIEWS = [
     singular: "selfsubjectaccessreview",
     namespaced: false,
   },
+];
+
+/** What `kubectl top` reads. */
+const METRICS = [
+  { kind: "NodeMetrics", plural: "nodes", namespaced: false },
+  { kind: "PodMetrics", plural: "pods", namespaced: true },
 ];
 
 interface Resource {
@@ -112,7 +127,17 @@ function allResources(registry: Registry): readonly Resource[] {
     categories: [],
     subresources: [],
   }));
-  return [...stored, ...reviews];
+  const metrics = METRICS.map((metric) => ({
+    ...metric,
+    group: METRICS_GROUP,
+    version: METRICS_VERSION,
+    singular: "",
+    verbs: ["get", "list"],
+    shortNames: [],
+    categories: [],
+    subresources: [],
+  }));
+  return [...stored, ...reviews, ...metrics];
 }
 
 function subresourcesOf(kind: Kind, version: string): Resource["subresources"] {
@@ -120,7 +145,7 @@ function subresourcesOf(kind: Kind, version: string): Resource["subresources"] {
     name,
     ...(name === "scale"
       ? { group: "autoscaling", version: "v1", kind: "Scale" }
-      : { group: kind.group, version, kind: name === "exec" ? "PodExecOptions" : kind.kind }),
+      : { group: kind.group, version, kind: SUBRESOURCE_KINDS[name] ?? kind.kind }),
     verbs: SUBRESOURCE_VERBS[name],
   }));
   if (kind.kind !== "ServiceAccount") return own;

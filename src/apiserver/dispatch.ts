@@ -4,7 +4,9 @@ import type { Registry } from "../api/registry.ts";
 import type { Clock } from "../base/clock.ts";
 import { authorize } from "./authenticate.ts";
 import { discover } from "./discovery.ts";
+import { SESSION_SUBRESOURCES } from "./exec.ts";
 import { type ApiRequest, type Reply, replyFailed, replyJson } from "./http.ts";
+import { handleMetrics } from "./metrics-api.ts";
 import {
   OPENAPI_V2_CONTENT_TYPE,
   OPENAPI_V2_JSON,
@@ -57,6 +59,8 @@ export async function dispatch(handlers: Handlers, request: ApiRequest): Promise
   if (refusal !== undefined) return replyFailed(refusal);
   const review = await handleReview(handlers.tokens, request, parts);
   if (review !== undefined) return review;
+  const metrics = await handleMetrics(handlers, request, parts);
+  if (metrics !== undefined) return metrics;
   const route = findRoute(handlers.registry, parts);
   if (route === undefined) return replyFailed(NOT_THERE);
   if (route.subresource !== undefined) return subresource(handlers, request, route);
@@ -136,7 +140,8 @@ async function subresource(handlers: Handlers, request: ApiRequest, route: Resou
     const { resources, runtime } = handlers;
     return handleLogs({ resources, runtime, nowMs: handlers.clock.wallMs() }, request, route);
   }
-  if (route.subresource === "exec") return replyFailed(badRequest("Upgrade request required"));
+  if (SESSION_SUBRESOURCES.includes(route.subresource ?? ""))
+    return replyFailed(badRequest("Upgrade request required"));
   if (method === "GET") return handlers.reader.get(request, route, name);
   if (method === "PUT") return handlers.writer.replace(request, route, "status");
   return method === "PATCH" ? handlers.writer.patch(request, route, "status") : methodNotAllowed(request);

@@ -1,15 +1,17 @@
-// kubectl exec over WebSocket: channels of bytes to and from a command beside a container.
+// kubectl exec and attach over WebSocket: channels of bytes to and from a command beside a container, or its own process.
 
 import type { IncomingMessage } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import type { WebSocket } from "ws";
 import type { Pod } from "../api/kubernetes/pod.ts";
 import { assert } from "../base/assert.ts";
+import { isRecord, parseJson } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
-import { EXEC_ARGUMENTS_MAX, EXEC_SESSIONS_MAX, STREAM_BUFFER_BYTES_MAX } from "./limits.ts";
+import { EXEC_ARGUMENTS_MAX, EXEC_SESSIONS_MAX, STREAM_BUFFER_BYTES_MAX, TERMINAL_SIDE_MAX } from "./limits.ts";
 import { LINE_TERMINAL_NOTE, LineInput, withCarriageReturns } from "./line-terminal.ts";
-import type { ExecRequest, ExecSession, PodRuntime } from "./pod-runtime.ts";
+import type { ContainerRef, ExecRequest, ExecSession, PodRuntime, TerminalSize } from "./pod-runtime.ts";
 import { findContainer } from "./pod-streams.ts";
+import { forwardPorts, PORT_FORWARD_PROTOCOL } from "./port-forward.ts";
 import type { Resources } from "./resources.ts";
 import type { ResourceRoute } from "./route.ts";
 import { type ApiFailure, badRequest, failure, type StatusObject, toStatus } from "./status.ts";
@@ -24,7 +26,11 @@ export interface Upgrade {
   readonly head: Buffer;
 }
 
-export class ExecHandler {
+type Kind = "exec" | "attach" | "portforward";
+
+export const SESSION_SUBRESOURCES: readonly string[] = ["exec", "attach", "portforward"] satisfies readonly Kind[];
+
+export class SessionHandler {
   readonly #resources: Resources;
   readonly #runtime: PodRuntime;
   #sessions = 0;
@@ -35,43 +41,69 @@ export class ExecHandler {
   }
 
   async handle(upgrade: Upgrade, route: ResourceRoute, query: URLSearchParams): Promise<void> {
-    const request = execRequest(query);
+    const kind = kindOf(route);
+    const request = kind === "exec" ? execRequest(query) : ok(streamRequest(query));
     if (!request.ok) return refuseUpgrade(upgrade.socket, request.error);
-    const found = await findContainer(this.#resources, route, query.get("container"));
+    const asked = kind === "portforward" ? "*" : query.get("container");
+    const found = await findContainer(this.#resources, route, asked);
     if (!found.ok) return refuseUpgrade(upgrade.socket, found.error);
-    const phase = found.value.pod.status?.phase;
+    const { pod, ref } = found.value;
+    const phase = pod.status?.phase;
     if (phase === "Succeeded" || phase === "Failed") {
-      return refuseUpgrade(
-        upgrade.socket,
-        badRequest(`cannot exec into a container in a completed pod; current phase is ${phase}`),
-      );
+      const what = kind === "portforward" ? "forward ports of" : `${kind} into a container in`;
+      return refuseUpgrade(upgrade.socket, badRequest(`cannot ${what} a completed pod; current phase is ${phase}`));
     }
     // Said before the protocol is looked at: kubectl asks once more in its older protocol when the first try is refused.
-    const waiting = whyNotRunning(found.value.pod, found.value.ref.container);
+    const waiting = kind === "portforward" ? undefined : whyNotRunning(pod, ref.container);
     if (waiting !== undefined) return refuseUpgrade(upgrade.socket, waiting);
-    const offered = (upgrade.message.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
-    const protocol = PROTOCOLS.find((name) => offered.includes(name));
-    if (String(upgrade.message.headers.upgrade).toLowerCase() !== "websocket" || protocol === undefined) {
-      return refuseUpgrade(
-        upgrade.socket,
-        badRequest("exec speaks WebSocket with v5.channel.k8s.io or v4.channel.k8s.io; kubectl does from 1.31 on"),
-      );
-    }
+    const protocol = protocolFor(upgrade.message, kind);
+    if (!protocol.ok) return refuseUpgrade(upgrade.socket, protocol.error);
     if (this.#sessions >= EXEC_SESSIONS_MAX) {
-      return refuseUpgrade(
-        upgrade.socket,
-        failure(429, "TooManyRequests", `there are already ${EXEC_SESSIONS_MAX} exec sessions`),
-      );
+      const text = `there are already ${EXEC_SESSIONS_MAX} exec, attach and port-forward sessions`;
+      return refuseUpgrade(upgrade.socket, failure(429, "TooManyRequests", text));
     }
     this.#sessions += 1;
     try {
-      const started = await this.#runtime.exec(found.value.ref, request.value);
-      if (!started.ok) return refuseUpgrade(upgrade.socket, started.error);
-      await serve(upgrade, protocol, { session: started.value, query });
+      if (kind === "portforward") await this.#forward(upgrade, ref);
+      else await this.#run(upgrade, protocol.value, { kind, ref, request: request.value, query });
     } finally {
       this.#sessions -= 1;
     }
   }
+
+  async #forward(upgrade: Upgrade, ref: ContainerRef): Promise<void> {
+    const socket = await accept(upgrade, PORT_FORWARD_PROTOCOL);
+    if (socket !== undefined) await forwardPorts(socket, this.#runtime, ref);
+  }
+
+  async #run(
+    upgrade: Upgrade,
+    protocol: string,
+    asked: {
+      readonly kind: "exec" | "attach";
+      readonly ref: ContainerRef;
+      readonly request: ExecRequest;
+      readonly query: URLSearchParams;
+    },
+  ): Promise<void> {
+    const { ref, request, query } = asked;
+    const started =
+      asked.kind === "exec" ? await this.#runtime.exec(ref, request) : await this.#runtime.attach(ref, request);
+    if (!started.ok) return refuseUpgrade(upgrade.socket, started.error);
+    await serve(upgrade, protocol, { session: started.value, query });
+  }
+}
+
+function kindOf(route: ResourceRoute): Kind {
+  return route.subresource === "portforward" || route.subresource === "attach" ? route.subresource : "exec";
+}
+
+function protocolFor(message: IncomingMessage, kind: Kind): Result<string, ApiFailure> {
+  const offered = (message.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+  const spoken = kind === "portforward" ? [PORT_FORWARD_PROTOCOL] : PROTOCOLS;
+  const protocol = spoken.find((name) => offered.includes(name));
+  if (String(message.headers.upgrade).toLowerCase() === "websocket" && protocol !== undefined) return ok(protocol);
+  return err(badRequest(`${kind} speaks WebSocket with ${spoken.join(" or ")}; kubectl does from 1.31 on`));
 }
 
 function execRequest(query: URLSearchParams): Result<ExecRequest, ApiFailure> {
@@ -79,7 +111,11 @@ function execRequest(query: URLSearchParams): Result<ExecRequest, ApiFailure> {
   if (command.length === 0) return err(badRequest("you must specify at least one command for the container"));
   if (command.length > EXEC_ARGUMENTS_MAX)
     return err(badRequest(`a command has at most ${EXEC_ARGUMENTS_MAX} arguments`));
-  return ok({ command, stdin: isTrue(query.get("stdin")) });
+  return ok({ ...streamRequest(query), command });
+}
+
+function streamRequest(query: URLSearchParams): ExecRequest {
+  return { command: [], stdin: isTrue(query.get("stdin")), tty: isTrue(query.get("tty")) };
 }
 
 function isTrue(value: string | null): boolean {
@@ -94,22 +130,25 @@ export function refuseUpgrade(socket: Duplex, error: ApiFailure): void {
   );
 }
 
+async function accept(upgrade: Upgrade, protocol: string): Promise<WebSocket | undefined> {
+  const { WebSocketServer } = await import("ws");
+  const server = new WebSocketServer({ noServer: true, maxPayload: STREAM_BUFFER_BYTES_MAX });
+  // The library takes the slash in a tunnel's name for a mistake: the protocol is chosen here, past it.
+  Reflect.deleteProperty(upgrade.message.headers, "sec-websocket-protocol");
+  server.on("headers", (headers) => headers.push(`Sec-WebSocket-Protocol: ${protocol}`));
+  return new Promise<WebSocket | undefined>((resolve) => {
+    upgrade.socket.on("error", () => resolve(undefined));
+    upgrade.socket.on("close", () => resolve(undefined));
+    server.handleUpgrade(upgrade.message, upgrade.socket, upgrade.head, resolve);
+  });
+}
+
 async function serve(
   upgrade: Upgrade,
   protocol: string,
   { session, query }: { session: ExecSession; query: URLSearchParams },
 ): Promise<void> {
-  const { WebSocketServer } = await import("ws");
-  const server = new WebSocketServer({
-    noServer: true,
-    maxPayload: STREAM_BUFFER_BYTES_MAX,
-    handleProtocols: () => protocol,
-  });
-  const socket = await new Promise<WebSocket | undefined>((resolve) => {
-    upgrade.socket.on("error", () => resolve(undefined));
-    upgrade.socket.on("close", () => resolve(undefined));
-    server.handleUpgrade(upgrade.message, upgrade.socket, upgrade.head, resolve);
-  });
+  const socket = await accept(upgrade, protocol);
   if (socket === undefined) {
     session.kill();
     return;
@@ -130,7 +169,14 @@ async function serve(
 
 /** Joins the command's streams to the channels; resolves each when its stream has ended. */
 function connect(socket: WebSocket, session: ExecSession, query: URLSearchParams): Promise<void>[] {
-  if (isTrue(query.get("tty"))) return connectLines(socket, session, isTrue(query.get("stdin")));
+  const { resize } = session;
+  if (isTrue(query.get("tty"))) {
+    if (resize === undefined) return connectLines(socket, session, isTrue(query.get("stdin")));
+    socket.on("message", (data) => {
+      const size = Buffer.isBuffer(data) && data[0] === CHANNEL.resize ? sizeOf(data.subarray(1)) : undefined;
+      if (size !== undefined) resize(size);
+    });
+  }
   receive(socket, session, (bytes) => session.stdin.write(bytes));
   const same = (chunk: Buffer): Buffer => chunk;
   const ends: Promise<void>[] = [];
@@ -174,6 +220,15 @@ function receive(socket: WebSocket, session: ExecSession, take: (bytes: Buffer) 
       }
     } else if (channel === CHANNEL.close && argument === CHANNEL.stdin) session.stdin.end();
   });
+}
+
+/** `{"Width":120,"Height":40}` */
+function sizeOf(bytes: Buffer): TerminalSize | undefined {
+  const parsed = parseJson(bytes.toString("utf8"));
+  if (!parsed.ok || !isRecord(parsed.value)) return undefined;
+  const [columns, rows] = [Number(parsed.value["Width"]), Number(parsed.value["Height"])];
+  const isSize = (value: number): boolean => Number.isInteger(value) && value > 0 && value <= TERMINAL_SIDE_MAX;
+  return isSize(columns) && isSize(rows) ? { columns, rows } : undefined;
 }
 
 function pump(

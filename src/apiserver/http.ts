@@ -19,6 +19,7 @@ export interface ApiRequest {
   readonly query: URLSearchParams;
   readonly accept: string;
   readonly contentType: string;
+  readonly userAgent: string;
   readonly user: User;
   /** Read once, by whoever needs it. */
   readonly message: IncomingMessage;

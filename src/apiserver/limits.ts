@@ -26,3 +26,13 @@ export const EXEC_SESSIONS_MAX = 100;
 export const STREAM_BUFFER_BYTES_MAX = 1024 * 1024;
 export const JSON_PATCH_OPERATIONS_MAX = 10_000;
 export const EXEC_ARGUMENTS_MAX = 1_000;
+/** Writers by update that an object remembers by name; older ones are counted as one. Kubernetes' own. */
+export const MANAGERS_MAX = 10;
+/** A writer's name in metadata.managedFields, in characters. Kubernetes' own. */
+export const MANAGER_CHARS_MAX = 128;
+/** Streams of one port-forward; each forwarded connection has two. */
+export const TUNNEL_STREAMS_MAX = 512;
+/** One frame of a tunnel, in bytes. */
+export const TUNNEL_FRAME_BYTES_MAX = 1024 * 1024;
+/** Columns or rows of a terminal: the kernel keeps 16 bits of each. */
+export const TERMINAL_SIDE_MAX = 65_535;

@@ -1,7 +1,7 @@
-// What `kubectl exec -t` gets until there is a real terminal: lines with echo, and Ctrl-C and Ctrl-D.
+// What `kubectl exec -t` gets where there is no real terminal to be had: lines with echo, and Ctrl-C and Ctrl-D.
 
 export const LINE_TERMINAL_NOTE =
-  "weft: no terminal here yet: input goes line by line, Ctrl-D ends it, Ctrl-C ends the command\r\n";
+  "weft: no terminal on this system: input goes line by line, Ctrl-D ends it, Ctrl-C ends the command\r\n";
 
 const LINE_BYTES_MAX = 64 * 1024;
 const KEY = {

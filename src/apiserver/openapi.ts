@@ -1,7 +1,8 @@
-// Enough of OpenAPI that kubectl sees server-side field validation; merge keys of the built-in kinds it knows by itself.
+// OpenAPI v3 of what is served, from the kinds' own schemas: `kubectl explain`, and field validation on the server.
 
-import { apiVersionOf } from "../api/kind.ts";
+import { apiVersionOf, type Kind } from "../api/kind.ts";
 import type { Registry } from "../api/registry.ts";
+import { objectSchema, type SchemaNode } from "../api/validate.ts";
 
 /** An OpenAPI v2 document without definitions in Protobuf: field 1, `swagger`, "2.0". */
 export const OPENAPI_V2_PROTOBUF = Buffer.from([0x0a, 0x03, 0x32, 0x2e, 0x30]);
@@ -21,31 +22,123 @@ export function openApiRoot(registry: Registry): object {
 /** The document of `api/v1` or `apis/apps/v1`. */
 export function openApiDocument(registry: Registry, path: string): object | undefined {
   const paths: Record<string, object> = {};
+  const schemas: Record<string, object> = {};
   for (const kind of registry.kinds) {
     for (const version of kind.versions) {
       if (rootOf(kind.group, version) !== path) continue;
+      schemas[schemaName(kind, version)] = schemaOf(kind, version);
       const scope = kind.namespaced ? "/namespaces/{namespace}" : "";
-      const gvk = { group: kind.group, version, kind: kind.kind };
-      paths[`/${path}${scope}/${kind.plural}/{name}`] = {
-        patch: {
-          description: `partially update the specified ${kind.kind}`,
-          operationId: `patch${apiVersionOf(kind, version).replaceAll(/[^A-Za-z0-9]/g, "")}${kind.kind}`,
-          parameters: ["dryRun", "fieldManager", "fieldValidation", "force"].map((name) => ({
-            name,
-            in: "query",
-            schema: { type: name === "force" ? "boolean" : "string", uniqueItems: true },
-          })),
-          responses: { "200": { description: "OK" } },
-          "x-kubernetes-action": "patch",
-          "x-kubernetes-group-version-kind": gvk,
-        },
-      };
+      paths[`/${path}${scope}/${kind.plural}`] = operations(kind, version, ["get", "post", "delete"]);
+      paths[`/${path}${scope}/${kind.plural}/{name}`] = operations(kind, version, ["get", "put", "patch", "delete"]);
     }
   }
   if (Object.keys(paths).length === 0) return undefined;
-  return { openapi: "3.0.0", info: { title: "Kubernetes", version: "v1.32.0" }, paths, components: {} };
+  return { openapi: "3.0.0", info: { title: "Kubernetes", version: "v1.32.0" }, paths, components: { schemas } };
 }
 
 function rootOf(group: string, version: string): string {
   return group === "" ? `api/${version}` : `apis/${group}/${version}`;
+}
+
+type Method = "get" | "post" | "put" | "patch" | "delete";
+
+const ACTIONS = { get: "get", post: "post", put: "put", patch: "patch", delete: "delete" } as const;
+const WRITE_PARAMETERS = ["dryRun", "fieldManager", "fieldValidation"];
+
+function operations(kind: Kind, version: string, methods: readonly Method[]): object {
+  const reference = { $ref: `#/components/schemas/${schemaName(kind, version)}` };
+  const entries = methods.map((method) => [
+    method,
+    {
+      description: `${method} ${kind.plural}`,
+      operationId: `${method}${apiVersionOf(kind, version).replaceAll(/[^A-Za-z0-9]/g, "")}${kind.kind}`,
+      parameters: parametersOf(method),
+      responses: { "200": { description: "OK", content: { "application/json": { schema: reference } } } },
+      "x-kubernetes-action": ACTIONS[method],
+      "x-kubernetes-group-version-kind": { group: kind.group, version, kind: kind.kind },
+    },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+function parametersOf(method: Method): readonly object[] {
+  const names = method === "get" ? [] : method === "patch" ? [...WRITE_PARAMETERS, "force"] : WRITE_PARAMETERS;
+  return names.map((name) => ({
+    name,
+    in: "query",
+    schema: { type: name === "force" ? "boolean" : "string", uniqueItems: true },
+  }));
+}
+
+/** `io.k8s.api.apps.v1.Deployment`; of other groups the name of the group backwards. */
+function schemaName(kind: Kind, version: string): string {
+  const isKubernetes = kind.origin === "builtin";
+  const short = kind.group === "" ? "core" : (kind.group.split(".")[0] ?? kind.group);
+  const place = isKubernetes ? `io.k8s.api.${short}` : kind.group.split(".").reverse().join(".");
+  return `${place}.${version}.${kind.kind}`;
+}
+
+function schemaOf(kind: Kind, version: string): object {
+  return {
+    ...openApiSchema(objectSchema(kind, version)),
+    ...(kind.summary === undefined ? {} : { description: kind.summary }),
+    "x-kubernetes-group-version-kind": [{ group: kind.group, version, kind: kind.kind }],
+  };
+}
+
+const COPIED = [
+  "description",
+  "type",
+  "format",
+  "enum",
+  "required",
+  "default",
+  "minimum",
+  "maximum",
+  "minLength",
+  "maxLength",
+  "minItems",
+  "maxItems",
+  "pattern",
+  "x-kubernetes-preserve-unknown-fields",
+  "x-kubernetes-patch-strategy",
+  "x-kubernetes-patch-merge-key",
+  "x-kubernetes-list-type",
+  "x-kubernetes-list-map-keys",
+  "x-kubernetes-map-type",
+] as const;
+
+function openApiSchema(node: SchemaNode): object {
+  if (node["x-kubernetes-quantity"] === true) return { type: "string", ...described(node) };
+  if (node["x-kubernetes-int-or-string"] === true)
+    return { type: "string", format: "int-or-string", ...described(node) };
+  const result: Record<string, unknown> = {};
+  for (const key of COPIED) {
+    const value = node[key];
+    if (value !== undefined && !(Array.isArray(value) && value.length === 0)) result[key] = value;
+  }
+  if (node.properties !== undefined) {
+    result["properties"] = Object.fromEntries(
+      Object.entries(node.properties).map(([name, child]) => [name, openApiSchema(child)]),
+    );
+  }
+  const values = node.additionalProperties ?? Object.values(node.patternProperties ?? {})[0];
+  if (typeof values === "object") result["additionalProperties"] = openApiSchema(values);
+  if (node.items !== undefined) result["items"] = openApiSchema(node.items);
+  if (node.const !== undefined) result["enum"] = [node.const];
+  // One of several shapes: where all are texts, what may be said is the sum of them.
+  const shapes = node.anyOf ?? [];
+  if (shapes.length > 0) return { ...result, ...mergedShapes(shapes) };
+  return result["type"] === undefined ? { type: "object", ...result } : result;
+}
+
+function described(node: SchemaNode): object {
+  return node.description === undefined ? {} : { description: node.description };
+}
+
+function mergedShapes(shapes: readonly SchemaNode[]): object {
+  const constants = shapes.map((shape) => shape.const);
+  if (constants.every((value) => typeof value === "string")) return { type: "string", enum: constants };
+  const [first] = shapes;
+  return first === undefined ? {} : openApiSchema(first);
 }

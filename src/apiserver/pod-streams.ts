@@ -14,6 +14,7 @@ import { type ApiFailure, badRequest } from "./status.ts";
 
 const DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container";
 
+/** `asked` is "*" where any container will do: what is wanted is the pod. */
 export async function findContainer(
   resources: Resources,
   route: Pick<ResourceRoute, "namespace" | "name">,
@@ -28,6 +29,8 @@ export async function findContainer(
   const preferred = pod.metadata.annotations?.[DEFAULT_CONTAINER];
   const single = pod.spec.containers.length === 1 ? pod.spec.containers[0]?.name : undefined;
   const container = asked !== null && asked !== "" ? asked : (single ?? preferred);
+  if (container === "*")
+    return ok({ pod, ref: { namespace, pod: name, uid: pod.metadata.uid ?? "", container: names[0] ?? "" } });
   if (container === undefined) {
     return err(badRequest(`a container name must be specified for pod ${name}, choose one of: [${names.join(" ")}]`));
   }

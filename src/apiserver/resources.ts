@@ -2,17 +2,19 @@
 
 import type { ObjectRef } from "../api/client.ts";
 import type { Issue } from "../api/issue.ts";
-import type { Kind } from "../api/kind.ts";
+import { apiVersionOf, type Kind } from "../api/kind.ts";
 import { namespaceKind } from "../api/kubernetes/namespace.ts";
 import { serviceKind } from "../api/kubernetes/service.ts";
 import type { KubeObject } from "../api/object.ts";
-import { checkMetadata } from "../api/validate.ts";
+import { checkMetadata, objectSchema } from "../api/validate.ts";
 import type { Clock } from "../base/clock.ts";
 import { deepEqual } from "../base/equal.ts";
 import { isRecord } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { AdmissionPlugin } from "./admission.ts";
+import { applied, type Declaration, declaredPaths } from "./apply.ts";
 import { decode, type FieldValidation } from "./decode.ts";
+import type { FieldPaths } from "./field-set.ts";
 import {
   changedMetadata,
   ending,
@@ -20,10 +22,12 @@ import {
   mayGo,
   newMetadata,
   statusOf,
+  timestamp,
   withGeneration,
   withStatus,
 } from "./lifecycle.ts";
 import { CONFLICT_RETRIES_MAX } from "./limits.ts";
+import { managersAfter, writtenManagers } from "./managed-fields.ts";
 import { type Predicate, parseSelectors } from "./selector.ts";
 import { allocateAddress, isService, keepAddress } from "./service-address.ts";
 import {
@@ -41,6 +45,10 @@ import type { Store } from "./store.ts";
 
 export interface WriteContext {
   readonly user: string;
+  /** Whose the written fields are from then on; the cluster's own parts own none. */
+  readonly manager: string | undefined;
+  /** What an applier declares; undefined for every other write. */
+  readonly declared?: FieldPaths;
   readonly dryRun: boolean;
   readonly fieldValidation: FieldValidation;
 }
@@ -65,6 +73,10 @@ export interface Selection {
   readonly namespace: string | undefined;
   readonly labelSelector: string | undefined;
   readonly fieldSelector: string | undefined;
+}
+
+export interface Applied extends Written {
+  readonly created: boolean;
 }
 
 type Target = "object" | "status";
@@ -138,8 +150,39 @@ export class Resources {
     const placed = this.#placed(kind, admitted.value.object);
     if (!placed.ok) return placed;
     const warnings = [...decoded.value.warnings, ...admitted.value.warnings];
-    if (context.dryRun) return ok({ object: placed.value, warnings });
-    return this.#saved(() => this.store.put(collectionOf(kind), placed.value), warnings);
+    const object = this.#managed(
+      kind,
+      placed.value,
+      { current: undefined, given: undefined },
+      { target: "object", context },
+    );
+    if (context.dryRun) return ok({ object, warnings });
+    return this.#saved(() => this.store.put(collectionOf(kind), object), warnings);
+  }
+
+  /** Server-side apply: made when it isn't there, else merged. */
+  async apply(
+    kind: Kind,
+    ref: ObjectRef,
+    declaration: Declaration,
+    context: WriteContext,
+  ): Promise<Result<Applied, ApiFailure>> {
+    const declared = declaredPaths(kind, declaration.body);
+    const options = { target: "object", context: { ...context, declared } } as const;
+    const metadata = isRecord(declaration.body["metadata"]) ? declaration.body["metadata"] : {};
+    for (;;) {
+      if (this.store.get(collectionOf(kind), ref.namespace, ref.name) === undefined) {
+        if (typeof metadata["uid"] === "string" || typeof metadata["resourceVersion"] === "string") {
+          return err(conflict(kind, ref.name, "the object that the uid or resourceVersion names does not exist"));
+        }
+        const made = await this.create(kind, ref.namespace, withIdentity(declaration.body, ref), options.context);
+        if (made.ok) return ok({ ...made.value, created: true });
+        if (made.error.reason !== "AlreadyExists") return made;
+      }
+      const changed = await this.#write(kind, ref, (current) => applied(kind, current, declaration), options);
+      if (changed.ok) return ok({ ...changed.value, created: false });
+      if (changed.error.code !== 404) return changed;
+    }
   }
 
   /** Replaces the object, or with target `status` only that. */
@@ -220,6 +263,7 @@ export class Resources {
       next = admitted.value.object;
       warnings = [...warnings, ...admitted.value.warnings];
     }
+    next = this.#managed(kind, next, { current, given }, { target, context });
     if (context.dryRun) return ok({ object: next, warnings });
     return this.#saved(() => {
       if (mayGo(next)) return this.store.remove(collectionOf(kind), next);
@@ -267,6 +311,28 @@ export class Resources {
     if (errors.length > 0) return err(invalid(kind, object.metadata.name, uniqueByPath(errors), object));
     for (const issue of issues) warnings.push(issue.path === "" ? issue.message : `${issue.path}: ${issue.message}`);
     return ok({ object, warnings });
+  }
+
+  /** `managedFields` after the write. */
+  #managed(
+    kind: Kind,
+    object: KubeObject,
+    { current, given }: { readonly current: KubeObject | undefined; readonly given: KubeObject | undefined },
+    { target, context }: { readonly target: Target; readonly context: WriteContext },
+  ): KubeObject {
+    if (context.manager === undefined) return object;
+    const { managedFields: before, ...metadata } = object.metadata;
+    const written =
+      current === undefined || given === undefined ? undefined : writtenManagers(given.metadata, current.metadata);
+    const managedFields = managersAfter(written ?? before, {
+      schema: objectSchema(kind),
+      before: current,
+      after: object,
+      subresource: target === "status" ? "status" : undefined,
+      writer: { name: context.manager, apiVersion: apiVersionOf(kind), declared: context.declared },
+      now: timestamp(this.#clock.wallMs()),
+    });
+    return { ...object, metadata: { ...metadata, ...(managedFields === undefined ? {} : { managedFields }) } };
   }
 
   #withDefaults(kind: Kind, object: KubeObject): KubeObject {

@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream";
 import { err, ok, type Result } from "../base/result.ts";
 import { authenticate, authorize, UNAUTHORIZED } from "./authenticate.ts";
 import { dispatch, type Handlers } from "./dispatch.ts";
-import { ExecHandler, refuseUpgrade } from "./exec.ts";
+import { refuseUpgrade, SESSION_SUBRESOURCES, SessionHandler } from "./exec.ts";
 import { type ApiRequest, replyFailed, send } from "./http.ts";
 import { CONNECTIONS_MAX, HEADER_BYTES_MAX, REQUEST_TIMEOUT_MS } from "./limits.ts";
 import type { Pki } from "./pki.ts";
@@ -35,9 +35,9 @@ export async function openFront(handlers: Handlers, pki: Pki, listen: ListenOn):
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });
-  const exec = new ExecHandler(handlers.resources, handlers.runtime);
+  const sessions = new SessionHandler(handlers.resources, handlers.runtime);
   server.on("request", (message, response) => void answer(handlers, pki, message, response));
-  server.on("upgrade", (message, socket, head) => void upgrade({ handlers, pki, exec }, { message, socket, head }));
+  server.on("upgrade", (message, socket, head) => void upgrade({ handlers, pki, sessions }, { message, socket, head }));
   // A client that speaks no TLS, or leaves in the middle, is no event.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   const listening = await startListening(server, listen);
@@ -101,6 +101,7 @@ async function readRequest(handlers: Handlers, pki: Pki, message: IncomingMessag
     query: url.searchParams,
     accept: message.headers.accept ?? "",
     contentType: message.headers["content-type"] ?? "application/json",
+    userAgent: message.headers["user-agent"] ?? "",
     user,
     message,
   };
@@ -111,7 +112,7 @@ function urlOf(message: IncomingMessage): URL {
 }
 
 async function upgrade(
-  { handlers, pki, exec }: { handlers: Handlers; pki: Pki; exec: ExecHandler },
+  { handlers, pki, sessions }: { handlers: Handlers; pki: Pki; sessions: SessionHandler },
   { message, socket, head }: { message: IncomingMessage; socket: Duplex; head: Buffer },
 ): Promise<void> {
   socket.on("error", () => socket.destroy());
@@ -122,15 +123,15 @@ async function upgrade(
     const url = urlOf(message);
     const parts = parsePath(url.pathname);
     const route = parts === undefined ? undefined : findRoute(handlers.registry, parts);
-    if (parts === undefined || route?.kind.kind !== "Pod" || route.subresource !== "exec") {
+    if (parts === undefined || route?.kind.kind !== "Pod" || !SESSION_SUBRESOURCES.includes(route.subresource ?? "")) {
       return refuseUpgrade(
         socket,
-        failure(404, "NotFound", "only pods/exec can be upgraded; attach and port-forward are not there yet"),
+        failure(404, "NotFound", "only exec, attach and portforward of a pod can be upgraded"),
       );
     }
     const refusal = authorize(user, "POST", parts);
     if (refusal !== undefined) return refuseUpgrade(socket, refusal);
-    await exec.handle({ message, socket, head }, route, url.searchParams);
+    await sessions.handle({ message, socket, head }, route, url.searchParams);
   } catch (error) {
     refuseUpgrade(socket, failure(500, "InternalError", error instanceof Error ? error.message : String(error)));
   }

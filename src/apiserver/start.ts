@@ -96,7 +96,7 @@ async function openState(
 
 async function makeFirstNamespaces(resources: Resources): Promise<void> {
   const kind = eraseKind(namespaceKind);
-  const context = { user: "system:weft", dryRun: false, fieldValidation: "Strict" } as const;
+  const context = { user: "system:weft", manager: undefined, dryRun: false, fieldValidation: "Strict" } as const;
   for (const name of FIRST_NAMESPACES) {
     if (resources.store.get(collectionOf(kind), undefined, name) === undefined) {
       await resources.create(kind, undefined, { metadata: { name } }, context);

@@ -3,6 +3,7 @@
 import type { SchemaNode } from "../api/validate.ts";
 import { deepEqual } from "../base/equal.ts";
 import { isRecord } from "../base/json.ts";
+import { childSchema } from "./field-set.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -34,12 +35,6 @@ function mergeField(current: unknown, value: unknown, schema: SchemaNode | undef
   return mergeKey === undefined
     ? union(existing, value)
     : mergeLists(existing, value, { mergeKey, items: schema.items });
-}
-
-function childSchema(schema: SchemaNode | undefined, key: string): SchemaNode | undefined {
-  const known = schema?.properties?.[key];
-  if (known !== undefined) return known;
-  return typeof schema?.additionalProperties === "object" ? schema.additionalProperties : undefined;
 }
 
 function union(existing: readonly unknown[], added: readonly unknown[]): unknown[] {
@@ -80,14 +75,18 @@ function applyListDirectives(result: Record<string, unknown>, patch: Fields, sch
       const field = key.slice(ORDER_PREFIX.length);
       const list = result[field];
       const mergeKey = childSchema(schema, field)?.["x-kubernetes-patch-merge-key"];
-      if (Array.isArray(list)) result[field] = inOrder(list, value, mergeKey);
+      const idOf = (item: unknown): unknown => (mergeKey !== undefined && isRecord(item) ? item[mergeKey] : item);
+      if (Array.isArray(list)) result[field] = inOrder(list, value, idOf);
     }
   }
 }
 
 /** Listed items in the given order; others keep their place after the item that they followed. */
-function inOrder(list: readonly unknown[], order: readonly unknown[], mergeKey: string | undefined): unknown[] {
-  const idOf = (item: unknown): unknown => (mergeKey !== undefined && isRecord(item) ? item[mergeKey] : item);
+export function inOrder(
+  list: readonly unknown[],
+  order: readonly unknown[],
+  idOf: (item: unknown) => unknown,
+): unknown[] {
   const rank = new Map(order.map((item, index) => [idOf(item), index]));
   let lastRank = -1;
   const ranked = list.map((item, index) => {

@@ -8,6 +8,7 @@ import { err, ok, type Result } from "../base/result.ts";
 import type { FieldValidation } from "./decode.ts";
 import { type ApiRequest, type Reply, readBody, replyFailed, replyJson } from "./http.ts";
 import { jsonPatch, mergePatch } from "./json-patch.ts";
+import { MANAGER_CHARS_MAX } from "./limits.ts";
 import { present, storedKind, toStored } from "./present.ts";
 import { refOf, selectionOf } from "./read.ts";
 import type { DeleteOptions, Resources, WriteContext, Written } from "./resources.ts";
@@ -55,6 +56,8 @@ export class Writer {
   async patch(request: ApiRequest, route: ResourceRoute, target: "object" | "status"): Promise<Reply> {
     const context = writeContext(request);
     if (!context.ok) return replyFailed(context.error);
+    if (request.contentType.startsWith(APPLY_PATCH))
+      return this.#apply(request, route, { target, context: context.value });
     const patch = await readPatch(request, route.kind);
     if (!patch.ok) return replyFailed(patch.error);
     const change = (current: KubeObject): Result<unknown, ApiFailure> => {
@@ -67,6 +70,29 @@ export class Writer {
       await this.#resources.patch(storedKind(route.kind), ref, change, { target, context: context.value }),
       200,
     );
+  }
+
+  async #apply(
+    request: ApiRequest,
+    route: ResourceRoute,
+    { target, context }: { readonly target: "object" | "status"; readonly context: WriteContext },
+  ): Promise<Reply> {
+    const manager = request.query.get("fieldManager") ?? "";
+    if (manager === "") return replyFailed(badRequest("fieldManager is required for apply patch"));
+    const body = await readBody(request);
+    if (!body.ok) return replyFailed(body.error);
+    const ref = refOf(route, route.name ?? "");
+    const refusal = applyRefusal(body.value, { name: ref.name, target });
+    if (refusal !== undefined || !isRecord(body.value))
+      return replyFailed(badRequest(refusal ?? "an apply patch is an object"));
+    const force = request.query.get("force") === "true";
+    const done = await this.#resources.apply(
+      storedKind(route.kind),
+      ref,
+      { manager, body: withoutNulls(body.value), force },
+      { ...context, manager },
+    );
+    return written(route, done, done.ok && done.value.created ? 201 : 200);
   }
 
   async remove(request: ApiRequest, route: ResourceRoute, name: string): Promise<Reply> {
@@ -113,6 +139,31 @@ function written(route: ResourceRoute, result: Result<Written, ApiFailure>, code
   return { kind: "json", code, body: present(route, result.value.object), warnings: result.value.warnings };
 }
 
+function applyRefusal(
+  body: unknown,
+  { name, target }: { readonly name: string; readonly target: "object" | "status" },
+): string | undefined {
+  if (target === "status") return "a status is written with a merge patch here, not with apply";
+  if (!isRecord(body)) return "an apply patch is an object";
+  if (typeof body["apiVersion"] !== "string" || typeof body["kind"] !== "string") {
+    return "an apply patch names its apiVersion and kind";
+  }
+  const metadata = isRecord(body["metadata"]) ? body["metadata"] : {};
+  if (Array.isArray(metadata["managedFields"])) return "metadata.managedFields must be nil";
+  if (metadata["name"] !== undefined && metadata["name"] !== name) {
+    return `the name of the object (${String(metadata["name"])}) does not match the name on the URL (${name})`;
+  }
+  return undefined;
+}
+
+/** Declaring nothing is not declaring a field: generated manifests have `creationTimestamp: null` and its like. */
+function withoutNulls(body: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const entries = Object.entries(body).filter(([, value]) => value !== null);
+  return Object.fromEntries(entries.map(([key, value]) => [key, isRecord(value) ? withoutNulls(value) : value]));
+}
+
+const APPLY_PATCH = "application/apply-patch";
+
 const VALIDATIONS: readonly FieldValidation[] = ["Strict", "Warn", "Ignore"];
 
 export function writeContext(request: ApiRequest): Result<WriteContext, ApiFailure> {
@@ -128,7 +179,12 @@ export function writeContext(request: ApiRequest): Result<WriteContext, ApiFailu
   const dryRuns = request.query.getAll("dryRun");
   if (dryRuns.some((value) => value !== "All"))
     return err(badRequest('dryRun: Unsupported value: supported values: "All"'));
-  return ok({ user: request.user.name, dryRun: dryRuns.length > 0, fieldValidation });
+  const manager = request.query.get("fieldManager") ?? request.userAgent.split("/")[0] ?? "";
+  if (manager.length > MANAGER_CHARS_MAX) {
+    return err(badRequest(`fieldManager: Invalid value: may not be more than ${MANAGER_CHARS_MAX} characters`));
+  }
+  const writer = manager === "" ? "unknown" : manager;
+  return ok({ user: request.user.name, manager: writer, dryRun: dryRuns.length > 0, fieldValidation });
 }
 
 /** The patch in the request's body as a function of what it is applied to. */
@@ -159,9 +215,6 @@ function patchTypeRefusal(type: string, kind: Kind): string | undefined {
   const accepted = ["application/json-patch+json", "application/merge-patch+json"];
   if (kind.origin === "builtin") accepted.push("application/strategic-merge-patch+json");
   if (accepted.includes(type)) return undefined;
-  if (type.startsWith("application/apply-patch")) {
-    return "server-side apply is not there yet: use kubectl apply without --server-side";
-  }
   return `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`;
 }
 

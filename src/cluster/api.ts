@@ -55,6 +55,18 @@ export class LateRuntime implements PodRuntime {
   async exec(...args: Parameters<PodRuntime["exec"]>): ReturnType<PodRuntime["exec"]> {
     return this.#runtime === undefined ? err(NOT_YET) : this.#runtime.exec(...args);
   }
+
+  async attach(...args: Parameters<PodRuntime["attach"]>): ReturnType<PodRuntime["attach"]> {
+    return this.#runtime === undefined ? err(NOT_YET) : this.#runtime.attach(...args);
+  }
+
+  async dial(...args: Parameters<PodRuntime["dial"]>): ReturnType<PodRuntime["dial"]> {
+    return this.#runtime === undefined ? err(NOT_YET) : this.#runtime.dial(...args);
+  }
+
+  async usage(): ReturnType<PodRuntime["usage"]> {
+    return this.#runtime === undefined ? err(NOT_YET) : this.#runtime.usage();
+  }
 }
 
 const NOT_YET: ApiError = { code: 503, reason: "ServiceUnavailable", message: "the node is still starting: try again" };

@@ -9,6 +9,7 @@ import { type ContainerView, type RunState, terminatedBy, timestamp } from "./co
 import { GRACE_MIN_MS, HOOK_TIMEOUT_MS, IMAGE_RETRY_MS, KILL_WAIT_MS } from "./limits.ts";
 import { type LogFile, type LogLocation, openLog } from "./log-file.ts";
 import type { ExitStatus, ProcessRequest, ResourceLimits, Sandbox, SandboxProcess } from "./sandbox.ts";
+import { openTerminal, type Terminal } from "./terminal.ts";
 
 export interface Waiting {
   readonly reason: string;
@@ -103,10 +104,21 @@ export class ContainerRunner {
   }
 
   /** A further process beside the container; undefined while it isn't running. */
-  exec(argv: readonly string[]): SandboxProcess | undefined {
+  exec(argv: readonly string[], terminal?: Terminal): SandboxProcess | undefined {
     const run = this.#run;
     if (run === undefined || this.#state.kind !== "running") return undefined;
-    return this.#target(run).exec(argv);
+    const { sandbox, translateExec } = this.#options;
+    const env = terminal === undefined ? run.request.env : { TERM: "xterm", ...run.request.env };
+    return sandbox.exec({ ...run.request, env, argv: translateExec(argv), terminal });
+  }
+
+  /** The container's own process, while it runs. */
+  get process(): SandboxProcess | undefined {
+    return this.#state.kind === "running" ? this.#run?.process : undefined;
+  }
+
+  get terminal(): Terminal | undefined {
+    return this.#run?.request.terminal;
   }
 
   /** preStop, SIGTERM once nobody calls it any more, grace, SIGKILL. Resolves when it has ended. */
@@ -147,12 +159,15 @@ export class ContainerRunner {
   async #runOnce(request: ProcessRequest, limits: ResourceLimits): Promise<ContainerStateTerminated> {
     const { clock, sandbox, onEvent } = this.#options;
     const startedAt = timestamp(clock.wallMs());
-    const process = sandbox.start(request, limits);
-    process.stdin.end();
+    const { container } = this.#options;
+    const terminal = container.tty === true ? await openTerminal() : undefined;
+    const env = terminal === undefined ? request.env : { TERM: "xterm", ...request.env };
+    const process = sandbox.start({ ...request, env, terminal }, limits);
+    if (container.stdin !== true) process.stdin.end();
     const log = openLog(this.#options.log, this.#restartCount, clock);
     log.attach("stdout", process.stdout);
     log.attach("stderr", process.stderr);
-    const run: Run = { process, request, log, startedMs: clock.monotonicMs() };
+    const run: Run = { process, request: { ...request, terminal }, log, startedMs: clock.monotonicMs() };
     this.#run = run;
     let failedToStart = false;
     const exited = process.exited.then((status) => {
@@ -167,6 +182,7 @@ export class ContainerRunner {
     this.#probes = undefined;
     this.#run = undefined;
     log.close();
+    terminal?.close();
     const terminated = terminatedBy(status, { startedAt, finishedAt: timestamp(clock.wallMs()) });
     if (status.kind === "failed") onEvent({ type: "Warning", reason: "Failed", message: `Error: ${status.message}` });
     if (clock.monotonicMs() - run.startedMs >= this.#options.delays.resetMs) this.#failures = 0;
@@ -237,7 +253,7 @@ export class ContainerRunner {
     return {
       container,
       podIP: sandbox.podIP,
-      exec: (argv) => sandbox.exec({ ...run.request, argv: translateExec(argv) }),
+      exec: (argv) => sandbox.exec({ ...run.request, argv: translateExec(argv), terminal: undefined }),
     };
   }
 

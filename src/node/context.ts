@@ -8,6 +8,7 @@ import type { PodFacts } from "./facts.ts";
 import type { ImageTable } from "./images.ts";
 import type { SandboxProvider } from "./sandbox.ts";
 import type { ServiceTable } from "./services.ts";
+import type { StartGate } from "./start-gate.ts";
 
 export interface NodeContext {
   readonly nodeName: string;
@@ -17,6 +18,7 @@ export interface NodeContext {
   readonly clock: Clock;
   readonly events: EventRecorder;
   readonly services: ServiceTable;
+  readonly starts: StartGate;
   readonly delays: RestartDelays;
   readonly runDirectory: string;
   readonly logDirectory: string;

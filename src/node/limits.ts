@@ -56,3 +56,16 @@ export const WITHDRAW_WAIT_MS = 5_000;
 export const WITHDRAW_SETTLE_MS = 1_000;
 /** The wait is a part of the pod's grace period: at most one in this many, for each of the two. */
 export const WITHDRAW_GRACE_SHARE = 4;
+
+/** CPU use is measured over at least this and at most that. */
+export const USAGE_WINDOW_MIN_MS = 500;
+export const USAGE_WINDOW_MAX_MS = 60_000;
+/** Output that somebody attached to a container has not read yet; beyond it the session ends. */
+export const ATTACH_BUFFER_BYTES_MAX = 1024 * 1024;
+/** Pods that start at the same time: one for each processor and so many more, since a start also waits. */
+export const STARTS_BESIDE_CPUS = 1;
+/** A pod that starts keeps its turn at most this long, and after its applications have begun at most that long. */
+export const START_HOLD_MS = 5_000;
+export const START_SETTLE_MS = 700;
+/** A command on a terminal has ended: how long its last output may take to arrive. */
+export const TERMINAL_DRAIN_MS = 300;

@@ -21,12 +21,14 @@ import {
   RESTART_BASE_MS,
   RESTART_MAX_MS,
   RESTART_RESET_MS,
+  STARTS_BESIDE_CPUS,
 } from "./limits.ts";
 import { removeLogs } from "./log-file.ts";
 import { PodWorker } from "./pod-worker.ts";
 import { NodeRuntime } from "./runtime.ts";
 import type { SandboxProvider } from "./sandbox.ts";
 import { ServiceTable } from "./services.ts";
+import { StartGate } from "./start-gate.ts";
 
 export interface NodeOptions {
   readonly client: KubeClient;
@@ -72,6 +74,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     clock,
     events,
     services,
+    starts: new StartGate(clock, cpus().length + STARTS_BESIDE_CPUS),
     delays: options.restartDelays ?? { baseMs: RESTART_BASE_MS, maxMs: RESTART_MAX_MS, resetMs: RESTART_RESET_MS },
     runDirectory: join(options.dataDir, "run"),
     logDirectory: join(options.dataDir, "logs"),
@@ -100,7 +103,7 @@ class LocalNode implements Node {
   constructor(context: NodeContext) {
     this.name = context.nodeName;
     this.#context = context;
-    this.runtime = new NodeRuntime(context, (uid) => this.#workers.get(uid));
+    this.runtime = new NodeRuntime(context, this.#workers);
     this.#watch = context.client.watch(podKind, { fieldSelector: `spec.nodeName=${this.name}` }, (event) => {
       if (event.type === "synced" || this.#closed !== undefined) return;
       if (event.object.spec.nodeName !== this.name) return;

@@ -12,6 +12,7 @@ import {
   GRACE_DEFAULT_MS,
   KILL_WAIT_MS,
   PROXY_GRACE_MIN_MS,
+  START_SETTLE_MS,
   VOLUME_REFRESH_MS,
   VOLUME_RETRY_MS,
   WITHDRAW_GRACE_SHARE,
@@ -22,6 +23,7 @@ import { type PictureContainer, podStatusOf } from "./pod-status.ts";
 import { prepareContainer, translateExec } from "./prepare.ts";
 import { resumeOf } from "./resume.ts";
 import type { Sandbox } from "./sandbox.ts";
+import type { Turn } from "./start-gate.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { PodVolumes } from "./volumes.ts";
 
@@ -66,6 +68,10 @@ export class PodWorker {
     return this.#pod;
   }
 
+  get sandbox(): Sandbox | undefined {
+    return this.#sandbox;
+  }
+
   runner(container: string): ContainerRunner | undefined {
     return this.#runners.get(container);
   }
@@ -87,6 +93,16 @@ export class PodWorker {
 
   async #live(): Promise<void> {
     this.#status.changed();
+    const turn = this.#context.starts.ask(() => this.#wake());
+    await this.#until(() => turn.isHeld);
+    try {
+      await this.#run(turn);
+    } finally {
+      turn.release();
+    }
+  }
+
+  async #run(turn: Turn): Promise<void> {
     if (!(await this.#prepare())) return;
     const spec = this.#pod.spec;
     for (const container of spec.initContainers ?? []) {
@@ -100,12 +116,24 @@ export class PodWorker {
     if (this.#ending !== undefined) return;
     const applications = spec.containers.filter((container) => container.name !== PROXY_CONTAINER);
     const lives = applications.map((container) => this.#runnerOf(container, spec.restartPolicy ?? "Always").start());
+    void this.#settled(applications).then(() => turn.release());
     await Promise.all(lives);
     if (this.#ending !== undefined || applications.length === 0) return;
     // Whatever the applications needed their proxy and the pod's address for is over.
     await this.#stopAll([...this.#runners.values()], PROXY_GRACE_MIN_MS);
     await this.#sandbox?.destroy();
     this.#changed();
+  }
+
+  /** The applications are ready, or had a moment to begin their work. */
+  async #settled(applications: readonly Container[]): Promise<void> {
+    let isOver = false;
+    const timer = this.#context.clock.after(START_SETTLE_MS, () => {
+      isOver = true;
+      this.#wake();
+    });
+    await this.#until(() => isOver || applications.every(({ name }) => this.#view(name)?.ready === true));
+    timer.cancel();
   }
 
   /** Sandbox and volumes; tried until they are there or the pod ends. */
@@ -203,7 +231,7 @@ export class PodWorker {
   }
 
   async #end(graceMs: number): Promise<void> {
-    for (const wake of this.#wakeups) wake();
+    this.#wake();
     const helpers = new Set(this.#pod.spec.initContainers?.map(({ name }) => name));
     const all = [...this.#runners.values()];
     const isLast = (runner: ContainerRunner) => runner.name === PROXY_CONTAINER || helpers.has(runner.name);
@@ -276,6 +304,10 @@ export class PodWorker {
 
   #changed(): void {
     this.#status.changed();
+    this.#wake();
+  }
+
+  #wake(): void {
     for (const wake of this.#wakeups) wake();
   }
 
@@ -296,7 +328,7 @@ export class PodWorker {
     let over = false;
     const timer = this.#context.clock.after(delayMs, () => {
       over = true;
-      for (const wake of this.#wakeups) wake();
+      this.#wake();
     });
     await this.#until(() => over);
     timer.cancel();

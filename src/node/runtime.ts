@@ -2,23 +2,45 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { Readable } from "node:stream";
+import { type Duplex, PassThrough, Readable, Writable } from "node:stream";
 import type { ApiError } from "../api/client.ts";
-import type { ContainerRef, ExecRequest, ExecSession, LogOptions, PodRuntime } from "../apiserver/pod-runtime.ts";
+import type { Container } from "../api/kubernetes/container.ts";
+import { isPortNumber } from "../api/names.ts";
+import type {
+  ContainerRef,
+  ExecRequest,
+  ExecSession,
+  LogOptions,
+  NodeUsage,
+  PodRuntime,
+} from "../apiserver/pod-runtime.ts";
 import { err, ok, type Result } from "../base/result.ts";
-import { describeExit } from "./container-runner.ts";
+import { type ContainerRunner, describeExit } from "./container-runner.ts";
 import type { NodeContext } from "./context.ts";
+import { ATTACH_BUFFER_BYTES_MAX, TERMINAL_DRAIN_MS } from "./limits.ts";
 import { logDirectory } from "./log-file.ts";
 import { followLog, readLog } from "./log-read.ts";
 import type { PodWorker } from "./pod-worker.ts";
+import { openTerminal, type Terminal } from "./terminal.ts";
+import { UsageMeter } from "./usage.ts";
 
 export class NodeRuntime implements PodRuntime {
   readonly #context: NodeContext;
-  readonly #worker: (uid: string) => PodWorker | undefined;
+  readonly #known: ReadonlyMap<string, PodWorker>;
+  readonly #meter: UsageMeter;
 
-  constructor(context: NodeContext, worker: (uid: string) => PodWorker | undefined) {
+  constructor(context: NodeContext, workers: ReadonlyMap<string, PodWorker>) {
     this.#context = context;
-    this.#worker = worker;
+    this.#known = workers;
+    this.#meter = new UsageMeter(context.clock, context.nodeName);
+  }
+
+  #worker(uid: string): PodWorker | undefined {
+    return this.#known.get(uid);
+  }
+
+  #workers(): readonly PodWorker[] {
+    return [...this.#known.values()];
   }
 
   async logs(ref: ContainerRef, options: LogOptions): Promise<Result<Readable, ApiError>> {
@@ -48,23 +70,13 @@ export class NodeRuntime implements PodRuntime {
   }
 
   async exec(ref: ContainerRef, request: ExecRequest): Promise<Result<ExecSession, ApiError>> {
-    const worker = this.#worker(ref.uid);
-    const containers = [...(worker?.pod.spec.initContainers ?? []), ...(worker?.pod.spec.containers ?? [])];
-    const container = containers.find((other) => other.name === ref.container);
-    if (worker === undefined || container === undefined) {
-      return err({
-        code: 404,
-        reason: "NotFound",
-        message: `container "${ref.container}" of pod "${ref.pod}" does not run here`,
-      });
-    }
-    const started = worker.runner(ref.container)?.exec(request.command);
+    const runner = this.#runner(ref);
+    if (runner === undefined) return err(notHere(ref));
+    const terminal = request.tty ? await openTerminal() : undefined;
+    const started = runner.exec(request.command, terminal);
     if (started === undefined) {
-      return err({
-        code: 500,
-        reason: "InternalError",
-        message: `container not found ("${ref.container}"): it is not running`,
-      });
+      terminal?.close();
+      return err(notRunning(ref));
     }
     if (!request.stdin) started.stdin.end();
     const stderr = new Readable({ read: () => undefined });
@@ -74,10 +86,106 @@ export class NodeRuntime implements PodRuntime {
       if (status.kind === "failed") stderr.push(`${status.message}\n`);
       if (streamOpen) stderr.push(null);
       streamOpen = false;
+      // What still holds the terminal is not waited for; its last output is.
+      if (terminal !== undefined) setTimeout(() => terminal.close(), TERMINAL_DRAIN_MS).unref();
       return { exitCode: status.kind === "failed" ? 126 : describeExit(status) };
     });
-    return ok({ stdin: started.stdin, stdout: started.stdout, stderr, exited, kill: () => started.kill("SIGKILL") });
+    return ok({
+      stdin: started.stdin,
+      stdout: started.stdout,
+      stderr,
+      exited,
+      resize: resizeOf(terminal),
+      kill: () => started.kill("SIGKILL"),
+    });
   }
+
+  async attach(ref: ContainerRef, request: { readonly stdin: boolean }): Promise<Result<ExecSession, ApiError>> {
+    const runner = this.#runner(ref);
+    if (runner === undefined) return err(notHere(ref));
+    const { process, terminal } = runner;
+    if (process === undefined) return err(notRunning(ref));
+    const container = this.#container(ref);
+    const stdout = tapOf(process.stdout);
+    const stderr = tapOf(process.stderr);
+    const takesInput = request.stdin && container?.stdin === true;
+    const stdin = new Writable({
+      write: (chunk, _encoding, done) => {
+        if (takesInput) process.stdin.write(chunk, () => done());
+        else done();
+      },
+      final: (done) => {
+        if (takesInput && container?.stdinOnce === true) process.stdin.end();
+        done();
+      },
+    });
+    // How the container ended is in its status: the session itself went well.
+    const exited = process.exited.then(() => ({ exitCode: 0 }));
+    const leave = (): void => {
+      stdout.destroy();
+      stderr.destroy();
+    };
+    return ok({ stdin, stdout, stderr, exited, resize: resizeOf(terminal), kill: leave });
+  }
+
+  async dial(ref: ContainerRef, port: number): Promise<Result<Duplex, ApiError>> {
+    const sandbox = this.#worker(ref.uid)?.sandbox;
+    if (sandbox === undefined) return err(notHere(ref));
+    if (!isPortNumber(port)) return err(badRequest(`${port} is no port`));
+    try {
+      return ok(await sandbox.dial(port));
+    } catch (error) {
+      return err({ code: 502, reason: "BadGateway", message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  async usage(): Promise<Result<NodeUsage, ApiError>> {
+    const pods = this.#workers().flatMap(({ uid, pod, sandbox }) => {
+      const { name, namespace = "default" } = pod.metadata;
+      return sandbox === undefined ? [] : [{ uid, name, namespace, sandbox }];
+    });
+    return ok(await this.#meter.usage(pods));
+  }
+
+  #runner(ref: ContainerRef): ContainerRunner | undefined {
+    return this.#container(ref) === undefined ? undefined : this.#worker(ref.uid)?.runner(ref.container);
+  }
+
+  #container(ref: ContainerRef): Container | undefined {
+    const spec = this.#worker(ref.uid)?.pod.spec;
+    return [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].find(({ name }) => name === ref.container);
+  }
+}
+
+function resizeOf(terminal: Terminal | undefined): ExecSession["resize"] {
+  return terminal === undefined ? undefined : ({ columns, rows }) => terminal.resize(columns, rows);
+}
+
+/** What the source says from now on, beside the log that reads it too; who can't follow is let go. */
+function tapOf(source: Readable): Readable {
+  const tap = new PassThrough({ highWaterMark: ATTACH_BUFFER_BYTES_MAX });
+  const take = (chunk: Buffer): void => {
+    if (!tap.write(chunk)) tap.destroy();
+  };
+  source.on("data", take);
+  source.once("end", () => tap.end());
+  source.once("close", () => tap.end());
+  tap.on("close", () => source.off("data", take));
+  tap.on("error", () => undefined);
+  return tap;
+}
+
+/** The pod is known to the API but no worker of this node has it, or it has no such container. */
+function notHere(ref: ContainerRef): ApiError {
+  return {
+    code: 404,
+    reason: "NotFound",
+    message: `container "${ref.container}" of pod "${ref.pod}" does not run here`,
+  };
+}
+
+function notRunning(ref: ContainerRef): ApiError {
+  return { code: 500, reason: "InternalError", message: `container not found ("${ref.container}"): it is not running` };
 }
 
 function badRequest(message: string): ApiError {

@@ -1,6 +1,8 @@
 // Where a pod's processes run. One provider for each interception mode; the pod's life cycle knows only this.
 
+import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
+import type { Terminal } from "./terminal.ts";
 
 export interface SandboxRequest {
   readonly namespace: string;
@@ -27,6 +29,8 @@ export interface ProcessRequest {
   readonly env: Readonly<Record<string, string>>;
   readonly workingDirectory: string | undefined;
   readonly mounts: readonly Mount[];
+  /** The process's standard streams and its controlling terminal; without one it has pipes. */
+  readonly terminal?: Terminal | undefined;
 }
 
 export interface ResourceLimits {
@@ -51,6 +55,14 @@ export interface SandboxProcess {
   kill(signal: "SIGTERM" | "SIGKILL" | "SIGINT"): void;
 }
 
+/** What a process on this machine can be told by. */
+export interface ProcessFacts {
+  readonly pid: number;
+  readonly session: number;
+  /** Of its PID namespace: `pid:[4026531836]`. */
+  readonly pidNamespace: string;
+}
+
 export interface Sandbox {
   /** The pod's address: what `status.podIP` says and peers connect to. */
   readonly podIP: string;
@@ -62,6 +74,10 @@ export interface Sandbox {
   start(request: ProcessRequest, limits: ResourceLimits): SandboxProcess;
   /** A further process beside a running container, with its mounts and network. */
   exec(request: ProcessRequest): SandboxProcess;
+  /** A connection to a port of the application, as from beside it. */
+  dial(port: number): Promise<Socket>;
+  /** Whether a process of this machine is the container's, for each container that runs. */
+  owners(): ReadonlyMap<string, (process: ProcessFacts) => boolean>;
   /** Ends whatever still runs and gives everything back. Never rejects. */
   destroy(): Promise<void>;
 }

@@ -14,6 +14,7 @@ import {
   struct,
   text,
   texts,
+  withDefault,
 } from "./fields.ts";
 import { envFieldRef, envResourceFieldRef, volumeMount } from "./volume.ts";
 
@@ -49,7 +50,7 @@ export type EnvFromSource = Static<typeof envFrom>;
 
 const containerPort = struct(
   { containerPort: int32 },
-  { name: text, hostPort: int32, hostIP: text, protocol: oneOf("TCP", "UDP", "SCTP") },
+  { name: text, hostPort: int32, hostIP: text, protocol: withDefault(oneOf("TCP", "UDP", "SCTP"), "TCP") },
 );
 
 const execAction = struct({}, { command: texts });
@@ -122,7 +123,7 @@ const containerFields = {
   command: texts,
   args: texts,
   workingDir: text,
-  ports: mergeList(containerPort, "containerPort"),
+  ports: mergeList(containerPort, "containerPort", ["containerPort", "protocol"]),
   env: mergeList(envVar, "name"),
   envFrom: list(envFrom),
   resources,

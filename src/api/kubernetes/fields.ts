@@ -22,13 +22,19 @@ export function list<T extends TSchema>(items: T): TUnsafe<readonly Static<T>[]>
   return Type.Unsafe<readonly Static<T>[]>({ type: "array", items });
 }
 
-/** A list whose items a strategic merge patch finds by `mergeKey`. */
-export function mergeList<T extends TSchema>(items: T, mergeKey: string): TUnsafe<readonly Static<T>[]> {
+/** A list whose items a strategic merge patch finds by `mergeKey`, and server-side apply by `keys` where these are more. */
+export function mergeList<T extends TSchema>(
+  items: T,
+  mergeKey: string,
+  keys: readonly string[] = [mergeKey],
+): TUnsafe<readonly Static<T>[]> {
   return Type.Unsafe<readonly Static<T>[]>({
     type: "array",
     items,
     "x-kubernetes-patch-strategy": "merge",
     "x-kubernetes-patch-merge-key": mergeKey,
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": keys,
   });
 }
 
@@ -43,6 +49,16 @@ export function dict<T extends TSchema>(values: T): TUnsafe<Readonly<Record<stri
 
 export function oneOf<const V extends readonly string[]>(...values: V): TUnsafe<V[number]> {
   return Type.Unsafe<V[number]>({ type: "string", enum: [...values] });
+}
+
+/** Owned by one writer as a whole: half of one selector and half of another would select something nobody meant. */
+export function atomic<T extends TSchema>(schema: T): T {
+  return { ...schema, "x-kubernetes-map-type": "atomic" };
+}
+
+/** What an absent field stands for where it is a key of a list. */
+export function withDefault<T extends TSchema>(schema: T, value: Static<T>): T {
+  return { ...schema, default: value };
 }
 
 /** Marks a struct of which a patch keeps only the fields it names (a union such as Deployment's strategy). */
@@ -96,7 +112,7 @@ export const objectMeta = struct(
 );
 
 const selectorRequirement = struct({ key: text, operator: text }, { values: texts });
-export const labelSelector = struct({}, { matchLabels: textMap, matchExpressions: list(selectorRequirement) });
+export const labelSelector = atomic(struct({}, { matchLabels: textMap, matchExpressions: list(selectorRequirement) }));
 export type LabelSelector = Static<typeof labelSelector>;
 
 export const objectReference = struct(

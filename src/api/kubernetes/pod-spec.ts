@@ -11,6 +11,7 @@ import {
   windowsOptions,
 } from "./container.ts";
 import {
+  atomic,
   flag,
   int32,
   int64,
@@ -109,7 +110,7 @@ export const podSpec = struct(
       {},
       { nameservers: texts, searches: texts, options: list(struct({}, { name: text, value: text })) },
     ),
-    nodeSelector: textMap,
+    nodeSelector: atomic(textMap),
     nodeName: text,
     serviceAccountName: text,
     serviceAccount: text,
@@ -137,7 +138,7 @@ export const podSpec = struct(
     runtimeClassName: text,
     enableServiceLinks: flag,
     overhead: quantities,
-    topologySpreadConstraints: mergeList(topologySpread, "topologyKey"),
+    topologySpreadConstraints: mergeList(topologySpread, "topologyKey", ["topologyKey", "whenUnsatisfiable"]),
     os: struct({ name: text }, {}),
     resourceClaims: mergeList(
       struct({ name: text }, { resourceClaimName: text, resourceClaimTemplateName: text }),

@@ -74,7 +74,7 @@ export const podKind: Kind<Pod> = {
   categories: ["all"],
   namespaced: true,
   origin: "builtin",
-  subresources: ["status", "log", "exec"],
+  subresources: ["status", "log", "exec", "attach", "portforward"],
   schema: struct({ spec: podSpec }, { status: podStatus }),
   columns,
   applyDefaults: (pod) => {

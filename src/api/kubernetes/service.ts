@@ -8,6 +8,7 @@ import type { Kind } from "../kind.ts";
 import { isDns1035Label, isDnsLabel, isPortNumber } from "../names.ts";
 import type { KubeObject } from "../object.ts";
 import {
+  atomic,
   flag,
   int32,
   int64,
@@ -20,13 +21,14 @@ import {
   textMap,
   texts,
   time,
+  withDefault,
 } from "./fields.ts";
 
 const servicePort = struct(
   { port: int32 },
   {
     name: text,
-    protocol: oneOf("TCP", "UDP", "SCTP"),
+    protocol: withDefault(oneOf("TCP", "UDP", "SCTP"), "TCP"),
     targetPort: intOrString,
     nodePort: int32,
     appProtocol: text,
@@ -38,8 +40,8 @@ const serviceSpec = struct(
   {},
   {
     type: oneOf("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
-    selector: textMap,
-    ports: mergeList(servicePort, "port"),
+    selector: atomic(textMap),
+    ports: mergeList(servicePort, "port", ["port", "protocol"]),
     clusterIP: text,
     clusterIPs: texts,
     ipFamilies: texts,

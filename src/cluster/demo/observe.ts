@@ -170,7 +170,11 @@ export class Observer {
         uid: this.#uids.get(pod.name) ?? "",
         container: "istio-proxy",
       };
-      const session = await this.#cluster.runtime.exec(ref, { command: ["sh", "-c", READ_CERTIFICATE], stdin: false });
+      const session = await this.#cluster.runtime.exec(ref, {
+        command: ["sh", "-c", READ_CERTIFICATE],
+        stdin: false,
+        tty: false,
+      });
       if (!session.ok) continue;
       session.value.stdin.end();
       session.value.stderr.resume();

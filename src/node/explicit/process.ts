@@ -1,10 +1,11 @@
 // One process of a container in explicit mode: its own session and process group, tied to weft's life.
 
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { Readable, Writable } from "node:stream";
 import type { ExitStatus, SandboxProcess } from "../sandbox.ts";
+import type { Terminal } from "../terminal.ts";
 import { killGroup, type Ledger } from "./ledger.ts";
 
 export interface LaunchRequest {
@@ -12,6 +13,11 @@ export interface LaunchRequest {
   readonly env: Readonly<Record<string, string>>;
   readonly workingDirectory: string | undefined;
   readonly podUid: string;
+  readonly terminal?: Terminal | undefined;
+}
+
+export interface Launched extends SandboxProcess {
+  readonly pid: number | undefined;
 }
 
 /** How long output may trail behind the exit, when a stranger holds the pipe open. */
@@ -22,25 +28,33 @@ const DEATH_SIGNAL = ["setpriv", "--pdeathsig", "KILL", "--"] as const;
 const hasSetpriv =
   process.platform === "linux" && ["/usr/bin/setpriv", "/bin/setpriv"].some((path) => existsSync(path));
 
-export function launch(request: LaunchRequest, ledger: Ledger): SandboxProcess {
+export function launch(request: LaunchRequest, ledger: Ledger): Launched {
   const directory = request.workingDirectory ?? "/";
   const found = findProgram(request, directory);
-  if (!found.ok) return neverRan(found.message);
-  const argv = [found.path, ...request.argv.slice(1)];
+  if (!found.ok) {
+    request.terminal?.closeDevice();
+    return neverRan(found.message);
+  }
+  const { terminal } = request;
+  // With a terminal, a program of its own makes the session: only then can it have the terminal as its own.
+  const argv = [...(terminal === undefined ? [] : ["setsid", "-c"]), found.path, ...request.argv.slice(1)];
+  const streams = terminal === undefined ? "pipe" : terminal.device;
   const [program, ...args] = hasSetpriv ? [...DEATH_SIGNAL, ...argv] : argv;
   const child = spawn(program ?? found.path, args, {
-    detached: true,
+    detached: terminal === undefined,
     cwd: directory,
     env: { ...request.env },
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: [streams, streams, streams],
   });
+  terminal?.closeDevice();
   const pid = child.pid;
   if (pid !== undefined) ledger.record(pid, request.podUid);
-  child.stdin.on("error", () => undefined);
+  child.stdin?.on("error", () => undefined);
   return {
-    stdin: child.stdin,
-    stdout: child.stdout,
-    stderr: child.stderr,
+    pid,
+    stdin: terminal?.input ?? child.stdin ?? nowhere(),
+    stdout: terminal?.output ?? child.stdout ?? Readable.from([]),
+    stderr: child.stderr ?? Readable.from([]),
     exited: exitOf(child, ledger),
     kill: (signal) => {
       if (pid !== undefined && child.exitCode === null && child.signalCode === null) killGroup(pid, signal);
@@ -48,7 +62,7 @@ export function launch(request: LaunchRequest, ledger: Ledger): SandboxProcess {
   };
 }
 
-function exitOf(child: ChildProcessWithoutNullStreams, ledger: Ledger): Promise<ExitStatus> {
+function exitOf(child: ChildProcess, ledger: Ledger): Promise<ExitStatus> {
   return new Promise((settle) => {
     child.once("error", (error) => settle({ kind: "failed", message: error.message }));
     child.once("exit", (code, signal) => {
@@ -104,9 +118,14 @@ function isDirectory(path: string): boolean {
   }
 }
 
-function neverRan(message: string): SandboxProcess {
+function nowhere(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done() });
+}
+
+function neverRan(message: string): Launched {
   return {
-    stdin: new Writable({ write: (_chunk, _encoding, done) => done() }),
+    pid: undefined,
+    stdin: nowhere(),
     stdout: Readable.from([]),
     stderr: Readable.from([]),
     exited: Promise.resolve({ kind: "failed", message }),

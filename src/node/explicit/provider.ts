@@ -2,10 +2,13 @@
 // Needs no privilege and no namespaces; an application that ignores the variables goes past the mesh.
 
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { lstatSync, mkdirSync, symlinkSync, unlinkSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import type {
   Mount,
+  ProcessFacts,
   ProcessRequest,
   Sandbox,
   SandboxProcess,
@@ -85,7 +88,7 @@ class ExplicitSandbox implements Sandbox {
   readonly #request: SandboxRequest;
   readonly #parts: Parts;
   readonly #onDestroy: () => void;
-  readonly #running = new Set<SandboxProcess>();
+  readonly #running = new Map<SandboxProcess, { readonly container: string; readonly pid: number | undefined }>();
   #destroyed: Promise<void> | undefined;
 
   constructor(request: SandboxRequest, podIP: string, parts: Parts, onDestroy: () => void) {
@@ -124,11 +127,28 @@ class ExplicitSandbox implements Sandbox {
 
   exec(request: ProcessRequest): SandboxProcess {
     const env = { ...request.env, [POD_MARK]: this.#request.uid };
-    const started = launch({ ...request, env, podUid: this.#request.uid }, this.#parts.ledger);
-    this.#running.add(started);
+    const { pid, ...started } = launch({ ...request, env, podUid: this.#request.uid }, this.#parts.ledger);
+    this.#running.set(started, { container: request.container, pid });
     void started.exited.then(() => this.#running.delete(started));
     if (this.#destroyed !== undefined) started.kill("SIGKILL");
     return started;
+  }
+
+  async dial(port: number): Promise<Socket> {
+    const socket = connect({ host: this.podIP, port });
+    await once(socket, "connect");
+    return socket;
+  }
+
+  /** Each process that was started leads a session, which its children stay in unless they make one of their own. */
+  owners(): ReadonlyMap<string, (process: ProcessFacts) => boolean> {
+    const sessions = Map.groupBy(this.#running.values(), ({ container }) => container);
+    return new Map(
+      [...sessions].map(([container, running]) => {
+        const leaders = new Set(running.map(({ pid }) => pid));
+        return [container, (process) => leaders.has(process.session)];
+      }),
+    );
   }
 
   destroy(): Promise<void> {
@@ -137,8 +157,8 @@ class ExplicitSandbox implements Sandbox {
   }
 
   async #end(): Promise<void> {
-    for (const running of this.#running) running.kill("SIGKILL");
-    await Promise.all([...this.#running].map((running) => running.exited));
+    for (const running of this.#running.keys()) running.kill("SIGKILL");
+    await Promise.all([...this.#running.keys()].map((running) => running.exited));
     this.#onDestroy();
   }
 

@@ -3,10 +3,11 @@
 // process ends them all.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { Readable, Writable } from "node:stream";
 import { assert } from "../../base/assert.ts";
 import type { ExitStatus, ProcessRequest, SandboxProcess } from "../sandbox.ts";
+import type { Terminal } from "../terminal.ts";
 import type { ContainerCgroup } from "./cgroup.ts";
 import {
   CONTAINER_READY_TIMEOUT_MS,
@@ -85,7 +86,7 @@ export class Container {
     const child = this.#enter(request);
     child.on("exit", () => this.#end());
     const outOfMemory = () => (this.#plan.cgroup?.oomKills() ?? 0) > oomKillsBefore;
-    return this.#process(child, outOfMemory, (signal) => {
+    return this.#process({ child, request }, outOfMemory, (signal) => {
       if (signal === "SIGKILL") this.#end();
       return signal === "SIGKILL";
     });
@@ -93,10 +94,15 @@ export class Container {
 
   exec(request: ProcessRequest): SandboxProcess {
     return this.#process(
-      this.#enter(request),
+      { child: this.#enter(request), request },
       () => false,
       () => false,
     );
+  }
+
+  /** The PID namespace that the container's processes are in. */
+  get pidNamespace(): string | undefined {
+    return linkOf(`/proc/${this.#holder.pid ?? 0}/ns/pid_for_children`);
   }
 
   /** Ends every process of the container. */
@@ -121,12 +127,16 @@ export class Container {
       `--uts=${spaces}/uts`,
       `--pid=${spaces}/pid_for_children`,
     ];
-    const command = [...enter, setsid, "/bin/sh", "-c", CHANGE_DIRECTORY, "sh"];
+    const { terminal } = request;
+    const session = terminal === undefined ? [setsid] : [setsid, "-c"];
+    const command = [...enter, ...session, "/bin/sh", "-c", CHANGE_DIRECTORY, "sh"];
+    const streams = terminal === undefined ? "pipe" : terminal.device;
     const child = spawn(
       "/bin/sh",
       ["-c", `${ENTER}${joinCgroup}exec "$@"`, "sh", ...command, request.workingDirectory ?? "/", ...request.argv],
-      { stdio: ["pipe", "pipe", "pipe", "pipe"], detached: true, cwd: "/", env: { ...request.env } },
+      { stdio: [streams, streams, streams, "pipe"], detached: true, cwd: "/", env: { ...request.env } },
     );
+    terminal?.closeDevice();
     child.stdin?.on("error", () => undefined);
     const gate = child.stdio[3];
     assert(gate instanceof Writable, "the fourth stream of a started process is its gate");
@@ -139,22 +149,28 @@ export class Container {
   }
 
   #process(
-    child: ChildProcess,
+    { child, request }: { readonly child: ChildProcess; readonly request: ProcessRequest },
     outOfMemory: () => boolean,
     killAll: (signal: NodeJS.Signals) => boolean,
   ): SandboxProcess {
-    const { stdin, stdout, stderr } = child;
-    assert(stdin !== null && stdout !== null && stderr !== null, "a started process has its three streams");
     return {
-      stdin,
-      stdout,
-      stderr,
+      ...streamsOf(child, request.terminal),
       exited: exitOf(child, outOfMemory),
       kill: (signal) => {
         if (!killAll(signal)) signalSession(child, signal);
       },
     };
   }
+}
+
+function streamsOf(
+  child: ChildProcess,
+  terminal: Terminal | undefined,
+): Pick<SandboxProcess, "stdin" | "stdout" | "stderr"> {
+  if (terminal !== undefined) return { stdin: terminal.input, stdout: terminal.output, stderr: Readable.from([]) };
+  const { stdin, stdout, stderr } = child;
+  assert(stdin !== null && stdout !== null && stderr !== null, "a started process has its three streams");
+  return { stdin, stdout, stderr };
 }
 
 /** A process that says on its standard error why there is none. */
@@ -247,5 +263,13 @@ function sessionLeader(pid: number): boolean {
     return Number(fields[3]) === pid;
   } catch {
     return false;
+  }
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
   }
 }

@@ -1,9 +1,18 @@
 // A pod's sandbox: its network and its containers.
 
+import type { Socket } from "node:net";
 import { hostname } from "node:os";
-import type { ProcessRequest, ResourceLimits, Sandbox, SandboxProcess, SandboxRequest } from "../sandbox.ts";
+import type {
+  ProcessFacts,
+  ProcessRequest,
+  ResourceLimits,
+  Sandbox,
+  SandboxProcess,
+  SandboxRequest,
+} from "../sandbox.ts";
 import type { CgroupTree } from "./cgroup.ts";
 import { Container, type ContainerTools, refusedProcess } from "./container.ts";
+import { dialInNamespace } from "./dial.ts";
 import { mountScript } from "./mounts.ts";
 import { destroyScript, innerNamespace, outerNamespace, type PodNetwork } from "./pod-network.ts";
 import { runScript } from "./script.ts";
@@ -56,6 +65,25 @@ export class TransparentPod implements Sandbox {
       return refusedProcess(`weft: container ${request.container} of pod ${this.#name()} is not running`);
     }
     return container.exec(request);
+  }
+
+  /** The application may listen on all addresses, on loopback, or on the pod's own alone. */
+  async dial(port: number): Promise<Socket> {
+    const namespace = innerNamespace(this.#network);
+    try {
+      return await dialInNamespace(namespace, { ip: "127.0.0.1", port });
+    } catch {
+      return dialInNamespace(namespace, { ip: this.podIP, port });
+    }
+  }
+
+  owners(): ReadonlyMap<string, (process: ProcessFacts) => boolean> {
+    return new Map(
+      [...this.#containers].map(([name, container]) => {
+        const namespace = container.pidNamespace;
+        return [name, (process) => namespace !== undefined && process.pidNamespace === namespace];
+      }),
+    );
   }
 
   destroy(): Promise<void> {

@@ -233,10 +233,6 @@ test("bad manifests are refused with the field and the reason", { skip }, async 
   });
   assert.equal(lenient.code, 0);
   assert.match(lenient.err, /Warning: unknown field "spec.replicsa"/);
-  assert.match(
-    (await kubectl(server, "apply --server-side -f -", { input: MANIFEST })).err,
-    /server-side apply is not there yet/,
-  );
 });
 
 test("describe, api-resources, api-versions, explain, version, auth, events", { skip }, async (context) => {

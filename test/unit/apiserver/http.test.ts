@@ -315,7 +315,9 @@ test("patches of each type, and 415 for what is not there", async (context) => {
   assert.equal(replaced.body.spec.containers[0].image, "app:3");
   const nowhere = await server.call("PATCH", `${PODS}/a`, [{ op: "remove", path: "/spec/nothing" }], json);
   assert.equal(nowhere.code, 422);
-  assert.equal((await server.call("PATCH", `${PODS}/a`, {}, { type: "application/apply-patch+yaml" })).code, 415);
+  assert.equal((await server.call("PATCH", `${PODS}/a`, {}, { type: "application/other" })).code, 415);
+  const anonymous = await server.call("PATCH", `${PODS}/a`, {}, { type: "application/apply-patch+yaml" });
+  assert.match(anonymous.body.message, /fieldManager is required for apply patch/);
   const VS = "/apis/networking.istio.io/v1/namespaces/default/virtualservices";
   await server.call("POST", VS, {
     metadata: { name: "v" },

@@ -61,7 +61,7 @@ test("with -t, keys become lines and line feeds get their carriage return", asyn
   const keys = "hex\x7fllo\r\x04";
   const { output, status } = await exec(server, query, { protocol: "v4.channel.k8s.io", stdin: keys });
   assert.equal(status.status, "Success");
-  assert.match(output[1] ?? "", /^weft: no terminal here yet.*\r\nhex\x08 \x08llo\r\nhello\r\n$/);
+  assert.match(output[1] ?? "", /^weft: no terminal on this system.*\r\nhex\x08 \x08llo\r\nhello\r\n$/);
 });
 
 test("exec is refused for a container or a pod that is not there, and without a credential", async (context) => {

@@ -14,10 +14,11 @@ import { startApiServer } from "../../../src/apiserver/start.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { isRecord, parseYamlDocuments } from "../../../src/base/json.ts";
 import { seededRandom } from "../../../src/base/random.ts";
-import { err, ok } from "../../../src/base/result.ts";
+import { ok } from "../../../src/base/result.ts";
 import { type Authority, openAuthority } from "../../../src/ca/authority.ts";
 import { makeControlTls } from "../../../src/ca/control-tls.ts";
 import { addCertificateService } from "../../../src/ca/service.ts";
+import { LateRuntime } from "../../../src/cluster/api.ts";
 import { type ControlPlane, startControlPlane } from "../../../src/control/control.ts";
 import { Registry } from "../../../src/observe/metrics.ts";
 import { Node } from "../../../src/proto/gen/envoy/config/core/v3/base.ts";
@@ -44,13 +45,12 @@ export interface TestMesh {
 
 export async function startMesh(context: TestContext): Promise<TestMesh> {
   const dataDir = fs.mkdtempSync(path.join(os.tmpdir(), "weft-control-"));
-  const refuse = () => Promise.resolve(err({ code: 501, reason: "NotImplemented", message: "no node here" }));
   const api = await startApiServer({
     dataDir,
     kinds: [...kubernetesKinds, ...istioKinds],
     listen: { host: LOOPBACK, port: 0 },
     admission: [],
-    podRuntime: { logs: refuse, exec: refuse },
+    podRuntime: new LateRuntime(),
     clock: systemClock,
   });
   assert.ok(api.ok, api.ok ? "" : api.error);

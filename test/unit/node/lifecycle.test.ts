@@ -274,6 +274,7 @@ test("logs: tail, timestamps and following until the end; exec: input, output, e
     await world.node.runtime.exec(ref, {
       command: ["sh", "-c", "read x; echo got $x on $HOST; echo oops >&2; exit 7"],
       stdin: true,
+      tty: false,
     }),
   );
   session.stdin.end("this\n");

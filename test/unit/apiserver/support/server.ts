@@ -1,8 +1,10 @@
 // An API server on a directory of its own, a client that speaks HTTPS to it, and a node that runs commands of this machine.
 
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import https from "node:https";
+import { connect } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { PassThrough, Readable } from "node:stream";
@@ -14,7 +16,7 @@ import type { AdmissionPlugin } from "../../../../src/apiserver/admission.ts";
 import type { PodRuntime } from "../../../../src/apiserver/pod-runtime.ts";
 import { type ApiServer, startApiServer } from "../../../../src/apiserver/start.ts";
 import { type Clock, systemClock } from "../../../../src/base/clock.ts";
-import { ok } from "../../../../src/base/result.ts";
+import { err, ok } from "../../../../src/base/result.ts";
 
 export interface Answer {
   readonly code: number;
@@ -143,7 +145,22 @@ const localRuntime: PodRuntime = {
       stderr: child.stderr,
       exited: new Promise((resolve) => child.on("close", (code) => resolve({ exitCode: code ?? 1 }))),
       kill: () => child.kill("SIGKILL"),
+      resize: undefined,
     });
+  },
+  async attach(ref) {
+    return localRuntime.exec(ref, { command: ["cat"], stdin: true, tty: false });
+  },
+  async dial(_ref, port) {
+    const socket = connect({ host: "127.0.0.1", port });
+    const opened = await once(socket, "connect").then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    return opened === undefined ? ok(socket) : err({ code: 502, reason: "BadGateway", message: opened.message });
+  },
+  async usage() {
+    return ok({ node: "weft", windowMs: 1000, pods: [] });
   },
 };
 

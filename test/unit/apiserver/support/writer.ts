@@ -4,15 +4,14 @@ import { configMapKind } from "../../../../src/api/kubernetes/config-map.ts";
 import { kubernetesKinds } from "../../../../src/api/kubernetes/kinds.ts";
 import { startApiServer } from "../../../../src/apiserver/start.ts";
 import { systemClock } from "../../../../src/base/clock.ts";
-import { err } from "../../../../src/base/result.ts";
+import { LateRuntime } from "../../../../src/cluster/api.ts";
 
-const nothing = err({ code: 501, reason: "NotImplemented", message: "no node" });
 const started = await startApiServer({
   dataDir: process.argv[2] ?? "",
   kinds: kubernetesKinds,
   listen: { host: "127.0.0.1", port: 0 },
   admission: [],
-  podRuntime: { logs: async () => nothing, exec: async () => nothing },
+  podRuntime: new LateRuntime(),
   clock: systemClock,
 });
 if (!started.ok) throw new Error(started.error);
