@@ -2,9 +2,12 @@
 
 import assert from "node:assert/strict";
 import { isRecord } from "../../src/base/json.ts";
+import { MeshState } from "../../src/control/mesh-state.ts";
+import { readManifests } from "../../src/ingest/file.ts";
+import { defaultMeshConfig } from "../../src/model/mesh-config.ts";
+import type { EncodedConfiguration } from "../../src/serve/resource.ts";
 import type { ProxyNode } from "../../src/translate/proxy.ts";
-import { Translator } from "../../src/translate/translate.ts";
-import { snapshotOf } from "../unit/translate/mesh.ts";
+import type { ProxyConfiguration } from "../../src/translate/translate.ts";
 import type { Outcome } from "./call.ts";
 import { CLIENTS, type Client, type SimCase, type Theme } from "./case.ts";
 import { type Held, holding } from "./held.ts";
@@ -12,27 +15,35 @@ import { MESH, manifestsOf } from "./mesh.ts";
 
 const everybody = manifestsOf(MESH);
 
-/** One for each theme: what each of its proxies holds. */
+/** One for each theme: what each of its proxies gets. */
 export class ThemeMesh {
   readonly #theme: Theme;
-  readonly #translator: Translator;
+  readonly #state: MeshState;
   readonly #held = new Map<Client, Held>();
 
-  constructor(theme: Theme) {
+  /** `edit`: of all manifests, as where the files are that they name. */
+  constructor(theme: Theme, edit = (text: string): string => text) {
     this.#theme = theme;
     const { manifests, outboundTrafficPolicy } = theme;
-    const text = manifests === undefined ? everybody : `${everybody}\n---\n${manifests}`;
-    this.#translator = new Translator(
-      snapshotOf(text, outboundTrafficPolicy === undefined ? {} : { outboundTrafficPolicy }),
-    );
+    const read = readManifests(edit(manifests === undefined ? everybody : `${everybody}\n---\n${manifests}`));
+    assert.ok(read.ok, read.ok ? "" : read.error);
+    const policy = outboundTrafficPolicy === undefined ? {} : { outboundTrafficPolicy };
+    this.#state = new MeshState({ ...defaultMeshConfig, ...policy });
+    this.#state.replace(read.value.resources);
   }
 
   clientOf(one: SimCase): Client {
     return one.by ?? this.#theme.by ?? "frontend";
   }
 
-  configuration(client: Client, engine: ProxyNode["engine"]) {
-    return this.#translator.translate({ ...CLIENTS[client], engine });
+  configuration(client: Client, engine: ProxyNode["engine"]): ProxyConfiguration {
+    const made = this.#state.translate({ ...CLIENTS[client], engine });
+    assert.ok(made !== undefined);
+    return made;
+  }
+
+  encoded(proxy: ProxyNode): EncodedConfiguration | undefined {
+    return this.#state.configure(proxy);
   }
 
   held(client: Client): Held {

@@ -1,0 +1,91 @@
+// The two proxies that the calls go through, each with the generated resources over its discovery stream.
+
+import { systemClock } from "../../../src/base/clock.ts";
+import { seededRandom } from "../../../src/base/random.ts";
+import { Registry } from "../../../src/observe/metrics.ts";
+import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
+import { Node } from "../../../src/proto/gen/envoy/config/core/v3/base.ts";
+import { startProxy } from "../../../src/proxy/run/proxy.ts";
+import type { SecretSource } from "../../../src/proxy/socket/secret.ts";
+import { makeAdsSource } from "../../../src/proxy/subscribe/ads.ts";
+import type { ProxyNode } from "../../../src/translate/proxy.ts";
+import { startEnvoy } from "../envoy/envoy.ts";
+
+export const ADMIN_PORT = 15_000;
+
+export interface EngineOptions {
+  readonly proxy: ProxyNode;
+  readonly variant: "delta" | "sotw";
+  readonly discoveryPort: number;
+  readonly directory: string;
+  readonly secrets: SecretSource;
+}
+
+export type StartEngine = (options: EngineOptions) => Promise<() => void>;
+
+export const ENGINES: Readonly<Record<ProxyNode["engine"], StartEngine>> = { weft: startWeft, envoy: startRealEnvoy };
+
+function metadataOf(proxy: ProxyNode): Readonly<Record<string, unknown>> {
+  return {
+    NAMESPACE: proxy.namespace,
+    SERVICE_ACCOUNT: proxy.serviceAccount,
+    LABELS: proxy.labels,
+    INTERCEPTION_MODE: proxy.mode,
+  };
+}
+
+async function startWeft({ proxy, variant, discoveryPort, secrets }: EngineOptions): Promise<() => void> {
+  const running = startProxy({
+    bootstrap: Bootstrap.fromPartial({}),
+    source: makeAdsSource({
+      target: `127.0.0.1:${discoveryPort}`,
+      tls: undefined,
+      node: Node.fromPartial({ id: proxy.id, userAgentName: "weft", metadata: metadataOf(proxy) }),
+      variant,
+      wildcards: new Set(["cluster", "listener"]),
+      clock: systemClock,
+      random: seededRandom(3),
+    }),
+    localSecrets: secrets,
+    clock: systemClock,
+    random: seededRandom(4),
+    registry: new Registry(),
+    drain: { ms: 100, strategy: "immediate" },
+  });
+  await running.ready;
+  return () => running.close();
+}
+
+async function startRealEnvoy({ proxy, variant, discoveryPort, directory }: EngineOptions): Promise<() => void> {
+  const ads = { ads: {}, resourceApiVersion: "V3" };
+  const bootstrap = {
+    node: { id: proxy.id, cluster: "test", metadata: metadataOf(proxy) },
+    admin: { address: { socketAddress: { address: "127.0.0.1", portValue: ADMIN_PORT } } },
+    staticResources: { clusters: [grpcCluster("xds-grpc", discoveryPort), grpcCluster("sds-grpc", discoveryPort)] },
+    dynamicResources: {
+      adsConfig: {
+        apiType: variant === "delta" ? "DELTA_GRPC" : "GRPC",
+        transportApiVersion: "V3",
+        grpcServices: [{ envoyGrpc: { clusterName: "xds-grpc" } }],
+      },
+      cdsConfig: ads,
+      ldsConfig: ads,
+    },
+  };
+  const running = await startEnvoy(directory, bootstrap, ADMIN_PORT);
+  return () => running.kill();
+}
+
+function grpcCluster(name: string, port: number) {
+  const address = { socketAddress: { address: "127.0.0.1", portValue: port } };
+  const options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+  return {
+    name,
+    type: "STATIC",
+    connectTimeout: "1s",
+    typedExtensionProtocolOptions: {
+      [options]: { "@type": `type.googleapis.com/${options}`, explicitHttpConfig: { http2ProtocolOptions: {} } },
+    },
+    loadAssignment: { clusterName: name, endpoints: [{ lbEndpoints: [{ endpoint: { address } }] }] },
+  };
+}

@@ -1,0 +1,156 @@
+// Runs in a network namespace of its own, where all of 10.0.0.0/8 is this machine and the firewall leads calls to the
+// proxy: every case of the table on one engine. Writes what disagrees, by theme and case, as one JSON object.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SecureContext } from "node:tls";
+import * as grpc from "@grpc/grpc-js";
+import { systemClock } from "../../../src/base/clock.ts";
+import { ok } from "../../../src/base/result.ts";
+import { DiscoveryServer } from "../../../src/serve/server.ts";
+import type { Outcome } from "../../sim/call.ts";
+import { CLIENTS, type Client, type SimCase, type Theme } from "../../sim/case.ts";
+import { THEMES } from "../../sim/cases.ts";
+import { holding } from "../../sim/held.ts";
+import { MESH } from "../../sim/mesh.ts";
+import { simulate } from "../../sim/simulate.ts";
+import { ThemeMesh } from "../../sim/table.ts";
+import {
+  contextOf,
+  type Identities,
+  type Identity,
+  openIdentities,
+  registerSecrets,
+  secretSource,
+} from "./certificates.ts";
+import { disagreement } from "./compare.ts";
+import { ENGINES } from "./engine.ts";
+import { CLIENT_PORTS, makeCall } from "./make-call.ts";
+import { startOrigin } from "./origin.ts";
+
+const [engineName, directory = "", only = ""] = process.argv.slice(2);
+assert.ok(engineName === "weft" || engineName === "envoy");
+const engine: "weft" | "envoy" = engineName;
+
+const RULES = `table ip sim {
+  chain output {
+    type nat hook output priority -100;
+    tcp sport ${CLIENT_PORTS.outbound.join("-")} redirect to :15001
+    tcp sport ${CLIENT_PORTS.inbound.join("-")} redirect to :15006
+  }
+}`;
+
+interface Group {
+  readonly theme: Theme;
+  readonly mesh: ThemeMesh;
+  readonly client: Client;
+  readonly cases: readonly { readonly one: SimCase; readonly outcome: Outcome }[];
+}
+
+execFileSync("ip", ["link", "set", "lo", "up"]);
+execFileSync("ip", ["route", "add", "local", "10.0.0.0/8", "dev", "lo"]);
+execFileSync("nft", ["-f", "-"], { input: RULES });
+const identities = await openIdentities(directory);
+await writeFiles(identities);
+const groups = THEMES.filter(({ name }) => name.includes(only)).flatMap(groupsOf);
+const serving: { mesh?: ThemeMesh; identity?: Identity } = {};
+const discoveryPort = await startDiscovery();
+await startOrigins();
+const results: Record<string, string> = {};
+for (const [i, group] of groups.entries()) await run(group, i % 2 === 0 ? "delta" : "sotw");
+writeFileSync(join(directory, "results.json"), JSON.stringify(results));
+process.exit(0);
+
+/** What DestinationRules of the table name. */
+async function writeFiles(from: Identities): Promise<void> {
+  const { key, cert } = await from.get("production", "files");
+  writeFileSync(join(directory, "cert.pem"), cert);
+  writeFileSync(join(directory, "key.pem"), key);
+  writeFileSync(join(directory, "ca.pem"), from.rootPem);
+}
+
+function groupsOf(theme: Theme): readonly Group[] {
+  const mesh = new ThemeMesh(theme, (text) => text.replaceAll("/etc/certs", directory));
+  const real = theme.cases.filter(({ onlySimulated }) => onlySimulated === undefined);
+  const clients = [...new Set(real.map((one) => mesh.clientOf(one)))];
+  return clients.map((client) => {
+    const held = holding(mesh.configuration(client, engine));
+    const own = real.filter((one) => mesh.clientOf(one) === client);
+    return { theme, mesh, client, cases: own.map((one) => ({ one, outcome: simulate(one.call, held) })) };
+  });
+}
+
+async function startDiscovery(): Promise<number> {
+  const discovery = new DiscoveryServer({
+    clock: systemClock,
+    configure: (proxy) => serving.mesh?.encoded(proxy),
+    events: { log: (level, message) => console.error(`${level}: ${message}`) },
+  });
+  const server = new grpc.Server();
+  discovery.register(server, () => Promise.resolve(ok(undefined)));
+  registerSecrets(
+    server,
+    () => {
+      assert.ok(serving.identity !== undefined);
+      return serving.identity;
+    },
+    identities.rootPem,
+  );
+  return new Promise((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) =>
+      error === null ? resolve(port) : reject(error),
+    );
+  });
+}
+
+/** On the ports that anything leads to; that of sidecars only where the proxies of this run don't listen themselves. */
+async function startOrigins(): Promise<void> {
+  const contexts = new Map<string, SecureContext>();
+  for (const { name, namespace = "production", pods } of MESH) {
+    for (const { ip, account } of pods) contexts.set(ip, contextOf(await identities.get(namespace, account ?? name)));
+  }
+  const stranger = contextOf(await identities.get("outside", "nobody"));
+  const outcomes = groups.flatMap(({ cases }) => cases.map(({ outcome }) => outcome));
+  const reached = new Set(
+    outcomes.flatMap(({ hosts = [] }) => hosts.map((host) => Number(host.split(" ")[0]?.split(":")[1]))),
+  );
+  const at = (address: string): SecureContext => contexts.get(address) ?? stranger;
+  await startOrigin(
+    [...reached].filter((port) => port !== 15_006 && port !== 15_001),
+    ["0.0.0.0"],
+    at,
+  );
+}
+
+async function run({ theme, mesh, client, cases }: Group, variant: "delta" | "sotw"): Promise<void> {
+  const proxy = { ...CLIENTS[client], engine };
+  serving.mesh = mesh;
+  serving.identity = await identities.get(proxy.namespace, proxy.serviceAccount);
+  const secrets = secretSource(serving.identity, identities.rootPem);
+  const stop = await ENGINES[engine]({ proxy, variant, discoveryPort, directory, secrets });
+  const peers = client === "explicit" ? await startPeers() : undefined;
+  for (const { one, outcome } of cases) {
+    // Some wait, as for a connection that says nothing of what it is.
+    const seen = await makeCall(one.call, await identities.get("production", "peer"));
+    const problem = disagreement(one.call, outcome, seen, serving.identity.id);
+    if (problem !== undefined) results[`${theme.name}: ${one.name}`] = problem;
+    else results[`${theme.name}: ${one.name}`] = "";
+  }
+  peers?.();
+  stop();
+}
+
+/** The sidecars' own port, where it is called by its address. */
+async function startPeers(): Promise<() => void> {
+  const pods = MESH.flatMap(({ name, namespace = "production", pods: own }) =>
+    own.map((pod) => ({ pod, name, namespace })),
+  );
+  const contexts = new Map<string, SecureContext>();
+  for (const { pod, name, namespace } of pods)
+    contexts.set(pod.ip, contextOf(await identities.get(namespace, pod.account ?? name)));
+  const addresses = pods.map(({ pod }) => pod.ip);
+  const stranger = contextOf(await identities.get("outside", "nobody"));
+  return startOrigin([15_006], addresses, (address) => contexts.get(address) ?? stranger);
+}
