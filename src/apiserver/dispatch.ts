@@ -16,6 +16,7 @@ import {
 } from "./openapi.ts";
 import type { PodRuntime } from "./pod-runtime.ts";
 import { handleLogs } from "./pod-streams.ts";
+import { handleProxied, parseProxied } from "./proxy-request.ts";
 import type { Reader } from "./read.ts";
 import type { Resources } from "./resources.ts";
 import { handleReview } from "./reviews.ts";
@@ -53,6 +54,8 @@ const VERSION = {
 export async function dispatch(handlers: Handlers, request: ApiRequest): Promise<Reply> {
   const fixed = request.method === "GET" ? fixedPath(handlers.registry, request) : undefined;
   if (fixed !== undefined) return fixed;
+  const proxied = parseProxied(request.pathname);
+  if (proxied !== undefined) return handleProxied(handlers, request, proxied);
   const parts = parsePath(request.pathname);
   if (parts === undefined) return replyFailed(NOT_THERE);
   const refusal = authorize(request.user, request.method, parts);

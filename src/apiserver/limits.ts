@@ -36,3 +36,5 @@ export const TUNNEL_STREAMS_MAX = 512;
 export const TUNNEL_FRAME_BYTES_MAX = 1024 * 1024;
 /** Columns or rows of a terminal: the kernel keeps 16 bits of each. */
 export const TERMINAL_SIDE_MAX = 65_535;
+/** What a request that is handed on to a pod or service may take; a CPU profile takes its time. */
+export const PROXIED_TIMEOUT_MS = 90_000;

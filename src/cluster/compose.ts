@@ -64,11 +64,12 @@ async function start(
   if (!namespace.ok) return err(startFailure(namespace.error.message));
 
   const provider = await openProvider(config, dir, socket);
-  const control = await openControl({ client, dir, nodeIP, ports: config.control, warn }, parts);
+  const injection = injectOptions(config, nodeIP);
+  const control = await openControl({ client, dir, nodeIP, ports: config.control, warn, injection }, parts);
   if (!control.ok) return control;
   const service = await ensureControlService(client, nodeIP, config.control);
   if (!service.ok) return err(startFailure(service.error.message));
-  await renewPods(client, injectOptions(config, nodeIP));
+  await renewPods(client, injection);
   const controllers = startControllers({
     client,
     clock: systemClock,

@@ -8,7 +8,9 @@ import { openAuthority } from "../ca/authority.ts";
 import { makeControlTls } from "../ca/control-tls.ts";
 import { addCertificateService } from "../ca/service.ts";
 import { type ControlPlane, startControlPlane } from "../control/control.ts";
+import type { InjectOptions } from "../inject/options.ts";
 import { Registry } from "../observe/metrics.ts";
+import { VERSION } from "../proxy/admin/server-info.ts";
 import type { ControlPorts } from "./bootstrap.ts";
 import type { DataDir } from "./data-dir.ts";
 import type { ClusterError } from "./failure.ts";
@@ -22,13 +24,14 @@ export interface ControlPartOptions {
   readonly nodeIP: string;
   readonly ports: ControlPorts;
   readonly warn: (message: string) => void;
+  readonly injection: InjectOptions;
 }
 
 export async function openControl(
   options: ControlPartOptions,
   parts: Parts,
 ): Promise<Result<ControlPlane, ClusterError>> {
-  const { client, dir, nodeIP, ports, warn } = options;
+  const { client, dir, nodeIP, ports, warn, injection } = options;
   const clock = systemClock;
   const opened = await openAuthority({ directory: join(dir.pki, "mesh"), trustDomain: TRUST_DOMAIN, clock });
   if (!opened.ok) {
@@ -51,6 +54,8 @@ export async function openControl(
       if (level === "warn") warn(message);
     },
     mesh: { trustDomain: TRUST_DOMAIN },
+    version: VERSION.split("/")[1] ?? VERSION,
+    injection: () => injection,
     listen: {
       secure: { address: nodeIP, port: ports.tls },
       plain: { address: nodeIP, port: ports.plain },

@@ -8,11 +8,11 @@ import { startIngest } from "../ingest/watch.ts";
 import { defaultMeshConfig, type MeshConfig } from "../model/mesh-config.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import { Registry } from "../observe/metrics.ts";
-import { writePrometheus } from "../observe/prometheus.ts";
 import { type Connection, DiscoveryServer } from "../serve/server.ts";
 import type { ProxyConfiguration } from "../translate/translate.ts";
 import { admitEverybody, makeAuthenticate } from "./authenticate.ts";
-import { type DebugServer, type DebugSource, type Listening, startDebugServer } from "./debug-http.ts";
+import { type DebugServer, type Listening, startDebugServer } from "./debug-http.ts";
+import type { DebugSource } from "./debug-pages.ts";
 import { KeptFormsWriter } from "./kept-forms.ts";
 import { MeshState } from "./mesh-state.ts";
 import { PilotMetrics } from "./pilot-metrics.ts";
@@ -37,6 +37,9 @@ export interface ControlPlaneOptions {
   readonly mesh?: Partial<MeshConfig>;
   /** The CA and others may count into the same one. */
   readonly registry?: Registry;
+  readonly version?: string;
+  /** What pods are injected with, for the debug page; whoever injects tells. */
+  readonly injection?: () => unknown;
   readonly listen: {
     /** 15012: TLS, certificates and discovery. */
     readonly secure: Listening;
@@ -92,6 +95,7 @@ interface Core {
   readonly state: MeshState;
   readonly discovery: DiscoveryServer;
   readonly registry: Registry;
+  readonly metrics: PilotMetrics;
   readonly whenReady: Promise<void>;
   stop(): void;
 }
@@ -100,7 +104,7 @@ interface Core {
 function startCore(options: ControlPlaneOptions): Core {
   const { client, clock, log } = options;
   const registry = options.registry ?? new Registry();
-  const metrics = new PilotMetrics(registry);
+  const metrics = new PilotMetrics(registry, clock, options.version ?? "weft");
   const state = new MeshState({ ...defaultMeshConfig, ...options.mesh });
   const startedMs = new Map<number, number>();
   const ready = Promise.withResolvers<void>();
@@ -117,7 +121,10 @@ function startCore(options: ControlPlaneOptions): Core {
       log,
       onConnect: count,
       onDisconnect: count,
-      onPush: (type, bytes) => metrics.pushed(type, bytes),
+      onPush: (type, bytes, seconds) => metrics.pushed(type, bytes, seconds),
+      onSent: (seconds) => metrics.sent(seconds),
+      onTurn: (seconds) => metrics.queued(seconds),
+      onExpired: (type) => metrics.expired(type),
       onRefused: (proxy, type, refused) => {
         metrics.refused(type);
         refusalEvents.tell(proxy, refused);
@@ -143,10 +150,10 @@ function startCore(options: ControlPlaneOptions): Core {
     client,
     clock,
     onEvent: (kind, event) => metrics.event(kind, event),
-    onChange: (resources) => {
+    onChange: (resources, waitedMs) => {
       const nowMs = clock.monotonicMs();
       const snapshot = state.replace(resources);
-      metrics.snapshot(snapshot, clock.monotonicMs() - nowMs);
+      metrics.snapshot(snapshot, { buildMs: clock.monotonicMs() - nowMs, waitedMs });
       startedMs.set(state.sequence, nowMs);
       startedMs.delete(state.sequence - BUILDS_REMEMBERED);
       warnOfTcp(snapshot.services.values(), warned, log);
@@ -163,7 +170,7 @@ function startCore(options: ControlPlaneOptions): Core {
     status.stop();
     discovery.close();
   };
-  return { state, discovery, registry, whenReady: ready.promise, stop };
+  return { state, discovery, registry, metrics, whenReady: ready.promise, stop };
 }
 
 /** The listening sockets. */
@@ -210,12 +217,15 @@ class Ports {
   }
 
   #pages(): DebugSource {
-    const { state, discovery, registry } = this.#core;
+    const { state, discovery, metrics } = this.#core;
+    const { version = "weft", injection } = this.#options;
     return {
       ready: () => state.snapshot !== undefined,
-      metrics: () => writePrometheus(registry.series()),
+      metrics: () => metrics.page(processNumbers()),
+      version: () => version,
       connections: () => discovery.connections(),
-      configuration: ({ proxy }) => state.translate(proxy),
+      snapshot: () => state.snapshot,
+      injection: () => injection?.(),
     };
   }
 }
@@ -240,6 +250,11 @@ function bind(server: grpc.Server, at: Listening, credentials: grpc.ServerCreden
         );
     });
   });
+}
+
+function processNumbers(): { readonly rssBytes: number; readonly cpuSeconds: number } {
+  const { user, system } = process.cpuUsage();
+  return { rssBytes: process.memoryUsage.rss(), cpuSeconds: (user + system) / 1e6 };
 }
 
 interface DeclaredPorts {

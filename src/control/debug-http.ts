@@ -1,17 +1,10 @@
-// Port 15014: metrics, readiness, and Istio's debug pages about what each proxy was sent.
+// Port 15014: metrics, readiness, version, Istio's debug pages, profiles.
 
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { jsonOf, SHORT_NAMES, TYPES } from "../serve/resource.ts";
-import type { Connection } from "../serve/server.ts";
-import type { ProxyConfiguration } from "../translate/translate.ts";
-
-export interface DebugSource {
-  ready(): boolean;
-  metrics(): string;
-  connections(): readonly Connection[];
-  configuration(connection: Connection): ProxyConfiguration | undefined;
-}
+import { PROMETHEUS_CONTENT_TYPE } from "../observe/prometheus.ts";
+import { type Answer, type DebugSource, PAGES, text } from "./debug-pages.ts";
+import { takeProfile } from "./profiles.ts";
 
 export interface Listening {
   readonly address: string;
@@ -25,9 +18,12 @@ export interface DebugServer {
 
 export async function startDebugServer(at: Listening, source: DebugSource): Promise<DebugServer> {
   const server = http.createServer((request, response) => {
-    const answer = route(new URL(request.url ?? "/", "http://localhost"), source);
-    response.writeHead(answer.status, { "content-type": answer.type });
-    response.end(answer.body);
+    void route(new URL(request.url ?? "/", "http://localhost"), source)
+      .catch((error: unknown) => text(500, `${error instanceof Error ? error.message : String(error)}\n`))
+      .then((answer) => {
+        response.writeHead(answer.status, { "content-type": answer.type });
+        response.end(answer.body);
+      });
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -45,67 +41,50 @@ export async function startDebugServer(at: Listening, source: DebugSource): Prom
   };
 }
 
-interface Answer {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-}
+const OTHERS = [
+  ["/ready", "whether the API server has been read"],
+  ["/metrics", "metrics for Prometheus"],
+  ["/version", "the version"],
+  ["/debug/list", "the names of these pages as JSON"],
+  ["/debug/pprof/profile?seconds=N", "a CPU profile of the next seconds (.cpuprofile)"],
+  ["/debug/pprof/heap?seconds=N", "what is allocated in the next seconds (.heapprofile)"],
+] as const;
 
-const PAGES = ["/ready", "/metrics", "/debug/syncz", "/debug/config_dump?proxyID=POD.NAMESPACE"];
-
-function route(url: URL, source: DebugSource): Answer {
+async function route(url: URL, source: DebugSource): Promise<Answer> {
   switch (url.pathname) {
     case "/ready":
       return source.ready() ? text(200, "") : text(503, "the API server has not been read yet\n");
     case "/metrics":
-      return { status: 200, type: "text/plain; version=0.0.4", body: source.metrics() };
-    case "/debug/syncz":
-      return json(syncStatus(source.connections()));
-    case "/debug/config_dump":
-      return configDump(url.searchParams.get("proxyID") ?? "", source);
+      return { status: 200, type: PROMETHEUS_CONTENT_TYPE, body: source.metrics() };
+    case "/version":
+      return json({ version: source.version(), node: process.versions.node, platform: process.platform });
     case "/debug":
     case "/debug/":
-      return text(200, `${PAGES.join("\n")}\n`);
-    default:
-      return text(404, `no such page; there are ${PAGES.join(", ")}\n`);
+      return text(200, index());
+    case "/debug/list":
+      return json(PAGES.map(({ name }) => `/debug/${name}`));
+    case "/debug/pprof/profile":
+      return profile("cpu", url);
+    case "/debug/pprof/heap":
+      return profile("heap", url);
+    default: {
+      const page = PAGES.find(({ name }) => `/debug/${name.split("?")[0]}` === url.pathname);
+      return page?.run(source, url.searchParams) ?? text(404, `no such page; there are\n${index()}`);
+    }
   }
 }
 
-function syncStatus(connections: readonly Connection[]): unknown {
-  return connections.map(({ proxy, statuses, connectedAtMs }) => {
-    const all = statuses();
-    return {
-      proxy: `${proxy.pod}.${proxy.namespace}`,
-      proxyType: "sidecar",
-      connectedAt: new Date(connectedAtMs).toISOString(),
-      ...Object.fromEntries(
-        TYPES.map((type) => [
-          SHORT_NAMES[type],
-          {
-            state: all[type].state,
-            resources: all[type].sent,
-            ...(all[type].refusal === undefined ? {} : { refusal: all[type].refusal }),
-          },
-        ]),
-      ),
-    };
-  });
+async function profile(kind: "cpu" | "heap", url: URL): Promise<Answer> {
+  const taken = await takeProfile(kind, Number(url.searchParams.get("seconds") ?? 5));
+  return taken.ok ? json(taken.value) : text(400, `${taken.error}\n`);
 }
 
-function configDump(id: string, source: DebugSource): Answer {
-  const connection = source
-    .connections()
-    .find(({ proxy }) => `${proxy.pod}.${proxy.namespace}` === id || proxy.id === id);
-  if (connection === undefined) return text(404, `no proxy ${id} is connected; /debug/syncz lists those that are\n`);
-  const configuration = source.configuration(connection);
-  if (configuration === undefined) return text(503, "there is no configuration yet\n");
-  return json(Object.fromEntries(TYPES.map((type) => [`${type}s`, jsonOf(type, configuration)])));
-}
-
-function text(status: number, body: string): Answer {
-  return { status, type: "text/plain; charset=utf-8", body };
+function index(): string {
+  const rows = [...OTHERS, ...PAGES.map(({ name, help }) => [`/debug/${name}`, help] as const)];
+  const width = Math.max(...rows.map(([path]) => path.length));
+  return rows.map(([path, help]) => `${path.padEnd(width)}  ${help}\n`).join("");
 }
 
 function json(value: unknown): Answer {
-  return { status: 200, type: "application/json", body: `${JSON.stringify(value, undefined, 2)}\n` };
+  return { status: 200, type: "application/json", body: `${JSON.stringify(value)}\n` };
 }

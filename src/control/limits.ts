@@ -12,3 +12,5 @@ export const FINDINGS_LISTED_MAX = 10;
 export const ROOT_CERT_RETRY_MS = 2_000;
 /** Refusals that were told as Events and are not told again. */
 export const EVENTS_REMEMBERED_MAX = 1_000;
+/** A profile that is taken on demand, in seconds: the API server waits no longer for an answer that it hands on. */
+export const PROFILE_SECONDS_MAX = 60;

@@ -5,11 +5,12 @@ import { BURST_MAX_MS, QUIET_MS } from "./limits.ts";
 
 export class Coalescer {
   readonly #clock: Clock;
-  readonly #run: () => void;
+  readonly #run: (waitedMs: number) => void;
   #timer: Timer | undefined;
   #firstMs: number | undefined;
 
-  constructor(clock: Clock, run: () => void) {
+  /** `run` is told how long the first of the changes has waited. */
+  constructor(clock: Clock, run: (waitedMs: number) => void) {
     this.#clock = clock;
     this.#run = run;
   }
@@ -21,8 +22,9 @@ export class Coalescer {
     this.#timer?.cancel();
     this.#timer = this.#clock.after(urgency === "now" ? 0 : Math.min(QUIET_MS, leftMs), () => {
       this.#timer = undefined;
+      const waitedMs = this.#clock.monotonicMs() - (this.#firstMs ?? nowMs);
       this.#firstMs = undefined;
-      this.#run();
+      this.#run(waitedMs);
     });
   }
 

@@ -12,7 +12,7 @@ export interface IngestOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
   /** First when everything that exists has been read, then after each burst of changes. */
-  readonly onChange: (resources: ResourceSet) => void;
+  readonly onChange: (resources: ResourceSet, waitedMs: number) => void;
   /** Each change as it arrives, for the counters. */
   readonly onEvent?: (kind: ResourceName, event: "added" | "modified" | "deleted") => void;
 }
@@ -25,7 +25,7 @@ export interface Ingest {
 export function startIngest(options: IngestOptions): Ingest {
   const store = new ResourceStore();
   const unsynced = new Set<ResourceName>();
-  const coalescer = new Coalescer(options.clock, () => options.onChange(store.take()));
+  const coalescer = new Coalescer(options.clock, (waitedMs) => options.onChange(store.take(), waitedMs));
   const watches: Watch[] = [];
 
   const follow = <K extends ResourceName>(name: K): void => {

@@ -75,7 +75,8 @@ export interface ScopeOptions {
 export interface Scope {
   counter(name: string, labels?: Labels): Counter;
   gauge(name: string, labels?: Labels): Gauge;
-  histogram(name: string, labels?: Labels): Histogram;
+  /** `bounds` where Envoy's milliseconds are not the unit. */
+  histogram(name: string, labels?: Labels, bounds?: readonly number[]): Histogram;
   dispose(): void;
 }
 
@@ -115,8 +116,8 @@ export class Registry {
     return {
       counter: (name, labels) => asCounter(resolve(name, labels, () => ({ type: "counter", handle: new Counter() }))),
       gauge: (name, labels) => asGauge(resolve(name, labels, () => ({ type: "gauge", handle: new Gauge() }))),
-      histogram: (name, labels) =>
-        asHistogram(resolve(name, labels, () => ({ type: "histogram", handle: new Histogram() }))),
+      histogram: (name, labels, bounds) =>
+        asHistogram(resolve(name, labels, () => ({ type: "histogram", handle: new Histogram(bounds) }))),
       dispose: () => {
         for (const key of owned) this.#series.delete(key);
         owned.clear();

@@ -10,7 +10,12 @@ interface Family {
   readonly lines: Map<string, Series["metric"]>;
 }
 
-export function writePrometheus(series: Iterable<Series>, keep: (series: Series) => boolean = () => true): string {
+/** `help` has what a metric means, by its name. */
+export function writePrometheus(
+  series: Iterable<Series>,
+  keep: (series: Series) => boolean = () => true,
+  help: Readonly<Record<string, string>> = {},
+): string {
   const families = new Map<string, Family>();
   for (const one of series) {
     if (!keep(one)) continue;
@@ -24,6 +29,7 @@ export function writePrometheus(series: Iterable<Series>, keep: (series: Series)
   }
   let page = "";
   for (const [name, family] of [...families].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
+    if (help[name] !== undefined) page += `# HELP ${name} ${help[name]}\n`;
     page += `# TYPE ${name} ${family.type}\n`;
     for (const [labels, metric] of family.lines) page += writeMetric(name, labels, metric);
   }

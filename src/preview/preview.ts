@@ -8,8 +8,8 @@ import type { InjectOptions } from "../inject/options.ts";
 import { recordAt, recordsAt, stringAt } from "../inject/shape.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
 import { Node } from "../proto/gen/envoy/config/core/v3/base.ts";
-import { bytesToJson } from "../proto/proto3-json.ts";
-import { Encoder, type ResourceType, TYPE_URLS } from "../serve/resource.ts";
+import { Encoder, type ResourceType } from "../serve/resource.ts";
+import { resourceJson } from "../serve/resource-json.ts";
 import { readNode } from "../translate/proxy.ts";
 import { Translator } from "../translate/translate.ts";
 import { type DerivedPod, type DerivedWorld, deriveWorld } from "./derive.ts";
@@ -52,22 +52,24 @@ export function preview(
   const { snapshot } = buildWorld(world.objects, options.mesh);
   const { resources } = new Encoder().encode(new Translator(snapshot).translate(node.value), 0);
   const json = (type: ResourceType): Result<readonly JsonValue[], string> =>
-    all([...resources[type].values()].map(({ any }) => bytesToJson(TYPE_URLS[type], any.value)));
+    all([...resources[type].values()].map(resourceJson));
   const listeners = json("listener");
   const routes = json("route");
   const clusters = json("cluster");
   const endpoints = json("endpoint");
+  const secrets = json("secret");
   if (!listeners.ok) return listeners;
   if (!routes.ok) return routes;
   if (!clusters.ok) return clusters;
   if (!endpoints.ok) return endpoints;
+  if (!secrets.ok) return secrets;
   return ok({
     configuration: {
       listeners: listeners.value,
       routes: routes.value,
       clusters: clusters.value,
       endpoints: endpoints.value,
-      secrets: [],
+      secrets: secrets.value,
     },
     pod,
     world,

@@ -32,7 +32,7 @@ interface TypeRow<T> {
   readonly shortName: string;
   /** Whether a proxy that asks for the type without naming anything means all of it. */
   readonly wildcard: boolean;
-  readonly codec: { encode(message: T): { finish(): Uint8Array }; toJSON(message: T): unknown };
+  readonly codec: { encode(message: T): { finish(): Uint8Array } };
   readonly nameOf: (message: T) => string;
   readonly listOf: (configuration: ProxyConfiguration) => readonly T[];
 }
@@ -77,8 +77,7 @@ const ROWS: { readonly [K in ResourceType]: TypeRow<Messages[K]> } = {
     url: "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
     shortName: "sds",
     wildcard: false,
-    // Nobody reads keys out of a debug page.
-    codec: { encode: (message) => Secret.encode(message), toJSON: ({ name }) => ({ name }) },
+    codec: Secret,
     nameOf: ({ name }) => name,
     listOf: ({ secrets }) => secrets,
   },
@@ -120,12 +119,6 @@ export function perType<T>(make: (type: ResourceType) => T): Readonly<Record<Res
 export const TYPE_URLS = perType((type) => ROWS[type].url);
 export const SHORT_NAMES = perType((type) => ROWS[type].shortName);
 export const WILDCARDS = perType((type) => ROWS[type].wildcard);
-
-/** All resources of a type as protobuf JSON. */
-export function jsonOf<K extends ResourceType>(type: K, configuration: ProxyConfiguration): readonly unknown[] {
-  const { codec, listOf } = ROWS[type];
-  return listOf(configuration).map((each) => codec.toJSON(each));
-}
 
 export interface EncodedResource {
   readonly name: string;

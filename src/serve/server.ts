@@ -31,7 +31,14 @@ export type Authenticate = (peer: StreamPeer) => Promise<Result<WorkloadIdentity
 interface DiscoveryEvents {
   readonly onConnect?: (proxy: ProxyNode) => void;
   readonly onDisconnect?: (proxy: ProxyNode) => void;
-  readonly onPush?: (type: ResourceType, bytes: number) => void;
+  /** `seconds`: since work on the proxy's configuration began. */
+  readonly onPush?: (type: ResourceType, bytes: number, seconds: number) => void;
+  /** Until the stream had taken an answer. */
+  readonly onSent?: (seconds: number) => void;
+  /** How long a proxy waited for its turn. */
+  readonly onTurn?: (seconds: number) => void;
+  /** An answer to something that was not the last that was sent. */
+  readonly onExpired?: (type: ResourceType) => void;
   readonly onRefused?: (proxy: ProxyNode, type: ResourceType, refused: readonly Refusal[]) => void;
   readonly onSettled?: (proxy: ProxyNode, sequence: number) => void;
   readonly log?: (level: "info" | "warn", message: string) => void;
@@ -48,6 +55,8 @@ export interface Connection {
   readonly proxy: ProxyNode;
   readonly session: Session;
   readonly connectedAtMs: number;
+  /** Of the stream's other end. */
+  readonly peer: string;
   statuses(): Readonly<Record<ResourceType, TypeStatus>>;
 }
 
@@ -61,8 +70,11 @@ interface Variant<Q, S> {
 export class DiscoveryServer {
   readonly #options: DiscoveryOptions;
   readonly #connections = new Set<Connection>();
-  readonly #due = new Set<Connection>();
+  /** Since when each waits for its turn. */
+  readonly #due = new Map<Connection, number>();
   #streams = 0;
+  /** When the work began that leads to what is sent now. */
+  #workSinceMs = 0;
   #nonce = 0;
   #scheduled = false;
   #closed = false;
@@ -90,7 +102,8 @@ export class DiscoveryServer {
 
   /** There is a new snapshot: every proxy gets what differs for it, a few in each turn of the event loop. */
   notify(): void {
-    for (const connection of this.#connections) this.#due.add(connection);
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const connection of this.#connections) if (!this.#due.has(connection)) this.#due.set(connection, nowMs);
     this.#schedule();
   }
 
@@ -106,9 +119,10 @@ export class DiscoveryServer {
     setImmediate(() => {
       this.#scheduled = false;
       let left = PUSHES_PER_TURN;
-      for (const connection of this.#due) {
+      for (const [connection, sinceMs] of this.#due) {
         if (left-- === 0) break;
         this.#due.delete(connection);
+        this.#options.events.onTurn?.((this.#options.clock.monotonicMs() - sinceMs) / 1_000);
         this.#push(connection);
       }
       this.#schedule();
@@ -116,6 +130,7 @@ export class DiscoveryServer {
   }
 
   #push(connection: Connection): void {
+    this.#workSinceMs = this.#options.clock.monotonicMs();
     const configuration = this.#options.configure(connection.proxy);
     if (configuration !== undefined) connection.session.setTarget(configuration);
   }
@@ -155,6 +170,7 @@ export class DiscoveryServer {
         }
         connection = opened.value;
       }
+      this.#workSinceMs = this.#options.clock.monotonicMs();
       variant.read(request, connection.session);
     };
     call.on("data", take);
@@ -202,11 +218,11 @@ export class DiscoveryServer {
         const nonce = (++this.#nonce).toString(36);
         const version = String(session.configuration?.sequence ?? 0);
         const sent = variant.delta ? batch.changed : batch.all;
-        events.onPush?.(
-          batch.type,
-          sent.reduce((sum, each) => sum + each.any.value.length, 0),
-        );
-        if (!call.write(variant.response(batch, nonce, version))) {
+        const bytes = sent.reduce((sum, each) => sum + each.any.value.length, 0);
+        const nowMs = clock.monotonicMs();
+        events.onPush?.(batch.type, bytes, (nowMs - this.#workSinceMs) / 1_000);
+        const done = (): void => events.onSent?.((clock.monotonicMs() - nowMs) / 1_000);
+        if (!call.write(variant.response(batch, nonce, version), done)) {
           blocked = true;
           call.once("drain", () => {
             blocked = false;
@@ -216,6 +232,7 @@ export class DiscoveryServer {
         return nonce;
       },
       onSettled: (sequence) => events.onSettled?.(proxy, sequence),
+      onExpired: (type) => events.onExpired?.(type),
       onRefused: (type, message, refused) => {
         events.log?.("warn", `${proxy.id} refused ${type}: ${message}`);
         events.onRefused?.(proxy, type, refused);
@@ -225,6 +242,7 @@ export class DiscoveryServer {
       proxy,
       session,
       connectedAtMs: clock.wallMs(),
+      peer: call.getPeer(),
       statuses: () => perType((type) => session.status(type)),
     };
   }

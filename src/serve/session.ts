@@ -42,12 +42,16 @@ export interface SessionEvents {
   /** Called when the proxy runs everything of a configuration, or refused a part of it. */
   readonly onSettled: (sequence: number) => void;
   readonly onRefused: (type: ResourceType, message: string, refused: readonly Refusal[]) => void;
+  readonly onExpired?: (type: ResourceType) => void;
 }
 
 export interface TypeStatus {
   readonly sent: number;
   readonly state: "SYNCED" | "STALE" | "NOT SENT" | "ERROR";
   readonly refusal: string | undefined;
+  /** Of the last answer that was sent, and of the last that was acknowledged. */
+  readonly sentNonce: string;
+  readonly ackedNonce: string;
 }
 
 interface TypeState {
@@ -62,6 +66,8 @@ interface TypeState {
   /** The resources that the proxy has all it asked for of: only what differs from them is looked at. */
   current: EncodedResources | undefined;
   nonce: string | undefined;
+  lastSent: string;
+  lastAcked: string;
   /** What the answer that is awaited will be about. */
   awaited: readonly EncodedResource[];
   /** By name; until the proxy takes another version, or none is wanted any more. */
@@ -142,15 +148,22 @@ export class Session {
 
   acknowledge(type: ResourceType, nonce: string): void {
     const state = this.#types[type];
-    if (state.nonce !== nonce) return;
+    if (state.nonce !== nonce) {
+      this.#expired(type, nonce);
+      return;
+    }
     state.nonce = undefined;
+    state.lastAcked = nonce;
     for (const { name } of state.awaited) state.refused.delete(name);
     this.pump();
   }
 
   refuse(type: ResourceType, nonce: string, text: string): void {
     const state = this.#types[type];
-    if (state.nonce !== nonce) return;
+    if (state.nonce !== nonce) {
+      this.#expired(type, nonce);
+      return;
+    }
     state.nonce = undefined;
     const message = text.slice(0, REFUSAL_LENGTH_MAX);
     const refused = blamed(state.awaited, message).map((resource) => ({ type, resource, message }));
@@ -160,6 +173,11 @@ export class Session {
     this.pump();
   }
 
+  /** Nothing was expected, or something else. The nonce of the last answer comes again with each change of the names. */
+  #expired(type: ResourceType, nonce: string): void {
+    if (nonce !== this.#types[type].lastSent) this.#events.onExpired?.(type);
+  }
+
   refusals(): readonly Refusal[] {
     return TYPES.flatMap((type) => [...this.#types[type].refused.values()]);
   }
@@ -167,11 +185,24 @@ export class Session {
   status(type: ResourceType): TypeStatus {
     const state = this.#types[type];
     const [refusal] = state.refused.values();
-    const base = { sent: state.sent.size, refusal: refusal?.message };
+    const nonces = { sentNonce: state.lastSent, ackedNonce: state.lastAcked };
+    const base = { sent: state.sent.size, refusal: refusal?.message, ...nonces };
     if (!state.subscribed || (state.sent.size === 0 && state.nonce === undefined))
       return { ...base, state: "NOT SENT" };
     if (refusal !== undefined) return { ...base, state: "ERROR" };
-    return { ...base, state: state.nonce === undefined ? "SYNCED" : "STALE" };
+    const isDue = this.#target !== undefined && !this.#isQuiet(type, this.#target);
+    return { ...base, state: isDue || state.nonce !== undefined ? "STALE" : "SYNCED" };
+  }
+
+  /** What the proxy has been sent and not told to remove. */
+  sent(type: ResourceType): EncodedResources {
+    return this.#types[type].sent;
+  }
+
+  /** The names that it asked for; `*` is all. */
+  watched(type: ResourceType): readonly string[] {
+    const { wildcard, names } = this.#types[type];
+    return wildcard ? ["*", ...names] : [...names];
   }
 
   close(): void {
@@ -270,6 +301,7 @@ export class Session {
     const nonce = this.#events.send({ type, changed, removed: going, all: [...all.values()] });
     if (nonce === undefined) return;
     state.nonce = nonce;
+    state.lastSent = nonce;
     state.awaited = changed;
     state.sent = all;
     state.current = part === "all" || removed.length === 0 ? target.resources[type] : undefined;
@@ -303,6 +335,8 @@ function newState(): TypeState {
     asked: new Set(),
     current: undefined,
     nonce: undefined,
+    lastSent: "",
+    lastAcked: "",
     awaited: [],
     refused: new Map(),
   };

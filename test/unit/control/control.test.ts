@@ -152,8 +152,11 @@ describe("the control plane", () => {
     await mesh.connect(FRONTEND);
     await until("it is in sync", async () => /"cds":\s*\{\s*"state": "SYNCED"/.test(await page(mesh, "/debug/syncz")));
     const dump: unknown = JSON.parse(await page(mesh, "/debug/config_dump?proxyID=frontend-1.production"));
-    assert.ok(isRecord(dump) && Array.isArray(dump["clusters"]) && dump["clusters"].length > 3);
-    assert.match(await page(mesh, "/metrics"), /pilot_xds_pushes\{type="cds"\} [1-9]/);
+    assert.ok(isRecord(dump) && Array.isArray(dump["configs"]));
+    const [clusters] = dump["configs"];
+    assert.equal(clusters["@type"], "type.googleapis.com/envoy.admin.v3.ClustersConfigDump");
+    assert.ok(clusters.dynamicActiveClusters.length > 3);
+    assert.match(clusters.dynamicActiveClusters[0].cluster.connectTimeout, /^\d+s$/);
   });
 });
 

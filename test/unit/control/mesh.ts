@@ -69,6 +69,7 @@ export async function startMesh(context: TestContext): Promise<TestMesh> {
       client,
       clock: systemClock,
       registry: at === undefined ? registry : new Registry(),
+      version: "test",
       log: () => undefined,
       ca: {
         credentials: tls.credentials,

@@ -1,0 +1,64 @@
+// What a proxy was sent, as Envoy prints what it runs (envoy.admin.v3.ConfigDump), so that the two can be compared.
+
+import { TYPES } from "../serve/resource.ts";
+import { resourceJson } from "../serve/resource-json.ts";
+import type { Connection } from "../serve/server.ts";
+
+const DUMP = "type.googleapis.com/envoy.admin.v3";
+
+type Json = Readonly<Record<string, unknown>>;
+
+interface Section {
+  readonly type: string;
+  readonly list: string;
+  /** How one entry stands in the list. */
+  readonly entry: (resource: { readonly name: string; readonly version: string; readonly body: Json }) => Json;
+}
+
+const SECTIONS: Readonly<Partial<Record<(typeof TYPES)[number], Section>>> = {
+  cluster: {
+    type: "ClustersConfigDump",
+    list: "dynamicActiveClusters",
+    entry: ({ version, body }) => ({ versionInfo: version, cluster: body }),
+  },
+  endpoint: {
+    type: "EndpointsConfigDump",
+    list: "dynamicEndpointConfigs",
+    entry: ({ version, body }) => ({ versionInfo: version, endpointConfig: body }),
+  },
+  listener: {
+    type: "ListenersConfigDump",
+    list: "dynamicListeners",
+    entry: ({ name, version, body }) => ({ name, activeState: { versionInfo: version, listener: body } }),
+  },
+  route: {
+    type: "RoutesConfigDump",
+    list: "dynamicRouteConfigs",
+    entry: ({ version, body }) => ({ versionInfo: version, routeConfig: body }),
+  },
+  secret: {
+    type: "SecretsConfigDump",
+    list: "dynamicActiveSecrets",
+    entry: ({ name, version, body }) => ({ name, versionInfo: version, secret: body }),
+  },
+  extension: {
+    type: "EcdsConfigDump",
+    list: "ecdsFilters",
+    entry: ({ version, body }) => ({ versionInfo: version, ecdsFilter: body }),
+  },
+};
+
+export function configDump({ session }: Pick<Connection, "session">): Json {
+  const configs = TYPES.flatMap((type) => {
+    const section = SECTIONS[type];
+    if (section === undefined) return [];
+    const entries = [...session.sent(type).values()].map((resource) => {
+      const json = resourceJson(resource);
+      const fields = json.ok && typeof json.value === "object" && json.value !== null ? json.value : { error: json };
+      const body = { "@type": resource.any.typeUrl, ...fields };
+      return section.entry({ name: resource.name, version: resource.version, body });
+    });
+    return [{ "@type": `${DUMP}.${section.type}`, [section.list]: entries }];
+  });
+  return { configs };
+}
