@@ -17,6 +17,7 @@ import type { Kind } from "../api/kind.ts";
 import { configMapKind } from "../api/kubernetes/config-map.ts";
 import { endpointSliceKind } from "../api/kubernetes/endpoint-slice.ts";
 import { namespaceKind } from "../api/kubernetes/namespace.ts";
+import { nodeKind } from "../api/kubernetes/node.ts";
 import { podKind } from "../api/kubernetes/pod.ts";
 import { serviceKind } from "../api/kubernetes/service.ts";
 import type { KubeObject } from "../api/object.ts";
@@ -33,6 +34,7 @@ export interface Source<K extends ResourceName> {
 
 export const SOURCES: { readonly [K in ResourceName]: Source<K> } = {
   namespaces: { kind: namespaceKind },
+  nodes: { kind: nodeKind },
   services: { kind: serviceKind },
   pods: { kind: podKind },
   endpointSlices: { kind: endpointSliceKind },

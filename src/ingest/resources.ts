@@ -32,6 +32,7 @@ export interface ServiceResource extends KubeObject {
     readonly ports?: readonly ServicePortSpec[];
     readonly externalName?: string;
     readonly publishNotReadyAddresses?: boolean;
+    readonly trafficDistribution?: string;
   };
 }
 
@@ -50,6 +51,7 @@ export interface EndpointSliceResource extends KubeObject {
 export interface PodResource extends KubeObject {
   readonly spec?: {
     readonly serviceAccountName?: string;
+    readonly nodeName?: string;
     readonly containers?: readonly {
       readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
     }[];
@@ -66,6 +68,8 @@ export const KEPT_FORM_LABEL = "weft.dev/last-good";
 
 export interface ResourceTypes {
   readonly namespaces: KubeObject;
+  /** For the labels that say where they are. */
+  readonly nodes: KubeObject;
   readonly services: ServiceResource;
   readonly endpointSlices: EndpointSliceResource;
   readonly pods: PodResource;
@@ -96,6 +100,7 @@ export type ResourceMaps = { -readonly [K in ResourceName]: Map<string, Resource
 export function emptyResources(): ResourceMaps {
   return {
     namespaces: new Map(),
+    nodes: new Map(),
     services: new Map(),
     endpointSlices: new Map(),
     pods: new Map(),

@@ -2,6 +2,7 @@
 
 import type { KubeObject } from "../api/object.ts";
 import { deepEqual } from "../base/equal.ts";
+import { isRecord } from "../base/json.ts";
 import {
   emptyResources,
   keyOf,
@@ -45,22 +46,31 @@ export class ResourceStore {
   }
 }
 
-/** Pods are read for their labels, address and account; the rest by everything but bookkeeping. */
+/** Pods are read for their labels, place, address and account; the rest by everything but bookkeeping. */
 function essence(name: ResourceName, object: ResourceTypes[ResourceName]): unknown {
   const { metadata } = object;
   const identity = { labels: metadata.labels, annotations: metadata.annotations, uid: metadata.uid };
   const deleting = metadata.deletionTimestamp;
   if (name === "pods" && "spec" in object) {
-    const status: unknown = Reflect.get(object, "status");
-    const podIP: unknown = typeof status === "object" && status !== null ? Reflect.get(status, "podIP") : undefined;
-    const spec: unknown = Reflect.get(object, "spec");
-    const account: unknown =
-      typeof spec === "object" && spec !== null ? Reflect.get(spec, "serviceAccountName") : undefined;
-    return { labels: metadata.labels, uid: metadata.uid, podIP, account };
+    const [spec, status] = [recordOf(object, "spec"), recordOf(object, "status")];
+    const ended = status["phase"] === "Succeeded" || status["phase"] === "Failed";
+    const { serviceAccountName: account, nodeName: node } = spec;
+    return { labels: metadata.labels, uid: metadata.uid, podIP: status["podIP"], ended, account, node };
   }
-  if (name === "namespaces") return { labels: metadata.labels };
+  if (name === "namespaces" || name === "nodes") return { labels: metadata.labels };
   const { metadata: _metadata, ...rest } = object;
   const body = Object.fromEntries(Object.entries(rest).filter(([key]) => key !== "status"));
-  if (name === "services" || name === "endpointSlices") return { labels: metadata.labels, deleting, body };
+  if (name === "endpointSlices") return { labels: metadata.labels, deleting, body };
+  if (name === "services") return { labels: metadata.labels, own: meshAnnotations(metadata), deleting, body };
   return { identity, generation: metadata.generation, deleting, body };
+}
+
+function recordOf(object: object, key: string): Readonly<Record<string, unknown>> {
+  const value: unknown = Reflect.get(object, key);
+  return isRecord(value) ? value : {};
+}
+
+/** Of a Service's annotations the mesh reads its own only: others change often and mean nothing to it. */
+function meshAnnotations({ annotations = {} }: KubeObject["metadata"]): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(annotations).filter(([name]) => name.startsWith("networking.istio.io/")));
 }

@@ -1,11 +1,18 @@
 // Where a service's requests can go, and which workloads there are.
 
 import type { EndpointSliceResource, PodResource, ResourceSet } from "../ingest/resources.ts";
+import { labelledLocality } from "./locality.ts";
 import type { ServicePort } from "./service.ts";
 
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
+  /** Of the requests to its service, in relation to the others' weights. */
+  readonly weight: number;
+  /** `region/zone/subzone`, where it is known otherwise than by the node. */
+  readonly locality: string;
+  /** The name of the node that it runs on; empty where it runs on none. */
+  readonly node: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly namespace: string;
   /** The pod's; empty where no pod is known. */
@@ -68,6 +75,9 @@ function toEndpoint(address: string, port: number, pod: PodResource | undefined)
   return {
     address,
     port,
+    weight: 1,
+    locality: labelledLocality(labels),
+    node: pod?.spec?.nodeName ?? "",
     labels,
     namespace: pod?.metadata.namespace ?? "",
     pod: pod?.metadata.name ?? "",

@@ -2,6 +2,7 @@
 
 import type { ServicePortSpec, ServiceResource } from "../ingest/resources.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { type TrafficDistribution, trafficDistribution } from "./locality.ts";
 
 /** `sniffed`: the port says nothing, so each connection tells. */
 export type Protocol = "http" | "tcp" | "udp" | "sniffed";
@@ -25,6 +26,8 @@ export interface Service {
   readonly addresses: readonly string[];
   readonly ports: readonly ServicePort[];
   readonly exportTo: readonly string[] | undefined;
+  /** How near its endpoints are to be, where no rule says it. */
+  readonly trafficDistribution: TrafficDistribution;
   /** By port number. */
   readonly endpoints: ReadonlyMap<number, readonly Endpoint[]>;
 }
@@ -52,9 +55,12 @@ export function buildService(
     addresses: clusterIps.filter((address) => address !== "None" && address !== ""),
     ports,
     exportTo: exportTo?.split(",").map((each) => each.trim()),
+    trafficDistribution: trafficDistribution(spec.trafficDistribution, metadata.annotations?.[DISTRIBUTION]),
     endpoints: new Map(ports.map((port) => [port.number, endpointsOf(port)])),
   };
 }
+
+const DISTRIBUTION = "networking.istio.io/traffic-distribution";
 
 function toPort(port: ServicePortSpec): ServicePort {
   const name = port.name ?? "";

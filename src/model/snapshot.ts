@@ -3,10 +3,12 @@
 import { deepEqual } from "../base/equal.ts";
 import type { EndpointSliceResource, ResourceSet } from "../ingest/resources.ts";
 import { type AuthorizationIndex, indexAuthorization } from "./authorization.ts";
+import { type ClientTraits, clientTraits } from "./client-traits.ts";
 import { type DestinationIndex, indexDestinations, keepSubsets } from "./destination.ts";
 import { endpointsOfPort, indexPods, indexSlices, type PodsByAddress } from "./endpoint.ts";
 import type { Finding } from "./finding.ts";
 import { type GoodForms, lastGood } from "./last-good.ts";
+import { indexNodes, type NodeIndex } from "./locality.ts";
 import { type EffectiveMeshConfig, effectiveMeshConfig, type MeshConfig } from "./mesh-config.ts";
 import { indexMtls, type MtlsIndex } from "./mtls.ts";
 import { type HostRoutes, indexRouting } from "./routing.ts";
@@ -23,6 +25,7 @@ export interface MeshSnapshot {
   readonly routing: RoutingParts;
   readonly slices: ReadonlyMap<string, readonly EndpointSliceResource[]>;
   readonly pods: PodsByAddress;
+  readonly nodes: NodeIndex;
   readonly destinations: DestinationIndex;
   readonly routes: readonly HostRoutes[];
   readonly goodForms: GoodForms;
@@ -45,6 +48,7 @@ export function buildSnapshot(
   const known = before?.mesh === mesh ? before : undefined;
   const older = known?.resources;
   const pods = older?.pods === resources.pods && known !== undefined ? known.pods : indexPods(resources.pods);
+  const nodes = older?.nodes === resources.nodes && known !== undefined ? known.nodes : indexNodes(resources.nodes);
   const slices = indexSlices(resources);
   const services = buildServices({ resources, mesh, pods, slices }, known);
   const serviceShapes = resources.services;
@@ -67,6 +71,7 @@ export function buildSnapshot(
     serviceShapes,
     slices,
     pods,
+    nodes,
     routing,
     destinations: routing.destinations,
     routes: routing.routes,
@@ -84,6 +89,7 @@ interface RoutingParts {
   readonly routes: readonly HostRoutes[];
   readonly goodForms: GoodForms;
   readonly keptForms: GoodForms;
+  readonly traits: ClientTraits;
   readonly findings: readonly Finding[];
 }
 
@@ -101,6 +107,7 @@ function buildRouting(
     routes: routing.all,
     goodForms: good.forms,
     keptForms: good.kept,
+    traits: clientTraits({ routes: routing.all, destinations: destinations.index, services, mesh }),
     findings: [...destinations.findings, ...routing.findings],
   };
 }

@@ -2,6 +2,7 @@
 
 import { effectivePolicy, type HostRule } from "../model/destination.ts";
 import type { Endpoint } from "../model/endpoint.ts";
+import { localityRule } from "../model/locality.ts";
 import type { Service, ServicePort } from "../model/service.ts";
 import {
   Cluster,
@@ -11,6 +12,7 @@ import {
 } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { circuitBreakers, httpProtocolOptions, keepalive } from "./circuit-breaker.ts";
 import { setLoadBalancer } from "./load-balancer.ts";
+import { setLocality } from "./locality.ts";
 import { BLACK_HOLE, explicitServerName, outboundName, outboundServerName, PASSTHROUGH, podName } from "./names.ts";
 import { outlierDetection } from "./outlier.ts";
 import { externalSocket, meshClientSocket, plainSocket } from "./tls.ts";
@@ -84,6 +86,7 @@ export function outboundCluster(target: ClusterTarget, view: ClientView): Cluste
     commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 } },
   });
   setLoadBalancer(cluster, policy.loadBalancer);
+  setLocality(cluster, localityRule(policy, target.service, view.snapshot.mesh));
   cluster.circuitBreakers = circuitBreakers(pool, policy.retryBudget);
   cluster.outlierDetection = outlierDetection(policy.outlierDetection);
   cluster.upstreamConnectionOptions = keepalive(pool);

@@ -2,9 +2,11 @@
 
 import { effectivePolicy } from "../model/destination.ts";
 import { type Endpoint, matchesLabels } from "../model/endpoint.ts";
+import { localityRule } from "../model/locality.ts";
 import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import { LbEndpoint } from "../proto/gen/envoy/config/endpoint/v3/endpoint_components.ts";
 import { type ClusterTarget, targetName } from "./cluster.ts";
+import { localityGroups } from "./locality.ts";
 import { INBOUND_PORT } from "./names.ts";
 import type { ClientView } from "./view.ts";
 import { socketAddress } from "./wire.ts";
@@ -14,18 +16,21 @@ export function loadAssignment(target: ClusterTarget, view: ClientView): Cluster
   const labels = rule?.subsets.find((each) => each.name === subset)?.labels;
   const endpoints = (service.endpoints.get(port.number) ?? []).filter((each) => matchesLabels(labels, each.labels));
   const meshed = isMeshed(target, view);
+  const placing = localityRule(effectivePolicy(rule, subset, port.number), service, view.snapshot.mesh);
   return ClusterLoadAssignment.fromPartial({
     clusterName: targetName(target),
-    endpoints:
-      endpoints.length === 0
-        ? []
-        : [
-            {
-              lbEndpoints: endpoints.map((each) => lbEndpoint(each, view, meshed)),
-              loadBalancingWeight: endpoints.length,
-            },
-          ],
+    endpoints: localityGroups(endpoints, placing, view).map((group) => ({
+      ...(group.locality === "" ? {} : { locality: localityMessage(group.locality) }),
+      lbEndpoints: group.endpoints.map((each) => lbEndpoint(each, view, meshed)),
+      loadBalancingWeight: group.weight,
+      priority: group.priority,
+    })),
   });
+}
+
+function localityMessage(text: string) {
+  const [region = "", zone = "", subZone = ""] = text.split("/");
+  return { region, zone, subZone };
 }
 
 /** False where the rule asks for plaintext or for foreign TLS, which a peer's sidecar port can't take in explicit mode. */
@@ -44,7 +49,7 @@ function lbEndpoint(endpoint: Endpoint, view: ClientView, meshed: boolean): LbEn
       $case: "endpoint",
       value: { address: socketAddress(endpoint.address, explicit ? INBOUND_PORT : endpoint.port) },
     },
-    loadBalancingWeight: 1,
+    loadBalancingWeight: endpoint.weight,
     ...(viaSidecar ? { metadata: { filterMetadata: { "envoy.transport_socket_match": match } } } : {}),
   });
 }

@@ -11,6 +11,8 @@ export interface ProxyNode {
   readonly namespace: string;
   readonly serviceAccount: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** `region/zone/subzone` by its bootstrap, for a proxy that no node tells the place of. */
+  readonly locality: string;
   /** REDIRECT: connections are captured; NONE: the application names the proxy itself. */
   readonly mode: "REDIRECT" | "NONE";
   /** What runs the configuration: Envoy where the node doesn't say that it is weft's own proxy. */
@@ -38,9 +40,15 @@ export function readNode(node: Node): Result<ProxyNode, string> {
     namespace,
     serviceAccount: typeof metadata["SERVICE_ACCOUNT"] === "string" ? metadata["SERVICE_ACCOUNT"] : "default",
     labels: textMap(metadata["LABELS"]),
+    locality: localityText(node.locality),
     mode: metadata["INTERCEPTION_MODE"] === "NONE" ? "NONE" : "REDIRECT",
     engine: node.userAgentName === "weft" ? "weft" : "envoy",
   });
+}
+
+function localityText(locality: Node["locality"]): string {
+  const { region = "", zone = "", subZone = "" } = locality ?? {};
+  return [region, zone, subZone].join("/").replace(/\/+$/, "");
 }
 
 /** A struct, or the JSON of one. */

@@ -171,7 +171,9 @@ function sameClusters(
 
 function partsOf(service: Service, view: ClientView, before: OutboundConfiguration | undefined): ServiceParts {
   const rule = ruleFor(view, service);
-  const older = before?.view.snapshot.mesh === view.snapshot.mesh ? before.byHost.get(service.host) : undefined;
+  const { mesh, nodes } = view.snapshot;
+  const known = before?.view.snapshot.mesh === mesh && before.view.snapshot.nodes === nodes;
+  const older = known ? before.byHost.get(service.host) : undefined;
   if (older !== undefined && older.service === service && older.rule === rule) return older;
   const targets = serviceTargets(service, rule);
   const clusters = targets.flatMap((target) => [outboundCluster(target, view), ...podClusters(target, view)]);

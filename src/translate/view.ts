@@ -3,6 +3,7 @@
 import type { Destination } from "../api/istio/virtual-service.ts";
 import { findRule, type HostRule } from "../model/destination.ts";
 import { isExportedTo } from "../model/hosts.ts";
+import { localityOfPod } from "../model/locality.ts";
 import { type HostRoutes, type ResolvedDestination, resolveDestination, routesFor } from "../model/routing.ts";
 import type { Service } from "../model/service.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
@@ -14,18 +15,29 @@ export interface ClientView {
   readonly snapshot: MeshSnapshot;
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** `region/zone/subzone` and the node's name, where it matters. */
+  readonly locality: string;
+  readonly node: string;
   readonly mode: ProxyNode["mode"];
   readonly services: readonly Service[];
   readonly routes: ReadonlyMap<string, HostRoutes>;
 }
 
 export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView {
-  const labels = routesByLabels(snapshot) ? proxy.labels : {};
+  const { traits } = snapshot.routing;
+  const labels = traits.labels
+    ? proxy.labels
+    : Object.fromEntries(traits.priorityLabels.map((name) => [name, proxy.labels[name] ?? ""]));
+  const pod = snapshot.resources.pods.get(`${proxy.namespace}/${proxy.pod}`);
+  const locality = traits.locality ? localityOfPod(pod, snapshot.nodes) || proxy.locality : "";
+  const node = traits.node ? (pod?.spec?.nodeName ?? "") : "";
   return {
-    key: JSON.stringify([proxy.namespace, proxy.mode, Object.entries(labels).sort()]),
+    key: JSON.stringify([proxy.namespace, proxy.mode, Object.entries(labels).sort(), locality, node]),
     snapshot,
     namespace: proxy.namespace,
     labels,
+    locality,
+    node,
     mode: proxy.mode,
     services: [...snapshot.services.values()].filter((each) =>
       isExportedTo(each.exportTo, each.namespace, proxy.namespace),
@@ -51,17 +63,4 @@ export function resolveFor(
   at: { readonly resourceNamespace: string; readonly port: number },
 ): ResolvedDestination {
   return resolveDestination(destination, { ...at, clientNamespace: namespace, clientLabels: labels }, snapshot);
-}
-
-/** Whether anything that a client gets depends on its labels. */
-function routesByLabels({ routes, destinations }: MeshSnapshot): boolean {
-  const chooses = [...destinations.rules.values()].some((hosts) =>
-    [...hosts.values()].some((rules) => rules.some(({ clients }) => Object.keys(clients).length > 0)),
-  );
-  if (chooses) return true;
-  return routes.some(({ http, tcp, tls }) =>
-    [...http, ...tcp, ...tls].some(({ route }) =>
-      (route.match ?? []).some((match) => match.sourceLabels !== undefined),
-    ),
-  );
 }

@@ -3,6 +3,7 @@
 import { errorIssue, type Issue, warningIssue } from "../issue.ts";
 import type { ClientTls, DestinationRule, LoadBalancerSettings, TrafficPolicy } from "./destination-rule.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
+import { checkLocality } from "./locality.ts";
 import { checkAtMostOne, checkDuration, checkHost, checkPort, checkRange, quote } from "./rules.ts";
 import type { ConnectionPool, OutlierDetectionSettings } from "./traffic.ts";
 
@@ -10,7 +11,6 @@ const NOT_YET = "weft does not act on it yet";
 
 /** Below each of `spec.trafficPolicy`, its port levels and the subsets'. */
 const POLICY_INEFFECTIVE: readonly Ineffective[] = [
-  { field: "loadBalancer.localityLbSetting", effect: NOT_YET },
   { field: "loadBalancer.zoneAwareLbSetting", effect: NOT_YET },
   { field: "connectionPool.http.h2UpgradePolicy", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.useClientProtocol", effect: "HTTP/2 is carried as TCP for now" },
@@ -71,6 +71,11 @@ type Settings = Pick<TrafficPolicy, "loadBalancer" | "connectionPool" | "outlier
 function checkSettings(settings: Settings, path: string): readonly Issue[] {
   return [
     ...checkLoadBalancer(settings.loadBalancer, `${path}.loadBalancer`),
+    ...checkLocality(
+      settings.loadBalancer?.localityLbSetting,
+      `${path}.loadBalancer.localityLbSetting`,
+      settings.outlierDetection !== undefined,
+    ),
     ...checkConnectionPool(settings.connectionPool, `${path}.connectionPool`),
     ...checkOutlier(settings.outlierDetection, `${path}.outlierDetection`),
     ...checkTls(settings.tls, `${path}.tls`),

@@ -5,6 +5,7 @@ import { isRecord, parseYamlDocuments } from "../../base/json.ts";
 import { errorIssue, type Issue } from "../issue.ts";
 import { validateValue } from "../validate.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
+import { checkLocality } from "./locality.ts";
 import { checkDuration } from "./rules.ts";
 import { durationText, int32, labelMap, mapOf, oneOf, strings, uint32 } from "./shapes.ts";
 import { connectionPool, localityLbSetting, outlierDetection } from "./traffic.ts";
@@ -170,7 +171,6 @@ export const meshConfigIneffective: readonly Ineffective[] = [
   { field: "defaultServiceExportTo", effect: NOT_YET },
   { field: "defaultVirtualServiceExportTo", effect: NOT_YET },
   { field: "defaultDestinationRuleExportTo", effect: NOT_YET },
-  { field: "localityLbSetting", effect: NOT_YET },
   { field: "dnsRefreshRate", effect: NOT_YET },
   { field: "discoverySelectors", effect: NOT_YET },
   { field: "defaultHttpRetryPolicy", effect: NOT_YET },
@@ -204,6 +204,8 @@ export function readMeshSettings(text: string): ReadMeshSettings {
   const found = [
     ...issues.map((issue): Issue => (issue.reason === "unknown" ? { ...issue, severity: "warning" } : issue)),
     ...checkDuration(settings.connectTimeout, "connectTimeout"),
+    // Which hosts have outlier detection is for their rules to say.
+    ...checkLocality(settings.localityLbSetting, "localityLbSetting", true),
   ];
   if (found.some(({ severity }) => severity === "error")) return { settings: {}, issues: found };
   return { settings, issues: [...found, ...warnIneffective(settings, meshConfigIneffective)] };

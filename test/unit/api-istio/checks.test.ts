@@ -121,11 +121,64 @@ describe("DestinationRule", () => {
   });
 
   it("warns of ineffective fields in every place", () => {
-    const trafficPolicy = { loadBalancer: { warmup: { duration: "30s" } } };
+    const trafficPolicy = { connectionPool: { http: { useClientProtocol: true } } };
     const spec = { host: "api", trafficPolicy, subsets: [{ name: "v1", trafficPolicy }] };
     assert.deepEqual(warnings(destinationRule, spec), [
-      "spec.trafficPolicy.loadBalancer.warmup",
-      "spec.subsets[0].trafficPolicy.loadBalancer.warmup",
+      "spec.trafficPolicy.connectionPool.http.useClientProtocol",
+      "spec.subsets[0].trafficPolicy.connectionPool.http.useClientProtocol",
+    ]);
+  });
+
+  it("checks places and their shares", () => {
+    const at = "spec.trafficPolicy.loadBalancer.localityLbSetting";
+    const check = (localityLbSetting: object, outlierDetection?: object) =>
+      errors(destinationRule, {
+        host: "api",
+        trafficPolicy: { loadBalancer: { localityLbSetting }, ...(outlierDetection && { outlierDetection }) },
+      });
+    const detection = { consecutive5xxErrors: 5 };
+    const cases: readonly (readonly [object, readonly string[]])[] = [
+      [{ failover: [{ from: "eu", to: "us" }] }, []],
+      [{ failover: [{ from: "eu", to: "eu" }] }, [".failover[0]"]],
+      [{ failover: [{ from: "eu/a", to: "*" }] }, [".failover[0].from", ".failover[0].to"]],
+      [{ failoverPriority: ["a.b/c=d", "a.b/c", "a b"] }, [".failoverPriority[1]", ".failoverPriority[2]"]],
+      [{ distribute: [{ from: "eu/*", to: { "eu/a": 60, us: 40 } }] }, []],
+      [{ distribute: [{ from: "eu/*", to: { "eu/a": 60, us: 30 } }] }, [".distribute[0].to"]],
+      [{ distribute: [{ from: "*/a", to: { "eu//c": 100 } }] }, [".distribute[0].from", ".distribute[0].to[eu//c]"]],
+      [{ distribute: [{ from: "eu", to: { "us/*": 50, "us/a": 50 } }] }, [".distribute[0].to"]],
+      [
+        {
+          distribute: [
+            { from: "eu", to: { us: 100 } },
+            { from: "eu/a", to: { us: 100 } },
+          ],
+        },
+        [".distribute"],
+      ],
+      [{ distribute: [{ from: "eu", to: { us: 100 } }], failover: [{ from: "eu", to: "us" }] }, [""]],
+    ];
+    for (const [setting, paths] of cases) {
+      const found = check(setting, detection);
+      assert.deepEqual(
+        found,
+        paths.map((path) => `${at}${path}`),
+        JSON.stringify(setting),
+      );
+    }
+    assert.deepEqual(check({ failover: [{ from: "eu", to: "us" }] }), [at]);
+  });
+
+  it("says what can't act, and what is out of range", () => {
+    const warmup = { duration: "30s" };
+    const tls = { mode: "SIMPLE", caCrl: "/etc/crl.pem" };
+    const outlierDetection = { outlierDetectionHttpErrorCodes: [429, 99] };
+    assert.deepEqual(
+      warnings(destinationRule, { host: "api", trafficPolicy: { loadBalancer: { simple: "RANDOM", warmup } } }),
+      ["spec.trafficPolicy.loadBalancer.warmup"],
+    );
+    assert.deepEqual(errors(destinationRule, { host: "api", trafficPolicy: { tls, outlierDetection } }), [
+      "spec.trafficPolicy.outlierDetection.outlierDetectionHttpErrorCodes[1]",
+      "spec.trafficPolicy.tls.caCrl",
     ]);
   });
 });

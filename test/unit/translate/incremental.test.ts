@@ -35,17 +35,22 @@ apiVersion: v1
 kind: Service
 metadata: {name: ${name}, namespace: production}
 spec: {selector: {app: ${name}}, ${spec}}`;
-const pod = (account: string) => `
+const pod = (account: string, nodeName = "n1") => `
 apiVersion: v1
 kind: Pod
 metadata: {name: api-v2-1, namespace: production, labels: {app: api, version: v2, security.istio.io/tlsMode: istio}}
-spec: {serviceAccountName: ${account}, containers: [{name: api, image: api}]}
+spec: {serviceAccountName: ${account}, nodeName: ${nodeName}, containers: [{name: api, image: api}]}
 status: {podIP: 10.244.0.12, phase: Running}`;
 const policy = (mode: string) => `
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {name: default, namespace: production}
 spec: {mtls: {mode: ${mode}}}`;
+
+const node = (name: string, zone: string) => `
+apiVersion: v1
+kind: Node
+metadata: {name: ${name}, labels: {topology.kubernetes.io/region: eu, topology.kubernetes.io/zone: ${zone}}}`;
 
 const API_PORT = '{name: "", port: 8080, protocol: TCP}';
 const DB_PORT = "{name: tcp, port: 5432, protocol: TCP}";
@@ -65,6 +70,12 @@ const EDITS: readonly string[] = [
   slice("db", DB_PORT, ["10.244.0.21", "10.244.0.22"]),
   pod("api"),
   pod("other"),
+  pod("api", "n2"),
+  node("n1", "a"),
+  node("n1", "b"),
+  node("n2", "b"),
+  rule(V1).replace("subsets:", "trafficPolicy: {outlierDetection: {consecutive5xxErrors: 5}}, subsets:"),
+  service("api", "clusterIP: 10.96.0.7, trafficDistribution: PreferClose, ports: [{port: 8080}]"),
   policy("STRICT"),
   policy("PERMISSIVE"),
 ];
@@ -74,6 +85,7 @@ function apply(store: ResourceStore, manifests: string): void {
   assert.ok(read.ok, read.ok ? "" : read.error);
   const { resources } = read.value;
   putAll(store, "services", resources);
+  putAll(store, "nodes", resources);
   putAll(store, "pods", resources);
   putAll(store, "endpointSlices", resources);
   putAll(store, "virtualServices", resources);

@@ -25,6 +25,7 @@ export function proxyOf(overrides: Partial<ProxyNode> = {}): ProxyNode {
     namespace,
     serviceAccount: "frontend",
     labels: { app: "frontend" },
+    locality: "",
     mode: "REDIRECT",
     engine: "weft",
     ...overrides,
