@@ -26,7 +26,8 @@ function refusedRoute({ resource, message }: Refusal): Uint8Array {
 
 // weft's own metadata, and the names of RBAC policies, stand in the bytes as text, however deep they are packed. What
 // follows a text there is the next field's tag, which is no character of a name.
-const NAMED = /(?:VirtualService|DestinationRule|PeerAuthentication|AuthorizationPolicy) [a-z0-9-]+\/[a-z0-9.-]+/g;
+const NAMED =
+  /(?:VirtualService|DestinationRule|PeerAuthentication|AuthorizationPolicy|Gateway) [a-z0-9-]+\/[a-z0-9.-]+/g;
 const POLICY = /ns\[([a-z0-9-]+)\]-policy\[([a-z0-9.-]+)\]/g;
 
 function resourcesNamedIn(bytes: Uint8Array): readonly string[] {

@@ -18,7 +18,8 @@ import type { Clock, Timer } from "../base/clock.ts";
 import { isRecord } from "../base/json.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import type { Finding } from "../model/finding.ts";
-import { isExportedTo } from "../model/hosts.ts";
+import { gatewaysFor } from "../model/gateway.ts";
+import { gatewayName, isExportedTo, MESH_GATEWAY } from "../model/hosts.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { Connection } from "../serve/server.ts";
 import type { ProxyNode } from "../translate/proxy.ts";
@@ -36,7 +37,7 @@ interface Reported {
 }
 
 const REPORTED: readonly Reported[] = [
-  { kind: eraseKind(virtualServiceKind), of: ({ resources }) => resources.virtualServices, concerns: sees },
+  { kind: eraseKind(virtualServiceKind), of: ({ resources }) => resources.virtualServices, concerns: routes },
   { kind: eraseKind(destinationRuleKind), of: ({ resources }) => resources.destinationRules, concerns: sees },
   { kind: eraseKind(peerAuthenticationKind), of: ({ resources }) => resources.peerAuthentications, concerns: selects },
   {
@@ -49,7 +50,7 @@ const REPORTED: readonly Reported[] = [
   { kind: eraseKind(workloadEntryKind), of: ({ resources }) => resources.workloadEntries, concerns: undefined },
   { kind: eraseKind(workloadGroupKind), of: ({ resources }) => resources.workloadGroups, concerns: undefined },
   { kind: eraseKind(sidecarKind), of: ({ resources }) => resources.sidecars, concerns: undefined },
-  { kind: eraseKind(gatewayKind), of: ({ resources }) => resources.gateways, concerns: undefined },
+  { kind: eraseKind(gatewayKind), of: ({ resources }) => resources.gateways, concerns: serves },
   { kind: eraseKind(proxyConfigKind), of: ({ resources }) => resources.proxyConfigs, concerns: undefined },
 ];
 
@@ -204,7 +205,24 @@ function isCondition(value: unknown): value is Condition {
   return isRecord(value) && typeof value["type"] === "string" && typeof value["status"] === "string";
 }
 
-/** VirtualService and DestinationRule: whoever may see it. */
+/** VirtualService: whoever may see it, of the mesh or of the gateways that it is bound to. */
+function routes(proxy: ProxyNode, object: KubeObject, snapshot: MeshSnapshot): boolean {
+  if (!sees(proxy, object)) return false;
+  const spec: unknown = Reflect.get(object, "spec");
+  const written = isRecord(spec) && Array.isArray(spec["gateways"]) ? spec["gateways"].map(String) : [];
+  const namespace = object.metadata.namespace ?? "";
+  const names = new Set((written.length === 0 ? [MESH_GATEWAY] : written).map((name) => gatewayName(name, namespace)));
+  if (proxy.type === "sidecar") return names.has(MESH_GATEWAY);
+  return gatewaysFor(snapshot.gateways.all, proxy.labels).some(({ name }) => names.has(name));
+}
+
+/** Gateway: the gateways that it selects. */
+function serves(proxy: ProxyNode, object: KubeObject, { gateways }: MeshSnapshot): boolean {
+  const name = `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
+  return proxy.type === "router" && gatewaysFor(gateways.all, proxy.labels).some((each) => each.name === name);
+}
+
+/** DestinationRule: whoever may see it. */
 function sees(proxy: ProxyNode, object: KubeObject): boolean {
   const spec: unknown = Reflect.get(object, "spec");
   const exportTo = isRecord(spec) && Array.isArray(spec["exportTo"]) ? spec["exportTo"].map(String) : undefined;

@@ -19,8 +19,10 @@ import { endpointSliceKind } from "../api/kubernetes/endpoint-slice.ts";
 import { namespaceKind } from "../api/kubernetes/namespace.ts";
 import { nodeKind } from "../api/kubernetes/node.ts";
 import { podKind } from "../api/kubernetes/pod.ts";
+import { secretKind } from "../api/kubernetes/secret.ts";
 import { serviceKind } from "../api/kubernetes/service.ts";
 import type { KubeObject } from "../api/object.ts";
+import { keepCredential } from "./credential.ts";
 import { KEPT_FORM_LABEL, type ResourceName, type ResourceTypes } from "./resources.ts";
 
 export interface Source<K extends ResourceName> {
@@ -30,6 +32,8 @@ export interface Source<K extends ResourceName> {
     readonly watched: ListOptions;
     readonly accepts: (object: KubeObject) => boolean;
   };
+  /** What is held of an object; undefined where it is as good as absent. */
+  readonly keep?: (object: KubeObject) => ResourceTypes[K] | undefined;
 }
 
 export const SOURCES: { readonly [K in ResourceName]: Source<K> } = {
@@ -49,6 +53,14 @@ export const SOURCES: { readonly [K in ResourceName]: Source<K> } = {
   peerAuthentications: { kind: peerAuthenticationKind },
   authorizationPolicies: { kind: authorizationPolicyKind },
   telemetries: { kind: telemetryKind },
+  credentials: {
+    kind: secretKind,
+    only: {
+      watched: { fieldSelector: "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token" },
+      accepts: () => true,
+    },
+    keep: keepCredential,
+  },
   meshConfigs: {
     kind: configMapKind,
     only: {

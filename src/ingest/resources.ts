@@ -12,6 +12,7 @@ import type { VirtualService } from "../api/istio/virtual-service.ts";
 import type { WorkloadEntry } from "../api/istio/workload-entry.ts";
 import type { WorkloadGroup } from "../api/istio/workload-group.ts";
 import type { KubeObject } from "../api/object.ts";
+import type { CredentialResource } from "./credential.ts";
 
 // Of Kubernetes' own kinds only what the mesh reads.
 
@@ -84,6 +85,8 @@ export interface ResourceTypes {
   readonly peerAuthentications: PeerAuthentication;
   readonly authorizationPolicies: AuthorizationPolicy;
   readonly telemetries: Telemetry;
+  /** Secrets that gateways may serve with. */
+  readonly credentials: CredentialResource;
   /** At most one: the ConfigMap that holds MeshConfig. */
   readonly meshConfigs: ConfigMapResource;
   readonly keptForms: ConfigMapResource;
@@ -115,6 +118,7 @@ export function emptyResources(): ResourceMaps {
     peerAuthentications: new Map(),
     authorizationPolicies: new Map(),
     telemetries: new Map(),
+    credentials: new Map(),
     meshConfigs: new Map(),
     keptForms: new Map(),
   };

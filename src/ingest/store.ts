@@ -3,6 +3,7 @@
 import type { KubeObject } from "../api/object.ts";
 import { deepEqual } from "../base/equal.ts";
 import { isRecord } from "../base/json.ts";
+import { SOURCES } from "./kinds.ts";
 import {
   emptyResources,
   keyOf,
@@ -22,7 +23,10 @@ export class ResourceStore {
   }
 
   /** False when nothing that the mesh reads differs: status and bookkeeping fields alone change nothing. */
-  put<K extends ResourceName>(name: K, object: ResourceTypes[K]): boolean {
+  put<K extends ResourceName>(name: K, given: ResourceTypes[K]): boolean {
+    const { keep } = SOURCES[name];
+    const object = keep === undefined ? given : keep(given);
+    if (object === undefined) return this.remove(name, given);
     const key = keyOf(object);
     const previous = this.#current[name].get(key);
     this.#current[name].set(key, object);

@@ -43,3 +43,21 @@ export function isExportedTo(exportTo: readonly string[] | undefined, owner: str
   if (exportTo === undefined || exportTo.length === 0) return true;
   return exportTo.some((to) => to === "*" || to === namespace || (to === "." && owner === namespace));
 }
+
+/** The name by which routes of the mesh itself are bound. */
+export const MESH_GATEWAY = "mesh";
+
+/** `namespace/name` of the Gateway that is meant, or `mesh`; besides `name`, `./name` and `namespace/name` there is the old form `name.namespace.svc…`. */
+export function gatewayName(written: string, namespace: string): string {
+  if (written === MESH_GATEWAY) return written;
+  const [first = "", second] = written.split("/");
+  if (second !== undefined) return first === "." ? `${namespace}/${second}` : written;
+  const [name = "", other] = first.split(".");
+  return `${other ?? namespace}/${name}`;
+}
+
+/** What two patterns have in common: the narrower one, where it is within the other. */
+export function commonHost(left: string, right: string): string | undefined {
+  if (hostMatches(left, right)) return right;
+  return hostMatches(right, left) ? left : undefined;
+}

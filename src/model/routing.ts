@@ -5,7 +5,7 @@ import { keyOf } from "../ingest/resources.ts";
 import { type Delegation, type PlacedRule, withDelegates } from "./delegate.ts";
 import { type DestinationIndex, findRule } from "./destination.ts";
 import { byAge, type Finding, formatRef, type ResourceRef, refOf } from "./finding.ts";
-import { hostMatches, isExportedTo, mostSpecific, resolveHost } from "./hosts.ts";
+import { gatewayName, hostMatches, isExportedTo, MESH_GATEWAY, mostSpecific, resolveHost } from "./hosts.ts";
 import { destinationsOf, type GoodForms } from "./last-good.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 import type { Service } from "./service.ts";
@@ -20,8 +20,23 @@ export interface HostRoutes {
   readonly tls: readonly PlacedRule<TlsRoute>[];
 }
 
+/** A VirtualService as it is bound to gateways: there several may route one host. */
+export interface BoundRoutes {
+  readonly resource: ResourceRef;
+  readonly namespace: string;
+  readonly exportTo: readonly string[] | undefined;
+  /** `namespace/name`, each with its place in `spec.gateways`. */
+  readonly gateways: ReadonlyMap<string, number>;
+  readonly hosts: readonly string[];
+  readonly http: readonly PlacedRule<HttpRoute>[];
+  readonly tcp: readonly PlacedRule<TcpRoute>[];
+  readonly tls: readonly PlacedRule<TlsRoute>[];
+}
+
 export interface Routing {
   readonly all: readonly HostRoutes[];
+  /** Oldest first. */
+  readonly bound: readonly BoundRoutes[];
   readonly findings: readonly Finding[];
 }
 
@@ -35,7 +50,7 @@ export interface RoutingInput {
   readonly mesh: MeshConfig;
 }
 
-/** Only routes of the mesh itself; those of gateways are left out. */
+/** Routes of the mesh itself by host, and those of gateways. */
 export function indexRouting(input: RoutingInput): Routing {
   const effective = new Map<string, VirtualService>();
   for (const [key, resource] of input.virtualServices) {
@@ -49,6 +64,7 @@ export function indexRouting(input: RoutingInput): Routing {
 
 class Indexer implements Routing {
   readonly all: HostRoutes[] = [];
+  readonly bound: BoundRoutes[] = [];
   readonly findings: Finding[] = [];
   readonly #input: RoutingInput;
   readonly #effective: ReadonlyMap<string, VirtualService>;
@@ -61,17 +77,32 @@ class Indexer implements Routing {
 
   add(resource: VirtualService): void {
     const { spec } = resource;
-    if (spec.gateways !== undefined && spec.gateways.length > 0) {
-      const others = spec.gateways.filter((name) => name !== "mesh");
-      if (others.length > 0) this.findings.push(ignored(resource, "spec.gateways", gatewayText(others)));
-      if (others.length === spec.gateways.length) return;
-    }
+    const gateways = spec.gateways ?? [];
     const delegation = withDelegates(resource, this.#effective);
     for (const { path, message } of delegation.problems) {
       this.findings.push(missing(resource, path, `${message}; requests that reach it get a 503`));
     }
-    for (const [i, host] of (spec.hosts ?? []).entries()) this.#addHost(resource, { i, host, delegation });
+    const isOfMesh = gateways.length === 0 || gateways.includes(MESH_GATEWAY);
+    if (isOfMesh)
+      for (const [i, host] of (spec.hosts ?? []).entries()) this.#addHost(resource, { i, host, delegation });
+    if (gateways.some((name) => name !== MESH_GATEWAY)) this.bound.push(this.#bind(resource, delegation));
     this.findings.push(...missingDestinations(resource, this.#input));
+  }
+
+  #bind(resource: VirtualService, delegation: Delegation): BoundRoutes {
+    const { spec } = resource;
+    const namespace = resource.metadata.namespace ?? "default";
+    const named = (spec.gateways ?? []).map((name, i) => [gatewayName(name, namespace), i] as const);
+    return {
+      resource: refOf(resource),
+      namespace,
+      exportTo: spec.exportTo,
+      gateways: new Map(named.filter(([name]) => name !== MESH_GATEWAY)),
+      hosts: (spec.hosts ?? []).map((host) => resolveHost(host, namespace, this.#input.mesh.clusterDomain)),
+      http: delegation.rules,
+      tcp: placed(resource, "tcp", spec.tcp),
+      tls: placed(resource, "tls", spec.tls),
+    };
   }
 
   #addHost(resource: VirtualService, at: { i: number; host: string; delegation: Delegation }): void {
@@ -101,10 +132,6 @@ class Indexer implements Routing {
       this.findings.push(missing(resource, `spec.hosts[${at.i}]`, `${full} is not a service of the mesh`));
     }
   }
-}
-
-function gatewayText(names: readonly string[]): string {
-  return `gateways are not served yet: the routes are bound to ${names.join(", ")}, where nothing serves them; only what is bound to mesh (or has no gateways) takes part`;
 }
 
 function placed<T>(resource: VirtualService, section: string, routes: readonly T[] = []): readonly PlacedRule<T>[] {
@@ -217,8 +244,4 @@ function missing(resource: VirtualService, path: string, message: string): Findi
 
 function conflict(resource: VirtualService, path: string, message: string): Finding {
   return { resource: refOf(resource), type: "conflict", path, message };
-}
-
-function ignored(resource: VirtualService, path: string, message: string): Finding {
-  return { resource: refOf(resource), type: "ignored", path, message };
 }

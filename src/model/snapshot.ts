@@ -7,11 +7,13 @@ import { type ClientTraits, clientTraits } from "./client-traits.ts";
 import { type DestinationIndex, indexDestinations, keepSubsets } from "./destination.ts";
 import { endpointsOfPort, indexPods, indexSlices, type PodsByAddress } from "./endpoint.ts";
 import type { Finding } from "./finding.ts";
+import { type IndexedGateway, indexGateways } from "./gateway.ts";
+import { gatewayFindings } from "./gateway-finding.ts";
 import { type GoodForms, lastGood } from "./last-good.ts";
 import { indexNodes, type NodeIndex } from "./locality.ts";
 import { type EffectiveMeshConfig, effectiveMeshConfig, type MeshConfig } from "./mesh-config.ts";
 import { indexMtls, type MtlsIndex } from "./mtls.ts";
-import { type HostRoutes, indexRouting } from "./routing.ts";
+import { type BoundRoutes, type HostRoutes, indexRouting } from "./routing.ts";
 import { buildService, hostOf, type Service } from "./service.ts";
 
 export interface MeshSnapshot {
@@ -28,6 +30,9 @@ export interface MeshSnapshot {
   readonly nodes: NodeIndex;
   readonly destinations: DestinationIndex;
   readonly routes: readonly HostRoutes[];
+  /** Routes of gateways. */
+  readonly bound: readonly BoundRoutes[];
+  readonly gateways: GatewayParts;
   readonly goodForms: GoodForms;
   /** In force instead of what was written. */
   readonly keptForms: GoodForms;
@@ -63,6 +68,7 @@ export function buildSnapshot(
     older.destinationRules === resources.destinationRules;
   const routing =
     sameRouting && known !== undefined ? known.routing : buildRouting({ resources, services, mesh }, forms);
+  const gateways = buildGateways({ resources, bound: routing.bound }, before);
   return {
     mesh,
     meshSource,
@@ -75,11 +81,13 @@ export function buildSnapshot(
     routing,
     destinations: routing.destinations,
     routes: routing.routes,
+    bound: routing.bound,
+    gateways,
     goodForms: routing.goodForms,
     keptForms: routing.keptForms,
     mtls: mtls.index,
     authorization,
-    findings: [...routing.findings, ...mtls.findings],
+    findings: [...routing.findings, ...gateways.findings, ...mtls.findings],
   };
 }
 
@@ -87,10 +95,34 @@ export function buildSnapshot(
 interface RoutingParts {
   readonly destinations: DestinationIndex;
   readonly routes: readonly HostRoutes[];
+  readonly bound: readonly BoundRoutes[];
   readonly goodForms: GoodForms;
   readonly keptForms: GoodForms;
   readonly traits: ClientTraits;
   readonly findings: readonly Finding[];
+}
+
+interface GatewayParts {
+  /** Oldest first. */
+  readonly all: readonly IndexedGateway[];
+  readonly findings: readonly Finding[];
+}
+
+function buildGateways(
+  { resources, bound }: Pick<MeshSnapshot, "resources" | "bound">,
+  before: MeshSnapshot | undefined,
+): GatewayParts {
+  const older = before?.resources;
+  const sameGateways = older?.gateways === resources.gateways && before !== undefined;
+  const all = sameGateways ? before.gateways.all : indexGateways(resources.gateways.values());
+  const unchanged =
+    sameGateways &&
+    before.bound === bound &&
+    older?.pods === resources.pods &&
+    older.services === resources.services &&
+    older.credentials === resources.credentials;
+  if (unchanged) return before.gateways;
+  return { all, findings: gatewayFindings({ gateways: all, bound, resources }) };
 }
 
 function buildRouting(
@@ -105,6 +137,7 @@ function buildRouting(
   return {
     destinations: keepSubsets(destinations.index, good.subsets),
     routes: routing.all,
+    bound: routing.bound,
     goodForms: good.forms,
     keptForms: good.kept,
     traits: clientTraits({ routes: routing.all, destinations: destinations.index, services, mesh }),

@@ -300,7 +300,7 @@ function bind(proxy: ProxyNode, identity: WorkloadIdentity | undefined): Result<
       `node ${proxy.id} is of namespace ${proxy.namespace}, but the stream's identity is of ${identity.namespace}`,
     );
   }
-  return ok({ ...proxy, serviceAccount: identity.serviceAccount });
+  return ok({ ...proxy, verified: true, serviceAccount: identity.serviceAccount });
 }
 
 function peerOf<Q, S>(call: grpc.ServerDuplexStream<Q, S>): StreamPeer {

@@ -23,6 +23,7 @@ export function processView(view: ProxyView, parts: ViewParts): AdminView {
     state: () => view.state(),
     clusters: () => view.clusters(),
     listeners: () => view.listeners(),
+    heldUp: () => view.heldUp(),
     dump: (kind) => view.dump(kind),
     certificates: () => {
       const known = view.certificates();

@@ -172,7 +172,8 @@ class Progress {
     if (!watched.wasConnected())
       return `no configuration stream yet to ${parts.config.discoveryAddress}: see the container's log`;
     const view = this.proxy?.view;
-    if (view === undefined || view.state() !== "LIVE") return `the proxy is ${view?.state() ?? "starting"}`;
+    if (view === undefined || view.state() !== "LIVE")
+      return [`the proxy is ${view?.state() ?? "starting"}`, ...(view?.heldUp() ?? [])].join("; ");
     return view.listeners().length === 0 ? "no listener is active yet" : undefined;
   }
 

@@ -44,7 +44,7 @@ export function podEndpoints({ headless, endpoints }: Service, port: ServicePort
 /** For headless services, where a client means the one pod whose address it called: with the same policy as for any. */
 export function podClusters(target: ClusterTarget, view: ClientView): readonly Cluster[] {
   const { service, port, subset } = target;
-  if (subset !== undefined || view.mode === "NONE") return [];
+  if (subset !== undefined || view.mode === "NONE" || view.type === "router") return [];
   const kinds = new Set(podEndpoints(service, port).map(({ hasSidecar }) => hasSidecar));
   return [...kinds].sort().map((hasSidecar) => {
     const cluster = outboundCluster(target, view);
@@ -65,10 +65,10 @@ function callOriginal(cluster: Cluster): void {
   cluster.lbConfig = undefined;
 }
 
-/** `simple: PASSTHROUGH`: to the address that the client called. In explicit mode there is none, so it balances. */
+/** `simple: PASSTHROUGH`: to the address that the client called. In explicit mode and at a gateway there is none, so it balances. */
 export function isPassthrough({ port, subset, rule }: ClusterTarget, view: ClientView): boolean {
   const { loadBalancer } = effectivePolicy(rule, subset, port.number);
-  return loadBalancer?.simple === "PASSTHROUGH" && view.mode === "REDIRECT";
+  return loadBalancer?.simple === "PASSTHROUGH" && view.mode === "REDIRECT" && view.type === "sidecar";
 }
 
 export function outboundCluster(target: ClusterTarget, view: ClientView): Cluster {
@@ -218,11 +218,14 @@ export function egressClusters(): readonly Cluster[] {
   });
   passthrough.circuitBreakers = circuitBreakers(undefined);
   passthrough.typedExtensionProtocolOptions = httpProtocolOptions(undefined);
-  const blackHole = Cluster.fromPartial({
+  return [passthrough, blackHoleCluster()];
+}
+
+export function blackHoleCluster(): Cluster {
+  return Cluster.fromPartial({
     name: BLACK_HOLE,
     clusterDiscoveryType: { $case: "type", value: Cluster_DiscoveryType.STATIC },
     connectTimeout: durationOf(10_000),
     loadAssignment: { clusterName: BLACK_HOLE },
   });
-  return [passthrough, blackHole];
 }

@@ -13,6 +13,7 @@ import {
   HttpFilter,
 } from "../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
+import type { GatewayTopology } from "./proxy.ts";
 import { any, durationOf } from "./wire.ts";
 
 export function httpFilter(name: string, typedConfig: Any): HttpFilter {
@@ -32,6 +33,11 @@ export function outboundHttpFilters(): HttpFilter[] {
 
 export function inboundHttpFilters(rbac: readonly HttpFilter[]): HttpFilter[] {
   return [...rbac, router()];
+}
+
+/** At the edge of the mesh: who may come in, then as for any request into the mesh. */
+export function gatewayHttpFilters(rbac: readonly HttpFilter[]): HttpFilter[] {
+  return [...rbac, ...outboundHttpFilters()];
 }
 
 /** HTTP requests open their upstream connection with these protocols, by which the server's sidecar knows them. */
@@ -61,10 +67,29 @@ function router(): HttpFilter {
 
 export interface ManagerOptions {
   readonly statPrefix: string;
-  readonly direction: "inbound" | "outbound";
+  readonly direction: "inbound" | "outbound" | "edge";
   readonly route: NonNullable<HttpConnectionManager["routeSpecifier"]>;
   readonly filters: HttpFilter[];
   readonly explicit?: true;
+  /** At the edge: what stands in front of it. */
+  readonly topology?: GatewayTopology;
+}
+
+const FORWARD: Readonly<Record<string, HttpConnectionManager_ForwardClientCertDetails>> = {
+  SANITIZE: HttpConnectionManager_ForwardClientCertDetails.SANITIZE,
+  FORWARD_ONLY: HttpConnectionManager_ForwardClientCertDetails.FORWARD_ONLY,
+  APPEND_FORWARD: HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD,
+  SANITIZE_SET: HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET,
+  ALWAYS_FORWARD_ONLY: HttpConnectionManager_ForwardClientCertDetails.ALWAYS_FORWARD_ONLY,
+};
+
+/** Callers are strangers: their address is the connection's own, or that of as many proxies in front as are trusted. */
+function setEdge(manager: HttpConnectionManager, topology: GatewayTopology | undefined): void {
+  manager.useRemoteAddress = true;
+  manager.xffNumTrustedHops = topology?.numTrustedProxies ?? 0;
+  const details = FORWARD[topology?.forwardClientCertDetails ?? ""];
+  manager.forwardClientCertDetails = details ?? HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET;
+  manager.setCurrentClientCertDetails = { subject: true, cert: true, chain: false, dns: true, uri: true };
 }
 
 export function connectionManager(options: ManagerOptions): Filter {
@@ -85,6 +110,7 @@ export function connectionManager(options: ManagerOptions): Filter {
     manager.forwardClientCertDetails = HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD;
     manager.setCurrentClientCertDetails = { subject: true, cert: false, chain: false, dns: true, uri: true };
   }
+  if (options.direction === "edge") setEdge(manager, options.topology);
   manager.routeSpecifier = options.route;
   manager.httpFilters = options.filters;
   return Filter.fromPartial({

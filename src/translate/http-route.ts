@@ -22,7 +22,7 @@ import { faultConfig } from "./fault.ts";
 import { routeMatch } from "./matcher.ts";
 import { outboundName } from "./names.ts";
 import { retryPolicy } from "./retry.ts";
-import { type ClientView, resolveFor } from "./view.ts";
+import { type ClientView, isBoundTo, resolveFor } from "./view.ts";
 import { durationFromText, durationOf, istioConfigPath, metadataOf, percentOf } from "./wire.ts";
 
 /** Why a cluster that a route names has nothing behind it. */
@@ -46,18 +46,18 @@ export function defaultRoute(cluster: string): Route {
 }
 
 /** The rules that apply to this client and this listener port, up to the first that takes every request. */
-export function hostRoutes(rules: HostRoutes, port: number, view: ClientView): BuiltRoutes {
+export function hostRoutes(rules: Pick<HostRoutes, "http">, port: number, view: ClientView): BuiltRoutes {
   const routes: Route[] = [];
   const deadEnds: DeadEnd[] = [];
   for (const placed of rules.http) {
     const rule = placed.route;
     const matches = rule.match === undefined || rule.match.length === 0 ? [undefined] : rule.match;
     for (const match of matches) {
-      if (!isForClient(match, port, view)) continue;
+      if (!isForClient(match, port, view) || !isBoundTo(match?.gateways, placed.namespace, view)) continue;
       const context = { placed, rule, match, port, view, deadEnds };
       const route = buildRoute(context);
       routes.push(route);
-      if (takesAll(route)) return { routes, deadEnds };
+      if (isCatchAll(route)) return { routes, deadEnds };
     }
   }
   return { routes, deadEnds };
@@ -74,13 +74,12 @@ interface RuleContext {
 
 function isForClient(match: HttpMatch | undefined, port: number, view: ClientView): boolean {
   if (match === undefined) return true;
-  if (match.gateways !== undefined && !match.gateways.includes("mesh")) return false;
   if (match.port !== undefined && match.port !== port) return false;
   if (match.sourceNamespace !== undefined && match.sourceNamespace !== view.namespace) return false;
   return matchesLabels(match.sourceLabels, view.labels);
 }
 
-function takesAll({ match }: Route): boolean {
+export function isCatchAll({ match }: Route): boolean {
   if (match === undefined || match.headers.length > 0 || match.queryParameters.length > 0) return false;
   const path = match.pathSpecifier;
   if (path?.$case === "prefix") return path.value === "/";

@@ -6,6 +6,10 @@ import type { Node } from "../proto/gen/envoy/config/core/v3/base.ts";
 
 export interface ProxyNode {
   readonly id: string;
+  /** `router`: a gateway, which serves the mesh's edge and no application. */
+  readonly type: "sidecar" | "router";
+  /** Whoever opened the stream has shown to be of this namespace. */
+  readonly verified: boolean;
   readonly address: string;
   readonly pod: string;
   readonly namespace: string;
@@ -17,13 +21,20 @@ export interface ProxyNode {
   readonly mode: "REDIRECT" | "NONE";
   /** What runs the configuration: Envoy where the node doesn't say that it is weft's own proxy. */
   readonly engine: "weft" | "envoy";
+  readonly topology: GatewayTopology;
 }
 
-/** `sidecar~INSTANCE_IP~POD.NAMESPACE~NAMESPACE.svc.cluster.local` and what its metadata adds. */
+/** What stands in front of a gateway. */
+export interface GatewayTopology {
+  readonly numTrustedProxies: number;
+  readonly forwardClientCertDetails: string | undefined;
+}
+
+/** `sidecar~INSTANCE_IP~POD.NAMESPACE~NAMESPACE.svc.cluster.local`, or `router~…`, and what its metadata adds. */
 export function readNode(node: Node): Result<ProxyNode, string> {
   const [type, address = "", podId = "", domain] = node.id.split("~");
-  if (type !== "sidecar" || domain === undefined) {
-    return err(`node id "${node.id}" is not sidecar~IP~POD.NAMESPACE~NAMESPACE.svc.DOMAIN`);
+  if ((type !== "sidecar" && type !== "router") || domain === undefined) {
+    return err(`node id "${node.id}" is not sidecar~IP~POD.NAMESPACE~NAMESPACE.svc.DOMAIN, nor router~…`);
   }
   const dot = podId.lastIndexOf(".");
   if (dot <= 0) return err(`node id "${node.id}" names no pod: expected POD.NAMESPACE as its third part`);
@@ -35,6 +46,8 @@ export function readNode(node: Node): Result<ProxyNode, string> {
   }
   return ok({
     id: node.id,
+    type,
+    verified: false,
     address,
     pod: podId.slice(0, dot),
     namespace,
@@ -43,12 +56,23 @@ export function readNode(node: Node): Result<ProxyNode, string> {
     locality: localityText(node.locality),
     mode: metadata["INTERCEPTION_MODE"] === "NONE" ? "NONE" : "REDIRECT",
     engine: node.userAgentName === "weft" ? "weft" : "envoy",
+    topology: topologyOf(metadata["PROXY_CONFIG"]),
   });
 }
 
 function localityText(locality: Node["locality"]): string {
   const { region = "", zone = "", subZone = "" } = locality ?? {};
   return [region, zone, subZone].join("/").replace(/\/+$/, "");
+}
+
+function topologyOf(proxyConfig: unknown): GatewayTopology {
+  const parsed = typeof proxyConfig === "string" ? parseJson(proxyConfig) : ok(proxyConfig);
+  const topology = parsed.ok && isRecord(parsed.value) ? parsed.value["gatewayTopology"] : undefined;
+  const { numTrustedProxies, forwardClientCertDetails } = isRecord(topology) ? topology : {};
+  return {
+    numTrustedProxies: typeof numTrustedProxies === "number" ? numTrustedProxies : 0,
+    forwardClientCertDetails: typeof forwardClientCertDetails === "string" ? forwardClientCertDetails : undefined,
+  };
 }
 
 /** A struct, or the JSON of one. */

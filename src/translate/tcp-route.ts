@@ -9,15 +9,11 @@ import { formatRef } from "../model/finding.ts";
 import { findRoutes, type ResolvedDestination } from "../model/routing.ts";
 import type { Service, ServicePort } from "../model/service.ts";
 import type { CidrRange } from "../proto/gen/envoy/config/core/v3/address.ts";
-import {
-  type Filter,
-  FilterChain,
-  FilterChainMatch,
-} from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import { FilterChain, FilterChainMatch } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import type { DeadEnd } from "./http-route.ts";
 import { outboundName } from "./names.ts";
 import { tcpProxy, weightedTcpProxy } from "./tcp.ts";
-import { type ClientView, resolveFor, ruleFor } from "./view.ts";
+import { type ClientView, isBoundTo, resolveFor, ruleFor } from "./view.ts";
 import { istioConfigPath, metadataOf } from "./wire.ts";
 
 export interface TcpChains {
@@ -34,8 +30,11 @@ export function tcpChains(service: Service, port: ServicePort, view: ClientView)
   const rules = findRoutes(view.routes, service.host);
   for (const rule of rules?.tls ?? []) builder.addTls(rule);
   for (const rule of rules?.tcp ?? []) builder.addTcp(rule);
-  const plain = { host: service.host, subset: undefined, port: port.number };
-  return builder.finish(tcpProxy(outboundName(port.number, undefined, service.host), poolOf(plain, view)));
+  const own = { host: service.host, subset: undefined, port: port.number };
+  const plain = FilterChain.fromPartial({});
+  plain.filters = [tcpProxy(outboundName(port.number, undefined, service.host), poolOf(own, view))];
+  const { chains, deadEnds, readsServerName } = builder;
+  return { chains, otherwise: builder.otherwise ?? plain, deadEnds, readsServerName };
 }
 
 interface L4Match {
@@ -48,52 +47,54 @@ interface L4Match {
   readonly gateways?: readonly string[];
 }
 
-class ChainBuilder {
+export class ChainBuilder {
+  readonly chains: FilterChain[] = [];
+  readonly deadEnds: DeadEnd[] = [];
+  /** Of the first rule without conditions. */
+  otherwise: FilterChain | undefined;
+  readsServerName = false;
   readonly #port: number;
   readonly #view: ClientView;
-  readonly #chains: FilterChain[] = [];
-  readonly #deadEnds: DeadEnd[] = [];
   /** Conditions that have a chain: of two equal ones the first holds, and Envoy refuses the second. */
   readonly #taken = new Set<string>();
-  #otherwise: FilterChain | undefined;
-  #readsServerName = false;
 
   constructor(port: number, view: ClientView) {
     this.#port = port;
     this.#view = view;
   }
 
-  addTls(rule: PlacedRule<TlsRoute>): void {
+  /** Of the names only those that `serves` says yes to. */
+  addTls(rule: PlacedRule<TlsRoute>, serves: (serverName: string) => boolean = () => true): void {
     for (const match of rule.route.match) {
-      if (!this.#isForClient(match)) continue;
-      this.#readsServerName = true;
-      this.#add(rule, conditions(match));
+      if (!this.#isForClient(match, rule.namespace)) continue;
+      const sniHosts = match.sniHosts.filter((name) => serves(name) && this.#isFree(match, name));
+      if (sniHosts.length === 0) continue;
+      this.readsServerName = true;
+      this.#add(rule, conditions({ ...match, sniHosts }));
     }
+  }
+
+  /** Two chains with a name in common would be refused as a whole. */
+  #isFree(match: L4Match, name: string): boolean {
+    const wanted = conditions({ ...match, sniHosts: [name] });
+    const key = `name ${wanted === undefined ? "" : JSON.stringify(FilterChainMatch.toJSON(wanted))}`;
+    if (this.#taken.has(key)) return false;
+    this.#taken.add(key);
+    return true;
   }
 
   addTcp(rule: PlacedRule<TcpRoute>): void {
     const matches: readonly L4Match[] = rule.route.match ?? [{}];
     for (const match of matches.length === 0 ? [{}] : matches) {
-      if (!this.#isForClient(match)) continue;
+      if (!this.#isForClient(match, rule.namespace)) continue;
       const wanted = conditions(match);
       if (wanted !== undefined) this.#add(rule, wanted);
-      else this.#otherwise ??= this.#chain(rule, undefined);
+      else this.otherwise ??= this.#chain(rule, undefined);
     }
   }
 
-  finish(otherwise: Filter): TcpChains {
-    const plain = FilterChain.fromPartial({});
-    plain.filters = [otherwise];
-    return {
-      chains: this.#chains,
-      otherwise: this.#otherwise ?? plain,
-      deadEnds: this.#deadEnds,
-      readsServerName: this.#readsServerName,
-    };
-  }
-
-  #isForClient(match: L4Match): boolean {
-    if (match.gateways !== undefined && !match.gateways.includes("mesh")) return false;
+  #isForClient(match: L4Match, ruleNamespace: string): boolean {
+    if (!isBoundTo(match.gateways, ruleNamespace, this.#view)) return false;
     if (match.port !== undefined && match.port !== this.#port) return false;
     const { namespace, labels } = this.#view;
     if (match.sourceNamespace !== undefined && match.sourceNamespace !== namespace) return false;
@@ -104,7 +105,7 @@ class ChainBuilder {
     const key = JSON.stringify(match === undefined ? {} : FilterChainMatch.toJSON(match));
     if (this.#taken.has(key)) return;
     this.#taken.add(key);
-    this.#chains.push(this.#chain(rule, match));
+    this.chains.push(this.#chain(rule, match));
   }
 
   #chain(placed: PlacedRule<TcpRoute | TlsRoute>, match: FilterChainMatch | undefined): FilterChain {
@@ -138,7 +139,7 @@ class ChainBuilder {
     const cluster = outboundName(target.port, target.subset, target.host);
     if (target.problem !== undefined) {
       const resource = `${formatRef(placed.resource)} ${placed.rule}`;
-      this.#deadEnds.push({ cluster, reason: target.problem.reason, resource });
+      this.deadEnds.push({ cluster, reason: target.problem.reason, resource });
     }
     return cluster;
   }

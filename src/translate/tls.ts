@@ -83,9 +83,9 @@ export function meshClientSocket(serverName: string, identities: readonly string
 }
 
 /** For callers that have a certificate of the mesh. */
-export function meshServerSocket(alpn: readonly string[]): TransportSocket {
+export function meshServerSocket(alpn: readonly string[], identities: readonly string[] = []): TransportSocket {
   const context = DownstreamTlsContext.fromPartial({
-    commonTlsContext: meshContext(alpn, []),
+    commonTlsContext: meshContext(alpn, identities),
     requireClientCertificate: true,
   });
   return tlsSocket(any(`${TLS}.DownstreamTlsContext`, DownstreamTlsContext, context));
@@ -98,7 +98,11 @@ export function externalSocket(tls: ClientTls, serverName: string): TransportSoc
     sni: tls.sni ?? serverName,
     commonTlsContext: {
       ...(mutual
-        ? { tlsCertificates: [{ certificateChain: file(tls.clientCertificate), privateKey: file(tls.privateKey) }] }
+        ? {
+            tlsCertificates: [
+              { certificateChain: pemFile(tls.clientCertificate), privateKey: pemFile(tls.privateKey) },
+            ],
+          }
         : {}),
       ...(tls.insecureSkipVerify === true
         ? {}
@@ -110,8 +114,8 @@ export function externalSocket(tls: ClientTls, serverName: string): TransportSoc
 
 function serverValidation(tls: ClientTls): CertificateValidationContext {
   return CertificateValidationContext.fromPartial({
-    ...((tls.caCertificates ?? "") === "" ? { systemRootCerts: {} } : { trustedCa: file(tls.caCertificates) }),
-    ...((tls.caCrl ?? "") === "" ? {} : { crl: file(tls.caCrl) }),
+    ...((tls.caCertificates ?? "") === "" ? { systemRootCerts: {} } : { trustedCa: pemFile(tls.caCertificates) }),
+    ...((tls.caCrl ?? "") === "" ? {} : { crl: pemFile(tls.caCrl) }),
     matchTypedSubjectAltNames: (tls.subjectAltNames ?? []).flatMap((name) =>
       [SubjectAltNameMatcher_SanType.DNS, SubjectAltNameMatcher_SanType.URI].map((sanType) => ({
         sanType,
@@ -121,11 +125,11 @@ function serverValidation(tls: ClientTls): CertificateValidationContext {
   });
 }
 
-function file(name: string | undefined) {
+export function pemFile(name: string | undefined) {
   return { specifier: { $case: "filename" as const, value: name ?? "" } };
 }
 
-function tlsSocket(typedConfig: ReturnType<typeof any>): TransportSocket {
+export function tlsSocket(typedConfig: ReturnType<typeof any>): TransportSocket {
   return TransportSocket.fromPartial({
     name: "envoy.transport_sockets.tls",
     configType: { $case: "typedConfig", value: typedConfig },

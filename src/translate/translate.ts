@@ -20,6 +20,7 @@ import {
   unreachableCluster,
 } from "./cluster.ts";
 import { loadAssignment } from "./endpoint.ts";
+import { gatewayConfiguration } from "./gateway.ts";
 import type { DeadEnd } from "./http-route.ts";
 import { inboundClusters, inboundListener } from "./inbound-listener.ts";
 import { outboundListeners } from "./outbound-listener.ts";
@@ -85,6 +86,7 @@ export class Translator {
     const before = this.#memory.proxies.get(proxy);
     if (before?.snapshot === this.#snapshot) return before.configuration;
     const view = clientView(this.#snapshot, proxy);
+    if (proxy.type === "router") return gatewayConfiguration(view, proxy);
     const parts = this.#compose(proxy, view, before);
     this.#memory.proxies.set(proxy, parts);
     return parts.configuration;

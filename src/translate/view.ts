@@ -2,7 +2,7 @@
 
 import type { Destination } from "../api/istio/virtual-service.ts";
 import { findRule, type HostRule } from "../model/destination.ts";
-import { isExportedTo } from "../model/hosts.ts";
+import { gatewayName, isExportedTo, MESH_GATEWAY } from "../model/hosts.ts";
 import { localityOfPod } from "../model/locality.ts";
 import { type HostRoutes, type ResolvedDestination, resolveDestination, routesFor } from "../model/routing.ts";
 import type { Service } from "../model/service.ts";
@@ -19,6 +19,9 @@ export interface ClientView {
   readonly locality: string;
   readonly node: string;
   readonly mode: ProxyNode["mode"];
+  readonly type: ProxyNode["type"];
+  /** Which rules hold: those bound to `mesh`, or to the Gateway `namespace/name`. */
+  readonly gateway: string;
   readonly services: readonly Service[];
   readonly routes: ReadonlyMap<string, HostRoutes>;
 }
@@ -32,13 +35,15 @@ export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView
   const locality = traits.locality ? localityOfPod(pod, snapshot.nodes) || proxy.locality : "";
   const node = traits.node ? (pod?.spec?.nodeName ?? "") : "";
   return {
-    key: JSON.stringify([proxy.namespace, proxy.mode, Object.entries(labels).sort(), locality, node]),
+    key: JSON.stringify([proxy.namespace, proxy.type, proxy.mode, Object.entries(labels).sort(), locality, node]),
     snapshot,
     namespace: proxy.namespace,
     labels,
     locality,
     node,
     mode: proxy.mode,
+    type: proxy.type,
+    gateway: MESH_GATEWAY,
     services: [...snapshot.services.values()].filter((each) =>
       isExportedTo(each.exportTo, each.namespace, proxy.namespace),
     ),
@@ -63,4 +68,10 @@ export function resolveFor(
   at: { readonly resourceNamespace: string; readonly port: number },
 ): ResolvedDestination {
   return resolveDestination(destination, { ...at, clientNamespace: namespace, clientLabels: labels }, snapshot);
+}
+
+/** Whether a rule that was written in a namespace holds where the view's client stands. */
+export function isBoundTo(gateways: readonly string[] | undefined, namespace: string, view: ClientView): boolean {
+  if (gateways === undefined || gateways.length === 0) return true;
+  return gateways.some((name) => gatewayName(name, namespace) === view.gateway);
 }

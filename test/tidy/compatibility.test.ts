@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import test from "node:test";
 import { authorizationPolicyIneffective } from "../../src/api/istio/authorization-policy.ts";
 import { destinationRuleIneffective } from "../../src/api/istio/destination-rule-check.ts";
-import { gatewayIneffective } from "../../src/api/istio/gateway.ts";
+import { gatewayIneffective } from "../../src/api/istio/gateway-check.ts";
 import type { Ineffective } from "../../src/api/istio/ineffective.ts";
 import { meshConfigIneffective } from "../../src/api/istio/mesh-config.ts";
 import { proxyConfigIneffective } from "../../src/api/istio/proxy-config.ts";

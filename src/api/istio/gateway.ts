@@ -4,7 +4,7 @@ import { type Static, Type } from "typebox";
 import { ageColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
-import { type Ineffective, warnIneffective } from "./ineffective.ts";
+import { checkGateway } from "./gateway-check.ts";
 import { labelMap, meshStatus, serverPort, serverTls, strings } from "./shapes.ts";
 
 const server = Type.Object({
@@ -26,8 +26,7 @@ const schema = Type.Object({
 });
 
 export type Gateway = KubeObject & Static<typeof schema>;
-
-export const gatewayIneffective: readonly Ineffective[] = [{ field: "spec", effect: "gateways are not served yet" }];
+export type GatewayServer = Static<typeof server>;
 
 export const gatewayKind: Kind<Gateway> = {
   group: "networking.istio.io",
@@ -42,5 +41,5 @@ export const gatewayKind: Kind<Gateway> = {
   subresources: ["status"],
   schema,
   columns: [ageColumn],
-  check: (object) => warnIneffective(object, gatewayIneffective),
+  check: checkGateway,
 };

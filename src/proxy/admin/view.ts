@@ -83,6 +83,8 @@ export interface AdminView {
   state(): ServerState;
   clusters(): readonly ClusterView[];
   listeners(): readonly ListenerView[];
+  /** Listeners that don't serve yet, each with what it waits for. */
+  heldUp(): readonly string[];
   dump<K extends ResourceKind>(kind: K): readonly DumpEntry<K>[];
   certificates(): readonly CertificateView[];
   logLevels(): Readonly<Record<string, string>>;

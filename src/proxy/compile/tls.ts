@@ -113,6 +113,10 @@ function compileCommon(
       common?.tlsCertificateSdsSecretConfigs[0],
       at.at("tlsCertificateSdsSecretConfigs").at(0),
     ),
+    moreCertificateNames: (common?.tlsCertificateSdsSecretConfigs ?? []).slice(1).flatMap((one, index) => {
+      return secretName(one, at.at("tlsCertificateSdsSecretConfigs").at(index + 1)) ?? [];
+    }),
+    secretWaits: secretWaits(common),
     certificate,
     moreCertificates,
     watchedFolders: [...watched, validationOf(common)?.watchedDirectory?.path].filter((path) => path !== undefined),
@@ -150,6 +154,26 @@ function validationOf(common: CommonTlsContext | undefined): CertificateValidati
   const specifier = common?.validationContextType;
   if (specifier?.$case === "validationContext") return specifier.value;
   return specifier?.$case === "combinedValidationContext" ? specifier.value.defaultValidationContext : undefined;
+}
+
+const FETCH_TIMEOUT_MS = 15_000;
+
+/** As Envoy: 15 s where nothing is said, for ever where it is 0. What is served beside the proxy comes before anything works. */
+function secretWaits(common: CommonTlsContext | undefined): ReadonlyMap<string, number> {
+  const validation = common?.validationContextType;
+  const trust =
+    validation?.$case === "combinedValidationContext"
+      ? validation.value.validationContextSdsSecretConfig
+      : validation?.$case === "validationContextSdsSecretConfig"
+        ? validation.value
+        : undefined;
+  const named = [...(common?.tlsCertificateSdsSecretConfigs ?? []), ...(trust === undefined ? [] : [trust])];
+  return new Map(
+    named.flatMap(({ name, sdsConfig }) => {
+      const timeoutMs = durationMs(sdsConfig?.initialFetchTimeout) ?? FETCH_TIMEOUT_MS;
+      return sdsConfig?.configSourceSpecifier?.$case !== "ads" || timeoutMs === 0 ? [] : [[name, timeoutMs] as const];
+    }),
+  );
 }
 
 function secretName(secret: SdsSecretConfig | undefined, at: Field): string | undefined {

@@ -18,8 +18,15 @@ interface Running {
   draining: boolean;
 }
 
+/** A listener, or a new version of one, that waits for what it refers to. */
+export interface Warming {
+  readonly config: ListenerConfig;
+  readonly sinceMs: number;
+  heldUpBy: string;
+}
+
 export interface ListenerEvents {
-  onActive(name: string): void;
+  onActive(name: string, missing: readonly string[]): void;
   onBindFailed(name: string, message: string): void;
 }
 
@@ -38,7 +45,7 @@ export class Listeners {
   readonly #life: DrainLife;
   readonly #listening: Listening;
   readonly #running = new Map<string, Running>();
-  readonly #warming = new Map<string, ListenerConfig>();
+  readonly #warming = new Map<string, Warming>();
   readonly #old = new Set<Acceptor>();
   readonly #sockets = new Map<string, ListeningSocket>();
   #stopped = false;
@@ -57,9 +64,9 @@ export class Listeners {
     this.#events = events;
   }
 
-  /** Takes over when `isWarm` says so; until then the version in force goes on. */
+  /** Takes over when nothing holds it up; until then the version in force goes on. */
   set(config: ListenerConfig): void {
-    this.#warming.set(config.name, config);
+    this.#warming.set(config.name, { config, sinceMs: this.#core.clock.monotonicMs(), heldUpBy: "" });
   }
 
   remove(name: string): void {
@@ -72,10 +79,13 @@ export class Listeners {
   }
 
   /** Starts every warming listener whose references are there. */
-  async startWarm(isWarm: (config: ListenerConfig, acceptor: Acceptor) => boolean): Promise<void> {
-    for (const [name, config] of [...this.#warming]) {
+  async startWarm(holdUp: (warming: Warming, acceptor: Acceptor) => string | undefined): Promise<void> {
+    for (const [name, warming] of [...this.#warming]) {
+      const { config } = warming;
       const acceptor = new Acceptor(config, this.#core, this.#secrets);
-      if (!isWarm(config, acceptor)) {
+      const reason = holdUp(warming, acceptor);
+      if (reason !== undefined) {
+        warming.heldUpBy = reason;
         acceptor.close();
         continue;
       }
@@ -85,7 +95,12 @@ export class Listeners {
   }
 
   warming(): readonly ListenerConfig[] {
-    return [...this.#warming.values()];
+    return [...this.#warming.values()].map(({ config }) => config);
+  }
+
+  /** Each with why it doesn't serve yet. */
+  heldUp(): readonly string[] {
+    return [...this.#warming].map(([name, { heldUpBy }]) => `listener ${name}: ${heldUpBy}`);
   }
 
   active(): readonly { readonly config: ListenerConfig; readonly address: string; readonly draining: boolean }[] {
@@ -185,7 +200,10 @@ export class Listeners {
       this.#retire(before.acceptor);
       for (const socket of before.sockets) if (!sockets.includes(socket)) this.#release(socket);
     }
-    this.#events.onActive(config.name);
+    this.#events.onActive(
+      config.name,
+      acceptor.contexts().flatMap((contexts) => (contexts.ready ? [] : contexts.missing)),
+    );
   }
 
   #bindable(config: ListenerConfig): readonly SocketTarget[] {

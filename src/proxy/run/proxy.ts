@@ -9,12 +9,11 @@ import type { DumpEntry, ProxyView, ServerState } from "../admin/view.ts";
 import { BOOTSTRAP_TYPE, compileBootstrap } from "../compile/bootstrap.ts";
 import { ASSIGNMENT_TYPE, CLUSTER_TYPE, compileCluster, compileEndpoints } from "../compile/cluster.ts";
 import { Field } from "../compile/field.ts";
-import { compileListener, LISTENER_TYPE, type ListenerConfig } from "../compile/listener.ts";
+import { compileListener, LISTENER_TYPE } from "../compile/listener.ts";
 import { compileRoutes, type RouteTable } from "../compile/route.ts";
 import { DRAIN_LOOK_MS, SWEEP_MS } from "../limits.ts";
 import { systemResolve } from "../socket/dns.ts";
 import type { SecretSource } from "../socket/secret.ts";
-import type { Acceptor } from "../stack/acceptor.ts";
 import { type DrainLife, ENVOY_DRAIN } from "../stack/drain.ts";
 import type { Core } from "../stack/runtime.ts";
 import type {
@@ -31,9 +30,10 @@ import type { SharedUpstream } from "../upstream/cluster.ts";
 import { refusalText, requestClusters } from "./check.ts";
 import { Clusters } from "./clusters.ts";
 import { makeCore } from "./core.ts";
+import { HoldUps, withoutSecrets } from "./hold-up.ts";
 import { Listeners } from "./listeners.ts";
 import type { Listening } from "./listening.ts";
-import { chainsOf, referencesOf } from "./references.ts";
+import { referencesOf } from "./references.ts";
 import { entryOf, Resources } from "./resources.ts";
 import { Runtime, recording } from "./runtime.ts";
 import { SecretStore } from "./secrets.ts";
@@ -93,6 +93,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   readonly view: ProxyView;
   readonly #options: ProxyOptions;
   readonly #clusters: Clusters;
+  readonly #holdUps: HoldUps;
   readonly #listeners: Listeners;
   readonly #routes = new Map<string, RouteTable>();
   readonly #resources = new Resources();
@@ -143,13 +144,21 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       routes: (name) => this.#routes.get(name),
     });
     this.#listeners = new Listeners(this.#core, this.#secrets, {
-      onActive: (name) => {
+      onActive: (name, missing) => {
         this.#resources.setState("listener", name, "active");
+        if (missing.length > 0) process.stderr.write(withoutSecrets(name, missing));
         count(registry, "listener_manager.listener_create_success");
       },
       onBindFailed: (name, message) => this.#bindFailed(name, message),
       life: this.#life,
       listening: options.listening ?? { kind: "own" },
+    });
+    this.#holdUps = new HoldUps({
+      clock,
+      secrets: this.#secrets,
+      hasRoutes: (name) => this.#routes.has(name),
+      isBeginning: () => !this.#isReady && this.#clusters.beginning,
+      kick: () => this.#kick(),
     });
     this.view = this.#makeView();
   }
@@ -194,12 +203,11 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   }
 
   onState(state: StreamState): void {
-    const scope = this.#options.registry.scope({
-      statPrefix: "control_plane.",
-      namePrefix: "envoy_control_plane_",
-      labels: {},
-    });
-    scope.gauge("connected_state").set(state.kind === "connected" ? 1 : 0);
+    const names = { statPrefix: "control_plane.", namePrefix: "envoy_control_plane_", labels: {} };
+    this.#options.registry
+      .scope(names)
+      .gauge("connected_state")
+      .set(state.kind === "connected" ? 1 : 0);
   }
 
   ejectHost(cluster: string, address: string, ms: number): void {
@@ -258,6 +266,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
         }
         return this.#each(update.changed, about, (entry) => this.#setRoutes(entry));
       case "secret":
+        for (const name of update.removed) this.#secrets.setAbsent(name);
         return this.#each(update.changed, about, (entry) => {
           this.#resources.put("secret", entry);
           this.#secrets.set(entry.name, entry.resource);
@@ -420,19 +429,12 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   async #run(): Promise<void> {
     while (this.#kickAgain && !this.#closed) {
       this.#kickAgain = false;
-      await this.#listeners.startWarm((config, acceptor) => this.#isWarm(config, acceptor));
+      await this.#listeners.startWarm((warming, acceptor) => this.#holdUps.of(warming, acceptor));
     }
     this.#kicking = false;
     if (this.#isReady || !this.#listenersTold || this.#listeners.warming().length > 0) return;
     this.#isReady = true;
     this.#resolveReady();
-  }
-
-  #isWarm(config: ListenerConfig, acceptor: Acceptor): boolean {
-    if (!acceptor.ready || (!this.#isReady && this.#clusters.beginning)) return false;
-    return chainsOf(config).every(({ terminal }) => {
-      return terminal.kind !== "http" || terminal.routes.kind === "inline" || this.#routes.has(terminal.routes.name);
-    });
   }
 
   #bindFailed(name: string, message: string): void {
@@ -473,6 +475,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
         this.#listeners
           .active()
           .map((one) => ({ name: one.config.name, address: one.address, draining: one.draining })),
+      heldUp: () => this.#listeners.heldUp(),
       dump: (kind) => this.#resources.list(kind),
       certificates: () => certificateViews(this.#secrets, this.#watched),
       runtime: () => this.#runtime.view(),

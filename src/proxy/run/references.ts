@@ -1,6 +1,7 @@
 // What listeners refer to by name: routes and secrets.
 
 import type { ListenerConfig } from "../compile/listener.ts";
+import { namedSecrets } from "../socket/contexts.ts";
 
 export function chainsOf(config: ListenerConfig): ListenerConfig["chains"] {
   return config.defaultChain === undefined ? config.chains : [...config.chains, config.defaultChain];
@@ -16,8 +17,7 @@ export function referencesOf(configs: readonly ListenerConfig[], otherSecrets: r
   const secrets = new Set<string>(otherSecrets);
   for (const { terminal, tls } of configs.flatMap(chainsOf)) {
     if (terminal.kind === "http" && terminal.routes.kind === "rds") routes.add(terminal.routes.name);
-    if (tls?.certificateName !== undefined) secrets.add(tls.certificateName);
-    if (tls?.trustName !== undefined) secrets.add(tls.trustName);
+    if (tls !== undefined) for (const name of namedSecrets(tls)) secrets.add(name);
   }
   return { routes, secrets };
 }

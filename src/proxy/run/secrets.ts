@@ -10,6 +10,8 @@ import type { SecretSource, SecretValue } from "../socket/secret.ts";
 export class SecretStore implements SecretSource {
   readonly #local: SecretSource | undefined;
   readonly #values = new Map<string, SecretValue>();
+  /** What the control plane said it has not. */
+  readonly #absent = new Set<string>();
   readonly #listeners = new Map<string, Set<() => void>>();
   readonly #watches = new Map<string, () => void>();
 
@@ -24,6 +26,16 @@ export class SecretStore implements SecretSource {
   /** What the control plane has to be asked for. */
   isLocal(name: string): boolean {
     return LOCAL_NAMES.has(name) && this.#local !== undefined;
+  }
+
+  isAbsent(name: string): boolean {
+    return this.#absent.has(name);
+  }
+
+  /** What was there stays in use; who waits for one that never came is told. */
+  setAbsent(name: string): void {
+    this.#absent.add(name);
+    if (this.get(name) === undefined) this.#tell(name);
   }
 
   names(): readonly string[] {
@@ -46,6 +58,7 @@ export class SecretStore implements SecretSource {
 
   /** Files that the secret names are read, and read again when they change. */
   set(name: string, secret: Secret): void {
+    this.#absent.delete(name);
     this.#watches.get(name)?.();
     this.#watches.delete(name);
     const files = filesOf(secret);
@@ -62,11 +75,15 @@ export class SecretStore implements SecretSource {
     for (const stop of this.#watches.values()) stop();
   }
 
+  #tell(name: string): void {
+    for (const run of [...(this.#listeners.get(name) ?? [])]) run();
+  }
+
   #read(name: string, secret: Secret): void {
     const value = secretValue(secret);
     if (value === undefined || deepEqual(value, this.#values.get(name))) return;
     this.#values.set(name, value);
-    for (const run of [...(this.#listeners.get(name) ?? [])]) run();
+    this.#tell(name);
   }
 }
 

@@ -236,6 +236,7 @@ class Workers implements RunningProxy {
         return mergeClusters(this.#reports).map((cluster) => ({ ...cluster, addedViaApi: dynamic.has(cluster.name) }));
       },
       listeners: () => this.#reports.find(({ index }) => index === 0)?.listeners ?? [],
+      heldUp: () => view.heldUp(),
       dump: (kind) => view.dump(kind),
       certificates: () => view.certificates(),
       runtime: () => view.runtime(),

@@ -31,9 +31,8 @@ export class TlsContexts {
     made += 1;
     this.id = made;
     this.#secrets = secrets;
-    for (const name of [config.certificateName, config.trustName]) {
-      if (name === undefined || secrets === undefined) continue;
-      this.#stops.push(secrets.onChange(name, () => this.#renew()));
+    for (const name of namedSecrets(config)) {
+      if (secrets !== undefined) this.#stops.push(secrets.onChange(name, () => this.#renew()));
     }
     const files = filesOf(config);
     if (files.length > 0) this.#stops.push(watchFiles(files, config.watchedFolders, () => this.#renew()));
@@ -42,6 +41,16 @@ export class TlsContexts {
   /** False while a named secret has not arrived. */
   get ready(): boolean {
     return this.get().ok;
+  }
+
+  /** The named secrets that have not arrived. */
+  get missing(): readonly string[] {
+    return namedSecrets(this.config).filter((name) => this.#secrets?.get(name) === undefined);
+  }
+
+  /** Whether a client's server name chooses among several certificates. */
+  get several(): boolean {
+    return this.config.moreCertificates.length + this.config.moreCertificateNames.length > 0;
   }
 
   get trusts(): boolean {
@@ -115,6 +124,11 @@ export class TlsContexts {
 
   #more(): Result<readonly SecretValue[], string> {
     const more: SecretValue[] = [];
+    for (const name of this.config.moreCertificateNames) {
+      const value = this.#secrets?.get(name);
+      if (value?.kind !== "certificate") return err(`secret ${name} has not arrived`);
+      more.push(value);
+    }
     for (const one of this.config.moreCertificates) {
       const read = readCertificate(one);
       if (!read.ok) return read;
@@ -167,6 +181,11 @@ export class TlsContexts {
       return err(error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+export function namedSecrets(config: TlsConfig): readonly string[] {
+  const { certificateName, moreCertificateNames, trustName } = config;
+  return [certificateName, ...moreCertificateNames, trustName].filter((name) => name !== undefined);
 }
 
 function filesOf({ certificate, moreCertificates, trust }: TlsConfig): readonly string[] {

@@ -97,7 +97,7 @@ export class TlsAcceptor {
 
   /** Where there are several certificates, the client's server name chooses. */
   #byServerName(): Pick<TlsOptions, "SNICallback"> {
-    if (this.contexts.config.moreCertificates.length === 0) return {};
+    if (!this.contexts.several) return {};
     return { SNICallback: (name, done) => done(null, this.contexts.contextFor(name)) };
   }
 

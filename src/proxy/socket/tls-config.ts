@@ -17,6 +17,10 @@ type Version = "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
 export interface TlsConfig {
   /** The secret to present, by name; or inline. */
   readonly certificateName: string | undefined;
+  /** Further secrets to present: of another kind of key, or for another server name. */
+  readonly moreCertificateNames: readonly string[];
+  /** How long what names a secret waits for it before it serves without, in ms; one that is not here is waited for as long as it takes. */
+  readonly secretWaits: ReadonlyMap<string, number>;
   readonly certificate: { readonly chain: PemSource; readonly key: PemSource } | undefined;
   /** More of them: of another kind of key, or for another server name. */
   readonly moreCertificates: readonly { readonly chain: PemSource; readonly key: PemSource }[];

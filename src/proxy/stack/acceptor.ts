@@ -110,9 +110,17 @@ export class Acceptor {
     this.#inspects = all.some((chain) => needsBytes(chain.config));
   }
 
-  /** Whether the secrets that its chains name have arrived. */
-  get ready(): boolean {
-    return this.contexts().every((contexts) => contexts.ready);
+  /** Why it can't serve yet. Without a secret that is waited for no longer it serves all the same, but for the chains that name it. */
+  heldUpBy(isGivenUp: (secret: string, waitMs: number | undefined) => boolean): string | undefined {
+    for (const contexts of this.contexts()) {
+      if (contexts.ready) continue;
+      const { missing } = contexts;
+      const awaited = missing.find((name) => !isGivenUp(name, contexts.config.secretWaits.get(name)));
+      if (awaited !== undefined) return `secret ${awaited} has not arrived`;
+      const made = contexts.get();
+      if (missing.length === 0 && !made.ok) return made.error;
+    }
+    return undefined;
   }
 
   contexts(): readonly TlsContexts[] {

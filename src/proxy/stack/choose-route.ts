@@ -1,7 +1,8 @@
 // Which route a request takes, and why it takes none.
 
 import type { RouteInput } from "../compile/match.ts";
-import type { RouteTable } from "../compile/route.ts";
+import type { RouteTable, VirtualHostEntry } from "../compile/route.ts";
+import { causeText } from "../compile/value.ts";
 import { chooseWeighted, findHost, findRoute } from "../route/find.ts";
 import type { HttpStream } from "./http-stream.ts";
 
@@ -30,10 +31,17 @@ export function routeInput(stream: HttpStream): RouteInput {
   };
 }
 
+/** For where none of its routes fits. */
+export function virtualHostOf(stream: HttpStream): VirtualHostEntry | undefined {
+  const table = stream.connection.runtime.routes();
+  return table === undefined ? undefined : findHost(table, stream.head.authority);
+}
+
 export function noRouteCause(stream: HttpStream): string {
   const table = stream.connection.runtime.routes();
   if (table === undefined) return "no route configuration has arrived";
   const host = findHost(table, stream.head.authority);
   if (host === undefined) return `no virtual host of ${table.name} has the domain ${stream.head.authority}`;
+  if (host.routes.length === 0 && host.cause !== undefined) return causeText(host.cause);
   return `no route of virtual host ${host.name} matches ${stream.head.method} ${stream.head.path}`;
 }

@@ -15,7 +15,7 @@ import type { Exchange, Struct, Verdict } from "../filters/filter.ts";
 import type { Reset } from "../route/retry.ts";
 import { redirectLocation } from "../route/rewrite.ts";
 import type { Attempt } from "./attempt.ts";
-import { chooseRoute, noRouteCause, routeInput } from "./choose-route.ts";
+import { chooseRoute, noRouteCause, routeInput, virtualHostOf } from "./choose-route.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import { Forward } from "./forward.ts";
 import { Hold } from "./hold.ts";
@@ -419,14 +419,14 @@ export class HttpStream implements Exchange {
   #act(): void {
     const { route } = this;
     const action = route?.action;
+    const requireTls = (route?.virtualHost ?? virtualHostOf(this))?.requireTls ?? "none";
+    if (requireTls !== "none" && this.head.scheme !== "https" && (requireTls === "all" || !this.#internal)) {
+      this.#redirect(`https://${this.head.authority}${this.head.path}`);
+      return;
+    }
     if (route === undefined || action === undefined || action.kind === "none") {
       this.connection.runtime.stats.noRoute.value += 1;
       this.reply(noRoute(noRouteCause(this)));
-      return;
-    }
-    const { requireTls } = route.virtualHost;
-    if (requireTls !== "none" && this.head.scheme !== "https" && (requireTls === "all" || !this.#internal)) {
-      this.#redirect(`https://${this.head.authority}${this.head.path}`);
       return;
     }
     this.#answersByRoute = action.kind !== "forward";

@@ -13,7 +13,14 @@ import { Cluster } from "../../../src/proto/gen/envoy/config/cluster/v3/cluster.
 import { Listener } from "../../../src/proto/gen/envoy/config/listener/v3/listener.ts";
 import { connectionManager, outboundHttpFilters } from "../../../src/translate/http-filters.ts";
 import { type ProxyConfiguration, Translator } from "../../../src/translate/translate.ts";
-import { API_WORKLOADS, apiProxy, postManifests, proxyOf, snapshotOf } from "../../unit/translate/mesh.ts";
+import {
+  API_WORKLOADS,
+  apiProxy,
+  gatewayProxy,
+  postManifests,
+  proxyOf,
+  snapshotOf,
+} from "../../unit/translate/mesh.ts";
 
 const bundled = path.join(import.meta.dirname, "../../../bench/envoy/envoy/_bin/envoy");
 const envoy = process.env["WEFT_ENVOY"] ?? (fs.existsSync(bundled) ? bundled : "envoy");
@@ -44,10 +51,16 @@ describe("Envoy", { skip }, () => {
   });
   for (const [name, manifests] of meshes()) {
     it(`accepts ${name}`, () => {
-      const translator = new Translator(
-        snapshotOf(manifests.replaceAll("/etc/ca.pem", trust).replaceAll("/etc/ca.crl", crl)),
-      );
-      for (const proxy of [proxyOf(), apiProxy]) {
+      const files = {
+        "/etc/ca.pem": trust,
+        "/etc/ca.crl": crl,
+        "/etc/certs/tls.crt": trust,
+        "/etc/certs/tls.key": path.join(directory, "root-key.pem"),
+        "/etc/certs/ca.crt": trust,
+      };
+      const placed = Object.entries(files).reduce((text, [name, file]) => text.replaceAll(name, file), manifests);
+      const translator = new Translator(snapshotOf(placed));
+      for (const proxy of [proxyOf(), apiProxy, gatewayProxy]) {
         for (const mode of ["REDIRECT", "NONE"] as const) {
           const configuration = translator.translate({ ...proxy, mode, engine: "envoy" });
           const file = path.join(directory, "bootstrap.pb");

@@ -130,6 +130,7 @@ export function makeView(): FakeView {
     startedAtMs: 1_700_000_000_000,
     state: () => "LIVE",
     clusters: () => [cluster],
+    heldUp: () => [],
     listeners: () => [
       { name: "virtualInbound", address: "0.0.0.0:15006", draining: false },
       { name: "old", address: "0.0.0.0:9000", draining: true },

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { destinationRuleKind } from "../../../src/api/istio/destination-rule.ts";
+import { gatewayKind } from "../../../src/api/istio/gateway.ts";
 import { istioKinds } from "../../../src/api/istio/kinds.ts";
 import { parseDurationMs } from "../../../src/api/istio/rules.ts";
 import { telemetryKind } from "../../../src/api/istio/telemetry.ts";
@@ -194,5 +195,79 @@ describe("all kinds", () => {
   it("have distinct names", () => {
     const names = istioKinds.flatMap((kind) => [kind.plural, ...kind.shortNames]);
     assert.equal(new Set(names.filter((name) => name !== "telemetry")).size, names.length - 1);
+  });
+});
+
+describe("Gateway", () => {
+  const gateway = eraseKind(gatewayKind);
+  const http = { port: { number: 80, name: "http", protocol: "HTTP" }, hosts: ["a.example.com"] };
+  const https = { port: { number: 443, name: "https", protocol: "HTTPS" }, hosts: ["*"] };
+  const simple = { mode: "SIMPLE", credentialName: "web" };
+
+  it("names the place of each mistake", () => {
+    const cases: readonly (readonly [object, readonly string[]])[] = [
+      [{ selector: { istio: "ingressgateway" } }, ["spec.servers"]],
+      [{ servers: [http, { ...http, hosts: ["b.example.com"] }] }, ["spec.servers[1].port.name"]],
+      [{ servers: [{ ...http, hosts: [] }] }, ["spec.servers[0].hosts"]],
+      [
+        { servers: [{ ...http, hosts: ["a", "x/y/z", "UP/a.b", "a b.c"] }] },
+        [0, 1, 2, 3].map((i) => `spec.servers[0].hosts[${i}]`),
+      ],
+      [{ servers: [{ ...http, port: { ...http.port, protocol: "UDP" } }] }, ["spec.servers[0].port.protocol"]],
+      [
+        { servers: [{ ...http, port: { ...http.port, number: 0, name: "" } }] },
+        ["spec.servers[0].port.number", "spec.servers[0].port.name"],
+      ],
+      [{ servers: [{ ...http, bind: "unix:///a" }] }, ["spec.servers[0].bind"]],
+      [{ servers: [{ ...http, tls: simple }] }, ["spec.servers[0].tls.mode"]],
+      [
+        { servers: [{ ...http, port: { ...http.port, protocol: "TCP" }, tls: { httpsRedirect: true } }] },
+        ["spec.servers[0].tls"],
+      ],
+      [{ servers: [https] }, ["spec.servers[0].tls"]],
+      [
+        { servers: [{ ...https, tls: { mode: "SIMPLE" } }] },
+        ["spec.servers[0].tls.serverCertificate", "spec.servers[0].tls.privateKey"],
+      ],
+      [
+        { servers: [{ ...https, tls: { mode: "MUTUAL", serverCertificate: "/a", privateKey: "/b" } }] },
+        ["spec.servers[0].tls.caCertificates"],
+      ],
+      [{ servers: [{ ...https, tls: { ...simple, credentialNames: ["a"] } }] }, ["spec.servers[0].tls"]],
+      [
+        { servers: [{ ...https, tls: { mode: "ISTIO_MUTUAL", credentialName: "a" } }] },
+        ["spec.servers[0].tls.credentialName"],
+      ],
+      [
+        { servers: [{ ...https, tls: { ...simple, minProtocolVersion: "TLSV1_3", maxProtocolVersion: "TLSV1_2" } }] },
+        ["spec.servers[0].tls.minProtocolVersion"],
+      ],
+    ];
+    for (const [spec, paths] of cases) assert.deepEqual(errors(gateway, spec), paths, JSON.stringify(spec));
+  });
+
+  it("takes what Istio takes, and warns of what has no effect", () => {
+    const good = [
+      http,
+      { ...https, tls: simple },
+      {
+        ...https,
+        port: { ...https.port, name: "b" },
+        hosts: ["ns/*.b.c", "./d.e", "*/f.g"],
+        tls: { mode: "PASSTHROUGH" },
+      },
+    ];
+    assert.deepEqual(errors(gateway, { servers: good }), []);
+    assert.deepEqual(warnings(gateway, { servers: good }), []);
+    const odd = {
+      ...https,
+      tls: { mode: "PASSTHROUGH", credentialName: "a", cipherSuites: ["NONE-AT-ALL"] },
+      defaultEndpoint: "127.0.0.1:80",
+    };
+    assert.deepEqual(warnings(gateway, { servers: [odd] }), [
+      "spec.servers[0].defaultEndpoint",
+      "spec.servers[0].tls.cipherSuites[0]",
+      "spec.servers[0].tls.credentialName",
+    ]);
   });
 });

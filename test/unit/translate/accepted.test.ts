@@ -14,7 +14,7 @@ import { compileListener, LISTENER_TYPE } from "../../../src/proxy/compile/liste
 import { compileRoutes } from "../../../src/proxy/compile/route.ts";
 import type { ProxyNode } from "../../../src/translate/proxy.ts";
 import { Translator } from "../../../src/translate/translate.ts";
-import { API_WORKLOADS, apiProxy, postManifests, proxyOf, snapshotOf } from "./mesh.ts";
+import { API_WORKLOADS, apiProxy, gatewayProxy, postManifests, proxyOf, snapshotOf } from "./mesh.ts";
 
 const EVERYTHING = `
 apiVersion: v1
@@ -99,7 +99,7 @@ describe("what is generated", () => {
       const skip = manifests === undefined ? "the post's text is absent" : false;
       it(`is honoured by weft's proxy: ${name}, ${mode}`, { skip }, () => {
         const translator = new Translator(snapshotOf(`${alone === true ? "" : `${API_WORKLOADS}\n---\n`}${manifests}`));
-        for (const proxy of [proxyOf({ mode }), { ...apiProxy, mode }]) {
+        for (const proxy of [proxyOf({ mode }), { ...apiProxy, mode }, { ...gatewayProxy, mode }]) {
           assert.deepEqual(refusals(translator, proxy), []);
         }
       });

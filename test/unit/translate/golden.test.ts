@@ -13,13 +13,13 @@ import { Listener } from "../../../src/proto/gen/envoy/config/listener/v3/listen
 import { RouteConfiguration } from "../../../src/proto/gen/envoy/config/route/v3/route.ts";
 import type { ProxyConfiguration } from "../../../src/translate/translate.ts";
 import { Translator } from "../../../src/translate/translate.ts";
-import { API_WORKLOADS, apiProxy, proxyOf, snapshotOf } from "./mesh.ts";
+import { API_WORKLOADS, apiProxy, gatewayProxy, proxyOf, snapshotOf } from "./mesh.ts";
 import { readable } from "./readable.ts";
 
 const root = path.join(import.meta.dirname, "../../golden/translate");
 const update = process.env["WEFT_UPDATE_GOLDEN"] === "1";
 
-const SECTIONS = ["clusters", "endpoints", "listeners", "routes"] as const;
+const SECTIONS = ["clusters", "endpoints", "listeners", "routes", "secrets"] as const;
 
 describe("golden translations", () => {
   for (const feature of fs.readdirSync(root).sort()) {
@@ -49,7 +49,10 @@ function translated(input: string): unknown {
   const manifests = input.slice(input.indexOf("\n---") + 4);
   const workloads = show["workloads"] === false ? "" : `${API_WORKLOADS}\n---\n`;
   const mode = show["mode"] === "NONE" ? "NONE" : "REDIRECT";
-  const proxy = show["proxy"] === "api" ? ({ ...apiProxy, mode } as const) : proxyOf({ mode });
+  const engine = show["engine"] === "envoy" ? "envoy" : "weft";
+  const proxies = { api: { ...apiProxy, mode }, gateway: { ...gatewayProxy, mode, engine } } as const;
+  const named = show["proxy"] === "api" || show["proxy"] === "gateway" ? show["proxy"] : undefined;
+  const proxy = named === undefined ? proxyOf({ mode }) : proxies[named];
   const all = json(new Translator(snapshotOf(workloads + manifests)).translate(proxy));
   const wanted = show["show"];
   return Object.fromEntries(
@@ -66,5 +69,7 @@ function json(from: ProxyConfiguration) {
     endpoints: from.endpoints.map((each) => ({ name: each.clusterName, body: ClusterLoadAssignment.toJSON(each) })),
     listeners: from.listeners.map((each) => ({ name: each.name, body: Listener.toJSON(each) })),
     routes: from.routes.map((each) => ({ name: each.name, body: RouteConfiguration.toJSON(each) })),
+    // Only of what kind: there is a key in it.
+    secrets: from.secrets.map(({ name, type }) => ({ name, body: { name, type: type?.$case } })),
   };
 }

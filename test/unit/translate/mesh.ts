@@ -19,6 +19,9 @@ export function proxyOf(overrides: Partial<ProxyNode> = {}): ProxyNode {
   const namespace = overrides.namespace ?? "production";
   const address = overrides.address ?? "10.244.0.9";
   return {
+    type: "sidecar",
+    verified: true,
+    topology: { numTrustedProxies: 0, forwardClientCertDetails: undefined },
     id: `sidecar~${address}~${pod}.${namespace}~${namespace}.svc.cluster.local`,
     address,
     pod,
@@ -66,6 +69,15 @@ export const apiProxy = proxyOf({
   address: "10.244.0.11",
   serviceAccount: "api",
   labels: { app: "api", version: "v1" },
+});
+
+export const gatewayProxy = proxyOf({
+  type: "router",
+  pod: "ingress-1",
+  namespace: "edge",
+  address: "10.244.0.30",
+  serviceAccount: "ingress",
+  labels: { istio: "ingressgateway" },
 });
 
 /** The mesh manifests of the post, taken from its text; undefined where it isn't there. */

@@ -1,0 +1,260 @@
+// A gateway with everything real: API server, control plane, weft's proxy fed by it on loopback, and an origin behind it.
+
+import assert from "node:assert/strict";
+import { createPublicKey } from "node:crypto";
+import fs from "node:fs";
+import http from "node:http";
+import { type AddressInfo, createServer } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import type { TestContext } from "node:test";
+import tls from "node:tls";
+import { systemClock } from "../../../src/base/clock.ts";
+import { seededRandom } from "../../../src/base/random.ts";
+import { ok } from "../../../src/base/result.ts";
+import { type Authority, openAuthority } from "../../../src/ca/authority.ts";
+import { generateKey, privateKeyToPem } from "../../../src/identity/key.ts";
+import { Registry } from "../../../src/observe/metrics.ts";
+import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
+import { Node } from "../../../src/proto/gen/envoy/config/core/v3/base.ts";
+import { type RunningProxy, startProxy } from "../../../src/proxy/run/proxy.ts";
+import { makeAdsSource } from "../../../src/proxy/subscribe/ads.ts";
+import { startMesh, type TestMesh } from "../control/mesh.ts";
+
+export const LOOPBACK = "127.0.0.1";
+
+export interface Certificate {
+  readonly chain: string;
+  readonly key: string;
+}
+
+/** An authority of the outside world: its certificates are for DNS names. */
+export interface Edge {
+  readonly rootPem: string;
+  issue(...names: readonly string[]): Promise<Certificate>;
+}
+
+export async function openEdge(context: TestContext): Promise<Edge> {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "weft-edge-"));
+  context.after(() => fs.rmSync(directory, { recursive: true, force: true }));
+  const opened = await openAuthority({ directory, trustDomain: "edge.example", clock: systemClock });
+  assert.ok(opened.ok, opened.ok ? "" : opened.error);
+  const authority: Authority = opened.value;
+  return {
+    rootPem: authority.rootPem,
+    issue: async (...names) => {
+      const key = generateKey();
+      const publicKeyDer = Uint8Array.from(createPublicKey(key).export({ type: "spki", format: "der" }));
+      const wanted = names.map((value) => ({ type: "dns", value }) as const);
+      const chain = await authority.sign({ publicKeyDer, names: wanted, lifetimeMs: 3_600_000 });
+      return { chain, key: privateKeyToPem(key) };
+    },
+  };
+}
+
+export function secret(name: string, certificate: Certificate, more: Readonly<Record<string, string>> = {}): string {
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+  const data = { "tls.crt": certificate.chain, "tls.key": certificate.key, ...more };
+  const lines = Object.entries(data).map(([key, text]) => `  ${key}: ${base64(text)}`);
+  return `
+apiVersion: v1
+kind: Secret
+metadata: {name: ${name}, namespace: edge}
+type: kubernetes.io/tls
+data:
+${lines.join("\n")}
+`;
+}
+
+export interface GatewayWorld {
+  readonly mesh: TestMesh;
+  /** The number behind what the manifests call by a name. */
+  port(name: string): number;
+  apply(manifests: string): Promise<void>;
+  connect(): RunningProxy;
+}
+
+/** `names`: ports that the manifests write as `$name`. An HTTP origin that says who asked is Service `production/web`. */
+export async function gatewayWorld(context: TestContext, names: readonly string[]): Promise<GatewayWorld> {
+  const mesh = await startMesh(context);
+  const origin = await startOrigin(context);
+  const ports = new Map<string, number>();
+  for (const name of names) ports.set(name, await freePort());
+  const port = (name: string): number => {
+    const number = ports.get(name);
+    assert.ok(number !== undefined, `no port ${name}`);
+    return number;
+  };
+  const apply = (manifests: string): Promise<void> =>
+    mesh.apply(manifests.replace(/\$([a-z]+)/g, (_all, name: string) => String(port(name))));
+  await mesh.apply(BASE.replaceAll("ORIGIN", String(origin)));
+  return {
+    mesh,
+    port,
+    apply,
+    connect: () => {
+      const proxy = startGateway(mesh);
+      context.after(() => proxy.close());
+      return proxy;
+    },
+  };
+}
+
+const BASE = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: edge}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: production}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: ingress, namespace: edge}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: ingress-1, namespace: edge, labels: {istio: ingressgateway}}
+spec: {serviceAccountName: ingress, containers: [{name: istio-proxy, image: auto}]}
+status: {podIP: 127.0.0.1, phase: Running}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: production}
+spec: {ports: [{name: http, port: 80, targetPort: ORIGIN}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, namespace: production, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{name: http, port: ORIGIN, protocol: TCP}]
+endpoints: [{addresses: [127.0.0.1], conditions: {ready: true}}]
+`;
+
+function startGateway(mesh: TestMesh): RunningProxy {
+  const token = mesh.client.createToken({
+    namespace: "edge",
+    serviceAccount: "ingress",
+    audiences: ["istio-ca"],
+    expirationSeconds: 3_600,
+  });
+  let text = "";
+  void token.then((made) => {
+    if (made.ok) text = made.value;
+  });
+  const source = makeAdsSource({
+    target: `${LOOPBACK}:${mesh.control.secure.port}`,
+    tls: {
+      rootPem: () => ok(mesh.authority.rootPem),
+      serverName: "istiod.istio-system.svc",
+      secrets: undefined,
+      token: () => text,
+    },
+    node: Node.fromPartial({
+      id: `router~${LOOPBACK}~ingress-1.edge~edge.svc.cluster.local`,
+      userAgentName: "weft",
+      metadata: { LABELS: { istio: "ingressgateway" }, NAMESPACE: "edge", INTERCEPTION_MODE: "NONE" },
+    }),
+    variant: "delta",
+    wildcards: new Set(["cluster", "listener"]),
+    clock: systemClock,
+    random: seededRandom(1),
+  });
+  return startProxy({
+    bootstrap: Bootstrap.fromPartial({}),
+    source,
+    localSecrets: undefined,
+    clock: systemClock,
+    random: seededRandom(2),
+    registry: new Registry(),
+  });
+}
+
+async function startOrigin(context: TestContext): Promise<number> {
+  const server = http.createServer((request, response) => {
+    response.setHeader("x-origin", "web");
+    response.end(JSON.stringify(request.headers));
+  });
+  await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
+  context.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return portOf(server.address());
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
+  const port = portOf(server.address());
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function portOf(address: string | AddressInfo | null): number {
+  assert.ok(typeof address === "object" && address !== null);
+  return address.port;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: string;
+}
+
+export interface Asking {
+  readonly port: number;
+  readonly host: string;
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Over TLS, by this server name, trusting this root. */
+  readonly secure?: { readonly serverName: string; readonly root: string; readonly certificate?: Certificate };
+  /** To go over a connection that is there. */
+  readonly over?: tls.TLSSocket;
+}
+
+export function ask(asking: Asking): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const open = () => asking.over ?? (asking.secure === undefined ? undefined : dial(asking.port, asking.secure));
+    const socket = open();
+    socket?.on("error", reject);
+    const request = http.request({
+      host: LOOPBACK,
+      port: asking.port,
+      path: asking.path ?? "/",
+      headers: { host: asking.host, connection: asking.over === undefined ? "close" : "keep-alive", ...asking.headers },
+      ...(socket === undefined ? { agent: false } : { createConnection: () => socket }),
+    });
+    request.on("error", reject);
+    request.on("response", (response) => {
+      let body = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk: string) => {
+        body += chunk;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }));
+    });
+    request.end();
+  });
+}
+
+export function dial(port: number, secure: NonNullable<Asking["secure"]>): tls.TLSSocket {
+  const { certificate } = secure;
+  return tls.connect({
+    host: LOOPBACK,
+    port,
+    servername: secure.serverName,
+    ca: secure.root,
+    ...(certificate === undefined ? {} : { cert: certificate.chain, key: certificate.key }),
+  });
+}
+
+/** The certificate's names that a TLS client of that server name is shown. */
+export async function shownNames(socket: tls.TLSSocket): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    socket.once("secureConnect", resolve);
+    socket.once("error", reject);
+  });
+  return socket.getPeerX509Certificate()?.subjectAltName ?? "";
+}
