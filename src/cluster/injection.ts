@@ -1,6 +1,9 @@
 // Sidecar injection as the API server's admission step: every new pod, by its namespace's and its own wish.
 
 import type { KubeClient } from "../api/client.ts";
+import { MESH_CONFIG_NAME } from "../api/istio/mesh-config.ts";
+import { proxyConfigKind } from "../api/istio/proxy-config.ts";
+import { configMapKind } from "../api/kubernetes/config-map.ts";
 import { namespaceKind } from "../api/kubernetes/namespace.ts";
 import type { KubeObject } from "../api/object.ts";
 import type { AdmissionAnswer, AdmissionPlugin, AdmissionRequest } from "../apiserver/admission.ts";
@@ -8,6 +11,7 @@ import { isRecord } from "../base/json.ts";
 import { decideInjection } from "../inject/decide.ts";
 import type { InjectOptions } from "../inject/options.ts";
 import { injectPod, isInjected, workloadOfPod } from "../inject/pod.ts";
+import { meshProxySettings, type ProxyConfigWorld, proxySettings } from "../inject/proxy-config.ts";
 
 /** `client` is asked for rather than given: the server that it belongs to is made after its plugins. */
 export function injectionPlugin(client: () => KubeClient, options: InjectOptions): AdmissionPlugin {
@@ -19,8 +23,25 @@ export function injectionPlugin(client: () => KubeClient, options: InjectOptions
       const name = request.namespace ?? "default";
       const namespace = await client().get(namespaceKind, { name });
       const labels = namespace.ok ? (namespace.value.metadata.labels ?? {}) : {};
-      return admitPod(request, { name, labels }, options);
+      const pod = { namespace: name, labels: request.object.metadata.labels ?? {} };
+      const settings = proxySettings(await proxyConfigWorld(client(), name), pod);
+      return admitPod(request, { name, labels }, { ...options, proxySettings: settings });
     },
+  };
+}
+
+const ROOT_NAMESPACE = "istio-system";
+
+/** As they are now: what changes later holds for the pods that come later. */
+async function proxyConfigWorld(client: KubeClient, namespace: string): Promise<ProxyConfigWorld> {
+  const mesh = await client.get(configMapKind, { namespace: ROOT_NAMESPACE, name: MESH_CONFIG_NAME });
+  const lists = await Promise.all(
+    [...new Set([ROOT_NAMESPACE, namespace])].map((each) => client.list(proxyConfigKind, { namespace: each })),
+  );
+  return {
+    mesh: meshProxySettings(mesh.ok ? mesh.value.data?.["mesh"] : undefined),
+    rootNamespace: ROOT_NAMESPACE,
+    proxyConfigs: lists.flatMap((list) => (list.ok ? list.value : [])),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { errorIssue, type Issue, warningIssue } from "../api/issue.ts";
 import type { InjectOptions, InterceptionMode } from "./options.ts";
+import { CONFIG_ANNOTATION, imageOfType, overlay, type ProxySettings, readProxyAnnotation } from "./proxy-config.ts";
 
 export interface SidecarSettings {
   readonly image: string;
@@ -12,6 +13,8 @@ export interface SidecarSettings {
   readonly interceptionMode: InterceptionMode;
   readonly rewriteProbes: boolean;
   readonly logLevel: string | undefined;
+  /** What the proxy's container says in PROXY_CONFIG, and in variables. */
+  readonly proxy: ProxySettings;
 }
 
 const QUANTITY = /^\d+(\.\d+)?([numkMGTPE]|[KMGTPE]i)?$/;
@@ -19,14 +22,12 @@ const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "critical", "o
 
 /** Istio's annotations that change a sidecar there and nothing here so far. */
 const NOT_ACTED_ON = [
-  "proxy.istio.io/config",
   "inject.istio.io/templates",
   "sidecar.istio.io/bootstrapOverride",
   "sidecar.istio.io/componentLogLevel",
   "sidecar.istio.io/discoveryAddress",
   "sidecar.istio.io/extraStatTags",
   "sidecar.istio.io/nativeSidecar",
-  "sidecar.istio.io/proxyImageType",
   "sidecar.istio.io/statsInclusionPrefixes",
   "sidecar.istio.io/userVolume",
   "sidecar.istio.io/userVolumeMount",
@@ -45,8 +46,12 @@ export function readSettings(
     issues.push(annotationError(name, `"${value}" is not a quantity such as 100m or 128Mi`));
     return otherwise;
   };
+  const annotated = readProxyAnnotation(annotations[CONFIG_ANNOTATION]);
+  issues.push(...annotated.issues);
+  const proxy = overlay(options.proxySettings, annotated.settings);
+  const imageType = annotations["sidecar.istio.io/proxyImageType"] ?? proxy.image?.imageType;
   const settings: SidecarSettings = {
-    image: annotations["sidecar.istio.io/proxyImage"] ?? options.image,
+    image: annotations["sidecar.istio.io/proxyImage"] ?? imageOfType(options.image, imageType),
     resources: {
       requests: {
         cpu: quantity("proxyCPU", options.requests.cpu),
@@ -57,28 +62,33 @@ export function readSettings(
         memory: quantity("proxyMemoryLimit", options.limits.memory),
       },
     },
-    interceptionMode: interceptionMode(annotations, options, issues),
+    interceptionMode: interceptionMode(modeWish(annotations, proxy), options, issues),
     rewriteProbes: annotations["sidecar.istio.io/rewriteAppHTTPProbers"] !== "false",
     logLevel: logLevel(annotations, issues),
+    proxy,
   };
   return { settings, issues };
 }
 
-function interceptionMode(
-  annotations: Readonly<Record<string, string>>,
-  options: InjectOptions,
-  issues: Issue[],
-): InterceptionMode {
+interface ModeWish {
+  readonly value: string | undefined;
+  readonly path: string;
+}
+
+function modeWish(annotations: Readonly<Record<string, string>>, proxy: ProxySettings): ModeWish {
   const value = annotations["sidecar.istio.io/interceptionMode"];
+  if (value !== undefined) return { value, path: annotationPath("interceptionMode") };
+  return { value: proxy.interceptionMode, path: `metadata.annotations[${CONFIG_ANNOTATION}].interceptionMode` };
+}
+
+function interceptionMode({ value, path }: ModeWish, options: InjectOptions, issues: Issue[]): InterceptionMode {
   // Where the node can't intercept, no pod can ask for it.
   if (value === undefined || options.interceptionMode === "NONE") return options.interceptionMode;
   if (value === "REDIRECT" || value === "NONE") return value;
   if (value === "TPROXY") {
-    issues.push(
-      warningIssue(annotationPath("interceptionMode"), "TPROXY is not built; the sidecar intercepts by REDIRECT"),
-    );
+    issues.push(warningIssue(path, "TPROXY is not built; the sidecar intercepts by REDIRECT"));
   } else {
-    issues.push(annotationError("interceptionMode", `"${value}" is none of REDIRECT, NONE`));
+    issues.push(errorIssue(path, `"${value}" is none of REDIRECT, NONE`));
   }
   return options.interceptionMode;
 }

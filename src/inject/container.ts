@@ -60,6 +60,7 @@ export function proxyContainer(input: ContainerInput, options: InjectOptions): J
 }
 
 function environment(input: ContainerInput, options: InjectOptions): readonly Json[] {
+  const { proxy } = input.settings;
   const entries: Json[] = [
     { name: "PILOT_CERT_PROVIDER", value: "istiod" },
     { name: "CA_ADDR", value: options.discoveryAddress },
@@ -68,7 +69,7 @@ function environment(input: ContainerInput, options: InjectOptions): readonly Js
     fromField("INSTANCE_IP", "status.podIP"),
     fromField("SERVICE_ACCOUNT", "spec.serviceAccountName"),
     fromField("HOST_IP", "status.hostIP"),
-    { name: "PROXY_CONFIG", value: canonicalJson({ discoveryAddress: options.discoveryAddress }) },
+    { name: "PROXY_CONFIG", value: canonicalJson({ ...proxy, discoveryAddress: options.discoveryAddress }) },
     { name: "ISTIO_META_POD_PORTS", value: canonicalJson(podPorts(input.applications)) },
     { name: "ISTIO_META_APP_CONTAINERS", value: input.applications.map((c) => stringAt(c, "name")).join(",") },
     { name: "ISTIO_META_CLUSTER_ID", value: options.clusterId },
@@ -84,7 +85,8 @@ function environment(input: ContainerInput, options: InjectOptions): readonly Js
   if (Object.keys(input.probers).length > 0) {
     entries.push({ name: "ISTIO_KUBE_APP_PROBERS", value: canonicalJson(input.probers) });
   }
-  return entries;
+  const own = Object.entries(proxy.proxyMetadata ?? {}).map(([name, value]): Json => ({ name, value }));
+  return [...entries.filter((entry) => !own.some(({ name }) => name === entry["name"])), ...own];
 }
 
 function podPorts(containers: readonly Json[]): readonly Json[] {

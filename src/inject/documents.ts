@@ -2,14 +2,17 @@
 
 import { stringify } from "yaml";
 import type { Issue } from "../api/issue.ts";
+import { type ProxyConfig, proxyConfigKind } from "../api/istio/proxy-config.ts";
 import { TEMPLATE_PATHS } from "../api/kubernetes/templates.ts";
+import { validateStructure } from "../api/validate.ts";
 import { isRecord, parseYamlDocuments } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { WorkloadName } from "./container.ts";
 import { decideOffline } from "./decide.ts";
 import type { InjectOptions } from "./options.ts";
 import { injectPod, ownerUrl } from "./pod.ts";
-import { type Json, recordAt, stringAt } from "./shape.ts";
+import { NO_PROXY_CONFIGS, type ProxyConfigWorld, proxySettings as settingsFor } from "./proxy-config.ts";
+import { type Json, recordAt, stringAt, stringsAt } from "./shape.ts";
 
 export interface Notice {
   /** `Deployment/api`. */
@@ -22,27 +25,46 @@ export interface InjectedText {
   readonly notices: readonly Notice[];
 }
 
-export function injectText(text: string, options: InjectOptions): Result<InjectedText, string> {
+/** `world`: ProxyConfigs and MeshConfig beside those in the text. */
+export function injectText(
+  text: string,
+  options: InjectOptions,
+  world = NO_PROXY_CONFIGS,
+): Result<InjectedText, string> {
   const whole = parseYamlDocuments(text);
   if (!whole.ok) return whole;
   const notices: Notice[] = [];
+  const own = whole.value.flatMap(({ value }) => proxyConfigOf(value));
+  const context = { options, notices, world: { ...world, proxyConfigs: [...world.proxyConfigs, ...own] } };
   const parts: string[] = [];
   for (const part of splitDocuments(text)) {
     const parsed = parseYamlDocuments(part.body);
     if (!parsed.ok) return err(parsed.error);
     const value = parsed.value[0]?.value;
-    const changed = value === undefined ? undefined : injectObject(value, options, notices);
+    const changed = value === undefined ? undefined : injectObject(value, context);
     parts.push(part.separator, changed === undefined || changed === value ? part.body : write(changed));
   }
   return ok({ text: parts.join(""), notices });
 }
 
+interface Context {
+  readonly options: InjectOptions;
+  readonly notices: Notice[];
+  readonly world: ProxyConfigWorld;
+}
+
+function proxyConfigOf(value: unknown): readonly ProxyConfig[] {
+  if (!isRecord(value) || stringAt(value, "kind") !== proxyConfigKind.kind) return [];
+  const read = validateStructure(proxyConfigKind, value);
+  return read.issues.some(({ reason }) => reason !== "unknown") ? [] : [read.object];
+}
+
 /** The object itself when there is nothing to inject. */
-function injectObject(value: unknown, options: InjectOptions, notices: Notice[]): unknown {
+function injectObject(value: unknown, context: Context): unknown {
   if (!isRecord(value)) return value;
   const kind = stringAt(value, "kind") ?? "";
   if (kind === "List" && Array.isArray(value["items"])) {
-    const items = value["items"].map((item: unknown) => injectObject(item, options, notices));
+    const items = value["items"].map((item: unknown) => injectObject(item, context));
     return { ...value, items };
   }
   const path = TEMPLATE_PATHS[kind];
@@ -54,8 +76,10 @@ function injectObject(value: unknown, options: InjectOptions, notices: Notice[])
   const workload: WorkloadName = { name, owner: ownerUrl({ apiVersion, kind, namespace, name }) };
   return changeAt(value, path, (pod) => {
     if (!decideOffline(pod, namespace).inject) return pod;
-    const injected = injectPod(pod, workload, options);
-    notices.push(...injected.issues.map((issue) => ({ resource: `${kind}/${name}`, issue })));
+    const labels = stringsAt(recordAt(pod, "metadata"), "labels");
+    const proxySettings = settingsFor(context.world, { namespace, labels });
+    const injected = injectPod(pod, workload, { ...context.options, proxySettings });
+    context.notices.push(...injected.issues.map((issue) => ({ resource: `${kind}/${name}`, issue })));
     return injected.pod;
   });
 }

@@ -1,5 +1,7 @@
 // What injection needs to know beside the pod: the mesh's names and addresses, and the template's sizes.
 
+import type { ProxySettings } from "./proxy-config.ts";
+
 export type InterceptionMode = "REDIRECT" | "NONE";
 
 export interface InjectOptions {
@@ -12,6 +14,8 @@ export interface InjectOptions {
   readonly interceptionMode: InterceptionMode;
   readonly requests: { readonly cpu: string; readonly memory: string };
   readonly limits: { readonly cpu: string; readonly memory: string };
+  /** What MeshConfig and ProxyConfigs say for the pod. */
+  readonly proxySettings: ProxySettings;
 }
 
 /** What a cluster uses where nothing else is said; the same offline as in `weft up`. */
@@ -24,6 +28,7 @@ export const DEFAULT_INJECT_OPTIONS: InjectOptions = {
   interceptionMode: "REDIRECT",
   requests: { cpu: "100m", memory: "50Mi" },
   limits: { cpu: "200m", memory: "100Mi" },
+  proxySettings: {},
 };
 
 export const PROXY_CONTAINER = "istio-proxy";

@@ -2,6 +2,7 @@
 
 import type { Issue } from "../api/issue.ts";
 import { canonicalJson } from "../base/equal.ts";
+import { isRecord, parseJson } from "../base/json.ts";
 import { readSettings } from "./annotations.ts";
 import { proxyContainer, type WorkloadName } from "./container.ts";
 import { type InjectOptions, PROXY_CONTAINER, REVISION, STATUS_ANNOTATION, STATUS_PORT } from "./options.ts";
@@ -24,9 +25,9 @@ export function injectPod(pod: Json, workload: WorkloadName, options: InjectOpti
   const { settings, issues } = readSettings(stringsAt(metadata, "annotations"), options);
   if (issues.some((issue) => issue.severity === "error")) return { pod, issues };
 
-  const containers = recordsAt(spec, "containers");
-  const override = containers.find((container) => container["name"] === PROXY_CONTAINER);
-  const rewritten = containers
+  const given = recordsAt(spec, "containers");
+  const override = given.find((container) => container["name"] === PROXY_CONTAINER);
+  const rewritten = given
     .filter((container) => container !== override)
     .map((container): Rewritten => (settings.rewriteProbes ? rewriteProbes(container) : { container, probers: {} }));
   const applications = rewritten.map((entry) => entry.container);
@@ -34,11 +35,14 @@ export function injectPod(pod: Json, workload: WorkloadName, options: InjectOpti
   const template = proxyContainer({ applications, probers, workload, settings }, options);
   const proxy = override === undefined ? template : overrideContainer(template, override);
 
+  // Kubelets start containers in their order.
+  const proxyFirst = settings.proxy.holdApplicationUntilProxyStarts === true;
+  const containers = proxyFirst ? [proxy, ...applications] : [...applications, proxy];
   return {
     pod: {
       ...pod,
       metadata: injectMetadata(metadata, { applications, override, workload }),
-      spec: { ...spec, containers: [...applications, proxy], volumes: addVolumes(recordsAt(spec, "volumes")) },
+      spec: { ...spec, containers, volumes: addVolumes(recordsAt(spec, "volumes")) },
     },
     issues,
   };
@@ -56,7 +60,6 @@ function adaptToCluster(pod: Json, options: InjectOptions): Json {
   const asked = stringsAt(recordAt(pod, "metadata"), "annotations")["sidecar.istio.io/interceptionMode"];
   const values: Readonly<Record<string, string>> = {
     CA_ADDR: options.discoveryAddress,
-    PROXY_CONFIG: canonicalJson({ discoveryAddress: options.discoveryAddress }),
     TRUST_DOMAIN: options.trustDomain,
     ISTIO_META_CLUSTER_ID: options.clusterId,
     ISTIO_META_INTERCEPTION_MODE: asked === "NONE" ? "NONE" : options.interceptionMode,
@@ -65,12 +68,20 @@ function adaptToCluster(pod: Json, options: InjectOptions): Json {
   const containers = recordsAt(spec, "containers").map((container) => {
     if (container["name"] !== PROXY_CONTAINER) return container;
     const env = recordsAt(container, "env").map((entry) => {
-      const value = values[stringAt(entry, "name") ?? ""];
+      const name = stringAt(entry, "name") ?? "";
+      const value = name === "PROXY_CONFIG" ? proxyConfig(stringAt(entry, "value"), options) : values[name];
       return value === undefined || entry["value"] === undefined ? entry : { ...entry, value };
     });
     return { ...container, env };
   });
   return { ...pod, spec: { ...spec, containers } };
+}
+
+/** The rest of it is the pod's own. */
+function proxyConfig(text: string | undefined, options: InjectOptions): string {
+  const parsed = parseJson(text ?? "");
+  const given = parsed.ok && isRecord(parsed.value) ? parsed.value : {};
+  return canonicalJson({ ...given, discoveryAddress: options.discoveryAddress });
 }
 
 function injectMetadata(

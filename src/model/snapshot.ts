@@ -13,6 +13,7 @@ import { type GoodForms, lastGood } from "./last-good.ts";
 import { indexNodes, type NodeIndex } from "./locality.ts";
 import { type EffectiveMeshConfig, effectiveMeshConfig, type MeshConfig } from "./mesh-config.ts";
 import { indexMtls, type MtlsIndex } from "./mtls.ts";
+import { proxyConfigFindings } from "./proxy-config.ts";
 import { type BoundRoutes, type HostRoutes, indexRouting } from "./routing.ts";
 import { buildService, hostOf, type Service } from "./service.ts";
 
@@ -87,7 +88,12 @@ export function buildSnapshot(
     keptForms: routing.keptForms,
     mtls: mtls.index,
     authorization,
-    findings: [...routing.findings, ...gateways.findings, ...mtls.findings],
+    findings: [
+      ...routing.findings,
+      ...gateways.findings,
+      ...mtls.findings,
+      ...proxyConfigFindings(resources.proxyConfigs.values()),
+    ],
   };
 }
 

@@ -2,6 +2,8 @@
 // their Services. What the manifests have of these already stays as it is. Pure.
 
 import type { Issue } from "../api/issue.ts";
+import { MESH_CONFIG_NAME } from "../api/istio/mesh-config.ts";
+import { proxyConfigKind } from "../api/istio/proxy-config.ts";
 import { type EndpointSlice, SERVICE_NAME_LABEL } from "../api/kubernetes/endpoint-slice.ts";
 import { type Pod, podKind } from "../api/kubernetes/pod.ts";
 import { type Service, serviceKind } from "../api/kubernetes/service.ts";
@@ -12,6 +14,7 @@ import { contentsOf, hasAddress, selects } from "../controllers/slice-contents.t
 import { decideInjection, decideOffline } from "../inject/decide.ts";
 import type { InjectOptions } from "../inject/options.ts";
 import { injectPod, isInjected, ownerUrl } from "../inject/pod.ts";
+import { meshProxySettings, type ProxyConfigWorld, proxySettings } from "../inject/proxy-config.ts";
 import { numberAt, recordAt, recordsAt, stringAt, stringsAt } from "../inject/shape.ts";
 import { Addresses } from "./addresses.ts";
 import { REPLICAS_MAX } from "./limits.ts";
@@ -43,8 +46,11 @@ export function deriveWorld(objects: readonly KubeObject[], options: InjectOptio
   const namespaces = new Map(
     objects.filter(({ kind }) => kind === "Namespace").map(({ metadata }) => [metadata.name, metadata.labels ?? {}]),
   );
+  const world = proxyConfigWorld(objects);
   const derived = inOrder(drafts).map((draft): DerivedPod => {
-    const injected = inject(draft, namespaces, options);
+    const labels = stringsAt(recordAt(draft.json, "metadata"), "labels");
+    const settings = proxySettings(world, { namespace: draft.namespace, labels });
+    const injected = inject(draft, namespaces, { ...options, proxySettings: settings });
     issues.push(...injected.issues.map((issue) => ({ ...issue, resource: `${draft.owner.kind}/${draft.owner.name}` })));
     const pod = running(injected.json, () => pods.give(`${draft.namespace}/${draft.name}`));
     return { pod, owner: draft.owner, hasSidecar: isInjected({ ...pod }) };
@@ -53,6 +59,22 @@ export function deriveWorld(objects: readonly KubeObject[], options: InjectOptio
   const own = objects.filter(({ kind }) => kind !== "Pod" && kind !== "Service");
   const slices = slicesOf(services, derived, own);
   return { objects: [...own, ...services, ...derived.map(({ pod }) => pod), ...slices], pods: derived, issues };
+}
+
+const ROOT_NAMESPACE = "istio-system";
+
+function proxyConfigWorld(objects: readonly KubeObject[]): ProxyConfigWorld {
+  const mesh = objects.find(
+    ({ kind, metadata }) =>
+      kind === "ConfigMap" && metadata.name === MESH_CONFIG_NAME && metadata.namespace === ROOT_NAMESPACE,
+  );
+  return {
+    mesh: meshProxySettings(mesh === undefined ? undefined : stringAt(recordAt(mesh, "data"), "mesh")),
+    rootNamespace: ROOT_NAMESPACE,
+    proxyConfigs: objects
+      .filter(({ kind }) => kind === proxyConfigKind.kind)
+      .map((object) => validateStructure(proxyConfigKind, object).object),
+  };
 }
 
 interface Draft {

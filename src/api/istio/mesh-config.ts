@@ -96,7 +96,8 @@ const tracing = Type.Object({
   maxPathTagLength: Type.Optional(uint32),
 });
 
-const defaultConfig = Type.Object({
+/** How proxies run: also what a pod's annotation `proxy.istio.io/config` holds. */
+export const defaultConfig = Type.Object({
   concurrency: Type.Optional(int32),
   drainDuration: Type.Optional(durationText),
   terminationDrainDuration: Type.Optional(durationText),
@@ -105,6 +106,7 @@ const defaultConfig = Type.Object({
   interceptionMode: Type.Optional(oneOf(["REDIRECT", "TPROXY", "NONE"])),
   proxyMetadata: Type.Optional(labelMap),
   tracing: Type.Optional(tracing),
+  image: Type.Optional(Type.Object({ imageType: Type.Optional(Type.String()) })),
 });
 
 const schema = Type.Object({
@@ -164,6 +166,14 @@ export type MeshSettings = Static<typeof schema>;
 
 const NOT_YET = "weft does not act on it yet";
 
+/** Below `defaultConfig`, and in the annotation. */
+export const proxySettingsIneffective: readonly Ineffective[] = [
+  { field: "concurrency", effect: "a sidecar of weft serves with one thread" },
+  { field: "drainDuration", effect: "connections of a replaced listener end with their next answer" },
+  { field: "discoveryAddress", effect: "it is given to the injector when it starts" },
+  { field: "tracing", effect: NOT_YET },
+];
+
 export const meshConfigIneffective: readonly Ineffective[] = [
   { field: "trustDomain", effect: "it is given to the control plane when it starts" },
   { field: "rootNamespace", effect: "it is given to the control plane when it starts" },
@@ -185,7 +195,7 @@ export const meshConfigIneffective: readonly Ineffective[] = [
   { field: "enablePrometheusMerge", effect: NOT_YET },
   { field: "extensionProviders", effect: NOT_YET },
   { field: "defaultProviders", effect: NOT_YET },
-  { field: "defaultConfig", effect: NOT_YET },
+  ...proxySettingsIneffective.map(({ field, effect }) => ({ field: `defaultConfig.${field}`, effect })),
 ];
 
 export interface ReadMeshSettings {
@@ -204,6 +214,7 @@ export function readMeshSettings(text: string): ReadMeshSettings {
   const found = [
     ...issues.map((issue): Issue => (issue.reason === "unknown" ? { ...issue, severity: "warning" } : issue)),
     ...checkDuration(settings.connectTimeout, "connectTimeout"),
+    ...checkDuration(settings.defaultConfig?.terminationDrainDuration, "defaultConfig.terminationDrainDuration", 0),
     // Which hosts have outlier detection is for their rules to say.
     ...checkLocality(settings.localityLbSetting, "localityLbSetting", true),
   ];

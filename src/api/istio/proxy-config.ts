@@ -2,6 +2,7 @@
 
 import { type Static, Type } from "typebox";
 import { ageColumn } from "../columns.ts";
+import { errorIssue, type Issue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
@@ -22,7 +23,7 @@ const schema = Type.Object({
 export type ProxyConfig = KubeObject & Static<typeof schema>;
 
 export const proxyConfigIneffective: readonly Ineffective[] = [
-  { field: "spec", effect: "injected proxies run with their defaults" },
+  { field: "spec.concurrency", effect: "a sidecar of weft serves with one thread" },
 ];
 
 export const proxyConfigKind: Kind<ProxyConfig> = {
@@ -38,5 +39,17 @@ export const proxyConfigKind: Kind<ProxyConfig> = {
   subresources: ["status"],
   schema,
   columns: [ageColumn],
-  check: (object) => warnIneffective(object, proxyConfigIneffective),
+  check: (object) => [...checkProxyConfig(object), ...warnIneffective(object, proxyConfigIneffective)],
 };
+
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
+
+function checkProxyConfig({ spec }: ProxyConfig): readonly Issue[] {
+  const issues: Issue[] = [];
+  if ((spec?.concurrency ?? 0) < 0) issues.push(errorIssue("spec.concurrency", "must be greater than or equal to 0"));
+  for (const name of Object.keys(spec?.environmentVariables ?? {})) {
+    if (VARIABLE.test(name)) continue;
+    issues.push(errorIssue("spec.environmentVariables", `${JSON.stringify(name)} is not the name of a variable`));
+  }
+  return issues;
+}
