@@ -2,10 +2,12 @@
 
 import * as grpc from "@grpc/grpc-js";
 import type { KubeClient } from "../api/client.ts";
-import { MESH_CONFIG_NAME } from "../api/istio/mesh-config.ts";
+import type { JwtRule } from "../api/istio/request-authentication.ts";
 import type { Clock } from "../base/clock.ts";
+import type { ResourceSet } from "../ingest/resources.ts";
 import { startIngest } from "../ingest/watch.ts";
 import { defaultMeshConfig, type MeshConfig } from "../model/mesh-config.ts";
+import type { Service } from "../model/service.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import { Registry } from "../observe/metrics.ts";
 import { type Connection, DiscoveryServer } from "../serve/server.ts";
@@ -14,11 +16,13 @@ import { admitEverybody, makeAuthenticate } from "./authenticate.ts";
 import { type DebugServer, type Listening, startDebugServer } from "./debug-http.ts";
 import type { DebugSource } from "./debug-pages.ts";
 import { KeptFormsWriter } from "./kept-forms.ts";
+import { KeySetKeeper } from "./key-sets.ts";
 import { MeshState } from "./mesh-state.ts";
 import { PilotMetrics } from "./pilot-metrics.ts";
 import { RefusalEvents } from "./refusal-event.ts";
 import { distributeRootCert } from "./root-cert.ts";
 import { StatusWriter } from "./status.ts";
+import { Warnings } from "./warnings.ts";
 
 /** What the control plane needs of the certificate authority. */
 export interface ControlCa {
@@ -108,7 +112,7 @@ function startCore(options: ControlPlaneOptions): Core {
   const state = new MeshState({ ...defaultMeshConfig, ...options.mesh });
   const startedMs = new Map<number, number>();
   const ready = Promise.withResolvers<void>();
-  const warned = new Set<string>();
+  const warnings = new Warnings(log);
   const refusalEvents = new RefusalEvents({ client, clock, log });
   const count = (): void => {
     metrics.connected(discovery.connections().length);
@@ -146,31 +150,61 @@ function startCore(options: ControlPlaneOptions): Core {
   });
   const namespace = options.mesh?.rootNamespace ?? defaultMeshConfig.rootNamespace;
   const keptForms = new KeptFormsWriter({ client, namespace, log });
+  const keySets = new KeySetKeeper({
+    clock,
+    random: Math.random,
+    addressOf: (host) => state.snapshot && addressOf(state.snapshot, host),
+    onChange: (fetched) => {
+      state.setKeySets(fetched);
+      if (state.snapshot !== undefined) replace(state.snapshot.resources, 0);
+    },
+    log,
+  });
+  const replace = (resources: ResourceSet, waitedMs: number): void => {
+    const nowMs = clock.monotonicMs();
+    const snapshot = state.replace(resources);
+    metrics.snapshot(snapshot, { buildMs: clock.monotonicMs() - nowMs, waitedMs });
+    startedMs.set(state.sequence, nowMs);
+    startedMs.delete(state.sequence - BUILDS_REMEMBERED);
+    warnings.tell(snapshot);
+    ready.resolve();
+    keptForms.set(resources.keptForms, snapshot.keptForms);
+    keySets.want(rulesOf(snapshot));
+    discovery.notify();
+    status.touch();
+  };
   const ingest = startIngest({
     client,
     clock,
     onEvent: (kind, event) => metrics.event(kind, event),
-    onChange: (resources, waitedMs) => {
-      const nowMs = clock.monotonicMs();
-      const snapshot = state.replace(resources);
-      metrics.snapshot(snapshot, { buildMs: clock.monotonicMs() - nowMs, waitedMs });
-      startedMs.set(state.sequence, nowMs);
-      startedMs.delete(state.sequence - BUILDS_REMEMBERED);
-      warnOfTcp(snapshot.services.values(), warned, log);
-      warnOfMeshConfig(snapshot, warned, log);
-      ready.resolve();
-      keptForms.set(resources.keptForms, snapshot.keptForms);
-      discovery.notify();
-      status.touch();
-    },
+    onChange: replace,
   });
   const stop = (): void => {
+    keySets.stop();
     keptForms.stop();
     ingest.stop();
     status.stop();
     discovery.close();
   };
   return { state, discovery, registry, metrics, whenReady: ready.promise, stop };
+}
+
+function rulesOf({ authentication }: MeshSnapshot): readonly JwtRule[] {
+  return [...authentication.values()].flat().flatMap(({ spec }) => spec?.jwtRules ?? []);
+}
+
+/** Where a service of the mesh is reached by who has no sidecar: its cluster address, or its first endpoint. */
+function addressOf({ services, mesh }: MeshSnapshot, host: string): string | undefined {
+  const [name = "", namespace = mesh.rootNamespace] = host.split(".");
+  const service = services.get(host) ?? services.get(`${name}.${namespace}.svc.${mesh.clusterDomain}`);
+  if (service === undefined || !isOf(service, host, mesh)) return undefined;
+  return service.addresses[0] ?? [...service.endpoints.values()].flat()[0]?.address;
+}
+
+/** The last part, `.svc` and the cluster's domain, may be left out. */
+function isOf(service: Service, host: string, { clusterDomain }: MeshConfig): boolean {
+  const short = `${service.name}.${service.namespace}`;
+  return [service.host, short, `${short}.svc`, `${short}.svc.${clusterDomain}`].includes(host);
 }
 
 /** The listening sockets. */
@@ -255,35 +289,4 @@ function bind(server: grpc.Server, at: Listening, credentials: grpc.ServerCreden
 function processNumbers(): { readonly rssBytes: number; readonly cpuSeconds: number } {
   const { user, system } = process.cpuUsage();
   return { rssBytes: process.memoryUsage.rss(), cpuSeconds: (user + system) / 1e6 };
-}
-
-interface DeclaredPorts {
-  readonly host: string;
-  readonly ports: readonly { readonly number: number; readonly declared: string }[];
-}
-
-/** Said once for each service: HTTP/2 works, but as TCP. */
-function warnOfTcp(services: Iterable<DeclaredPorts>, warned: Set<string>, log: ControlPlaneOptions["log"]): void {
-  for (const { host, ports } of services) {
-    const port = ports.find(
-      ({ declared }) => declared === "http2" || declared === "grpc" || declared === "kubernetes.io/h2c",
-    );
-    if (port === undefined || warned.has(host)) continue;
-    warned.add(host);
-    log(
-      "warn",
-      `${host}: port ${port.number} is ${port.declared}, which is carried as TCP over mTLS for now: routes and HTTP rules don't apply to it`,
-    );
-  }
-}
-
-/** The ConfigMap has no status to write to. */
-function warnOfMeshConfig({ meshSource }: MeshSnapshot, warned: Set<string>, log: ControlPlaneOptions["log"]): void {
-  const { rootNamespace } = meshSource.config;
-  for (const { severity, path, message } of meshSource.issues) {
-    const text = `MeshConfig (ConfigMap ${rootNamespace}/${MESH_CONFIG_NAME}): ${path === "" ? "" : `${path}: `}${message}`;
-    if (warned.has(text)) continue;
-    warned.add(text);
-    log("warn", severity === "error" ? `${text}; what was in force before stays` : text);
-  }
 }

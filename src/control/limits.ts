@@ -14,3 +14,17 @@ export const ROOT_CERT_RETRY_MS = 2_000;
 export const EVENTS_REMEMBERED_MAX = 1_000;
 /** A profile that is taken on demand, in seconds: the API server waits no longer for an answer that it hands on. */
 export const PROFILE_SECONDS_MAX = 60;
+/** Key sets for tokens that are followed. */
+export const KEY_SETS_MAX = 1_000;
+/** One key set, or one discovery document. */
+export const KEY_SET_BYTES_MAX = 1_048_576;
+/** One try, where the rule sets no timeout: Istio's default. */
+export const KEY_SET_TIMEOUT_MS = 5_000;
+/** Between two fetches of a key set that is had: Istio's default. */
+export const KEY_SET_REFRESH_MS = 20 * 60_000;
+/** Between the first two tries to get one … */
+export const KEY_SET_RETRY_BASE_MS = 1_000;
+/** … and at most. */
+export const KEY_SET_RETRY_MAX_MS = 60_000;
+/** Warnings that were told and are not told again. */
+export const WARNINGS_REMEMBERED_MAX = 10_000;

@@ -2,6 +2,7 @@
 
 import type { ResourceSet } from "../ingest/resources.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
+import type { KeySets } from "../model/request-authentication.ts";
 import { buildSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
 import { type EncodedConfiguration, Encoder } from "../serve/resource.ts";
 import type { ProxyNode } from "../translate/proxy.ts";
@@ -16,6 +17,7 @@ export class MeshState {
   readonly #memory = new TranslationMemory();
   #snapshot: MeshSnapshot | undefined;
   #translator: Translator | undefined;
+  #keySets: KeySets = new Map();
   #sequence = 0;
 
   constructor(mesh: MeshConfig) {
@@ -33,11 +35,16 @@ export class MeshState {
   replace(resources: ResourceSet): MeshSnapshot {
     this.#sequence += 1;
     // What an earlier run stored, and what this one has seen since.
-    const before = new Map([...storedForms(resources), ...(this.#snapshot?.goodForms ?? [])]);
-    this.#snapshot = buildSnapshot(resources, this.#mesh, before, this.#snapshot);
+    const forms = new Map([...storedForms(resources), ...(this.#snapshot?.goodForms ?? [])]);
+    this.#snapshot = buildSnapshot(resources, this.#mesh, { forms, keySets: this.#keySets }, this.#snapshot);
     this.#translator = new Translator(this.#snapshot, this.#memory);
     if (this.#sequence % SWEEP_EVERY === 0) this.#encoder.sweep();
     return this.#snapshot;
+  }
+
+  /** Key sets that were fetched count from the next snapshot on. */
+  setKeySets(keySets: KeySets): void {
+    this.#keySets = keySets;
   }
 
   translate(proxy: ProxyNode): ProxyConfiguration | undefined {

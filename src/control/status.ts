@@ -6,6 +6,7 @@ import { destinationRuleKind } from "../api/istio/destination-rule.ts";
 import { gatewayKind } from "../api/istio/gateway.ts";
 import { peerAuthenticationKind } from "../api/istio/peer-authentication.ts";
 import { proxyConfigKind } from "../api/istio/proxy-config.ts";
+import { requestAuthenticationKind } from "../api/istio/request-authentication.ts";
 import { serviceEntryKind } from "../api/istio/service-entry.ts";
 import { sidecarKind } from "../api/istio/sidecar.ts";
 import { telemetryKind } from "../api/istio/telemetry.ts";
@@ -43,6 +44,11 @@ const REPORTED: readonly Reported[] = [
   {
     kind: eraseKind(authorizationPolicyKind),
     of: ({ resources }) => resources.authorizationPolicies,
+    concerns: selects,
+  },
+  {
+    kind: eraseKind(requestAuthenticationKind),
+    of: ({ resources }) => resources.requestAuthentications,
     concerns: selects,
   },
   { kind: eraseKind(telemetryKind), of: ({ resources }) => resources.telemetries, concerns: undefined },

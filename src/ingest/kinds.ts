@@ -7,6 +7,7 @@ import { gatewayKind } from "../api/istio/gateway.ts";
 import { MESH_CONFIG_NAME } from "../api/istio/mesh-config.ts";
 import { peerAuthenticationKind } from "../api/istio/peer-authentication.ts";
 import { proxyConfigKind } from "../api/istio/proxy-config.ts";
+import { requestAuthenticationKind } from "../api/istio/request-authentication.ts";
 import { serviceEntryKind } from "../api/istio/service-entry.ts";
 import { sidecarKind } from "../api/istio/sidecar.ts";
 import { telemetryKind } from "../api/istio/telemetry.ts";
@@ -52,6 +53,7 @@ export const SOURCES: { readonly [K in ResourceName]: Source<K> } = {
   proxyConfigs: { kind: proxyConfigKind },
   peerAuthentications: { kind: peerAuthenticationKind },
   authorizationPolicies: { kind: authorizationPolicyKind },
+  requestAuthentications: { kind: requestAuthenticationKind },
   telemetries: { kind: telemetryKind },
   credentials: {
     kind: secretKind,

@@ -5,6 +5,7 @@ import type { DestinationRule } from "../api/istio/destination-rule.ts";
 import type { Gateway } from "../api/istio/gateway.ts";
 import type { PeerAuthentication } from "../api/istio/peer-authentication.ts";
 import type { ProxyConfig } from "../api/istio/proxy-config.ts";
+import type { RequestAuthentication } from "../api/istio/request-authentication.ts";
 import type { ServiceEntry } from "../api/istio/service-entry.ts";
 import type { Sidecar } from "../api/istio/sidecar.ts";
 import type { Telemetry } from "../api/istio/telemetry.ts";
@@ -84,6 +85,7 @@ export interface ResourceTypes {
   readonly proxyConfigs: ProxyConfig;
   readonly peerAuthentications: PeerAuthentication;
   readonly authorizationPolicies: AuthorizationPolicy;
+  readonly requestAuthentications: RequestAuthentication;
   readonly telemetries: Telemetry;
   /** Secrets that gateways may serve with. */
   readonly credentials: CredentialResource;
@@ -117,6 +119,7 @@ export function emptyResources(): ResourceMaps {
     proxyConfigs: new Map(),
     peerAuthentications: new Map(),
     authorizationPolicies: new Map(),
+    requestAuthentications: new Map(),
     telemetries: new Map(),
     credentials: new Map(),
     meshConfigs: new Map(),

@@ -2,7 +2,7 @@
 
 import { deepEqual } from "../base/equal.ts";
 import type { EndpointSliceResource, ResourceSet } from "../ingest/resources.ts";
-import { type AuthorizationIndex, indexAuthorization } from "./authorization.ts";
+import { type AuthorizationIndex, indexAuthorization, providerFindings } from "./authorization.ts";
 import { type ClientTraits, clientTraits } from "./client-traits.ts";
 import { type DestinationIndex, indexDestinations, keepSubsets } from "./destination.ts";
 import { endpointsOfPort, indexPods, indexSlices, type PodsByAddress } from "./endpoint.ts";
@@ -14,6 +14,7 @@ import { indexNodes, type NodeIndex } from "./locality.ts";
 import { type EffectiveMeshConfig, effectiveMeshConfig, type MeshConfig } from "./mesh-config.ts";
 import { indexMtls, type MtlsIndex } from "./mtls.ts";
 import { proxyConfigFindings } from "./proxy-config.ts";
+import { type AuthenticationIndex, indexAuthentication, type KeySets, keyFindings } from "./request-authentication.ts";
 import { type BoundRoutes, type HostRoutes, indexRouting } from "./routing.ts";
 import { buildService, hostOf, type Service } from "./service.ts";
 
@@ -39,14 +40,25 @@ export interface MeshSnapshot {
   readonly keptForms: GoodForms;
   readonly mtls: MtlsIndex;
   readonly authorization: AuthorizationIndex;
+  readonly authentication: AuthenticationIndex;
+  readonly keySets: KeySets;
   readonly findings: readonly Finding[];
 }
 
-/** `base`: what the ConfigMap of MeshConfig is laid over. `forms`: last good forms of routes that a restart left behind. `before`: the former snapshot, whose equal values stay. */
+/** What the control plane knows beside the resources. */
+export interface Learned {
+  /** Last good forms of routes, which a restart leaves behind. */
+  readonly forms: GoodForms;
+  readonly keySets: KeySets;
+}
+
+const NOTHING_LEARNED: Learned = { forms: new Map(), keySets: new Map() };
+
+/** `base`: what the ConfigMap of MeshConfig is laid over. `before`: the former snapshot, whose equal values stay. */
 export function buildSnapshot(
   resources: ResourceSet,
   base: MeshConfig,
-  forms: GoodForms = new Map(),
+  { forms, keySets }: Learned = NOTHING_LEARNED,
   before?: MeshSnapshot,
 ): MeshSnapshot {
   const meshSource = effectiveMeshConfig(base, resources.meshConfigs, before?.meshSource);
@@ -63,6 +75,10 @@ export function buildSnapshot(
     older?.authorizationPolicies === resources.authorizationPolicies && known !== undefined
       ? known.authorization
       : indexAuthorization(resources.authorizationPolicies.values());
+  const authentication =
+    older?.requestAuthentications === resources.requestAuthentications && known !== undefined
+      ? known.authentication
+      : indexAuthentication(resources.requestAuthentications.values());
   const sameRouting =
     older?.services === resources.services &&
     older.virtualServices === resources.virtualServices &&
@@ -88,11 +104,15 @@ export function buildSnapshot(
     keptForms: routing.keptForms,
     mtls: mtls.index,
     authorization,
+    authentication,
+    keySets,
     findings: [
       ...routing.findings,
       ...gateways.findings,
       ...mtls.findings,
       ...proxyConfigFindings(resources.proxyConfigs.values()),
+      ...providerFindings(authorization, mesh),
+      ...keyFindings(authentication, keySets),
     ],
   };
 }

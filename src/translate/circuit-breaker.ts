@@ -81,6 +81,17 @@ function errorStatuses(codes: readonly number[]) {
   return { outlierDetection: { errorMatcher: { rule } } };
 }
 
+/** What calls a gRPC service by itself, such as a filter that asks an authorizer, speaks HTTP/2. */
+export function grpcProtocolOptions(): { [key: string]: Any } {
+  const options = HttpProtocolOptions.fromPartial({
+    upstreamProtocolOptions: {
+      $case: "explicitHttpConfig",
+      value: { protocolConfig: { $case: "http2ProtocolOptions", value: {} } },
+    },
+  });
+  return { [OPTIONS]: any(OPTIONS, HttpProtocolOptions, options) };
+}
+
 export function keepalive(pool: ConnectionPool | undefined): UpstreamConnectionOptions | undefined {
   const settings = pool?.tcp?.tcpKeepalive;
   if (settings === undefined) return undefined;

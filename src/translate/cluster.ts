@@ -10,7 +10,7 @@ import {
   Cluster_LbPolicy,
   Cluster_TransportSocketMatch,
 } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
-import { circuitBreakers, httpProtocolOptions, keepalive } from "./circuit-breaker.ts";
+import { circuitBreakers, grpcProtocolOptions, httpProtocolOptions, keepalive } from "./circuit-breaker.ts";
 import { setLoadBalancer } from "./load-balancer.ts";
 import { setLocality } from "./locality.ts";
 import { BLACK_HOLE, explicitServerName, outboundName, outboundServerName, PASSTHROUGH, podName } from "./names.ts";
@@ -92,7 +92,7 @@ export function outboundCluster(target: ClusterTarget, view: ClientView): Cluste
   cluster.upstreamConnectionOptions = keepalive(pool);
   if (port.protocol !== "tcp") {
     cluster.typedExtensionProtocolOptions = httpProtocolOptions(pool, policy.outlierDetection);
-  }
+  } else if (port.declared === "grpc") cluster.typedExtensionProtocolOptions = grpcProtocolOptions();
   cluster.metadata = describe(target, policy.outlierDetection?.minRequestVolume);
   secure(cluster, target, view);
   if (isPassthrough(target, view)) passThrough(cluster, target);

@@ -31,8 +31,9 @@ export function outboundHttpFilters(): HttpFilter[] {
   ];
 }
 
-export function inboundHttpFilters(rbac: readonly HttpFilter[]): HttpFilter[] {
-  return [...rbac, router()];
+/** `access`: who is let in, tokens first, since policies ask for their claims. */
+export function inboundHttpFilters(access: readonly HttpFilter[]): HttpFilter[] {
+  return [...access, router()];
 }
 
 /** At the edge of the mesh: who may come in, then as for any request into the mesh. */

@@ -17,6 +17,7 @@ import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts"
 import { circuitBreakers, httpProtocolOptions } from "./circuit-breaker.ts";
 import { connectionManager, inboundHttpFilters } from "./http-filters.ts";
 import { defaultRoute } from "./http-route.ts";
+import { jwtFilters } from "./jwt.ts";
 import { BLACK_HOLE, explicitServerName, INBOUND_PASSTHROUGH, INBOUND_PORT, inboundName } from "./names.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { httpRbacFilters, tcpRbacFilters } from "./rbac.ts";
@@ -191,7 +192,10 @@ function httpManager({ workload, mesh, port }: PortContext, cluster: string): Fi
     statPrefix: port === undefined ? INBOUND_PASSTHROUGH : `inbound_0.0.0.0_${port}`,
     direction: "inbound",
     route: { $case: "routeConfig", value: config },
-    filters: inboundHttpFilters(httpRbacFilters(workload.policies, rbacTarget({ workload, mesh, port }))),
+    filters: inboundHttpFilters([
+      ...jwtFilters(workload.jwtRules, workload.keySets),
+      ...httpRbacFilters(workload.policies, rbacTarget({ workload, mesh, port })),
+    ]),
   });
 }
 

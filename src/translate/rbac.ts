@@ -1,4 +1,4 @@
-// AuthorizationPolicies to RBAC filters: audit, then deny, then allow, each with Istio's policy names.
+// AuthorizationPolicies to RBAC filters: what an authorizer decides, then audit, deny and allow, each with Istio's policy names.
 
 import type { AuthorizationPolicy } from "../api/istio/authorization-policy.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
@@ -7,6 +7,7 @@ import { RBAC_Action, RBAC as Rules } from "../proto/gen/envoy/config/rbac/v3/rb
 import { RBAC as HttpRbac } from "../proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
 import type { HttpFilter } from "../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import { RBAC as TcpRbac } from "../proto/gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
+import { extAuthzFilters, withoutProvider } from "./ext-authz.ts";
 import { httpFilter } from "./http-filters.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { policyOfRule, type RuleScope } from "./rbac-rule.ts";
@@ -23,7 +24,9 @@ export interface RbacTarget {
 export function httpRbacFilters(policies: readonly AuthorizationPolicy[], target: RbacTarget): HttpFilter[] {
   const { mesh, engine, servedPort } = target;
   const templates = engine === "weft" ? "regex" : "extension";
-  return build(policies, { protocol: "http", mesh, templates, servedPort }).map(
+  const scope = { protocol: "http", mesh, templates, servedPort } as const;
+  const asking = extAuthzFilters(policies, mesh, (own, action) => rulesOf(own, action, scope));
+  const deciding = build(policies, withoutProvider(policies, mesh), scope).map(
     ({ rules, shadowRules, shadowPrefix }) => {
       const config = HttpRbac.fromPartial({ shadowRulesStatPrefix: shadowPrefix });
       config.rules = rules;
@@ -31,21 +34,23 @@ export function httpRbacFilters(policies: readonly AuthorizationPolicy[], target
       return httpFilter("envoy.filters.http.rbac", any("envoy.extensions.filters.http.rbac.v3.RBAC", HttpRbac, config));
     },
   );
+  return [...asking, ...deciding];
 }
 
 export function tcpRbacFilters(policies: readonly AuthorizationPolicy[], { mesh, servedPort }: RbacTarget): Filter[] {
-  return build(policies, { protocol: "tcp", mesh, templates: "regex", servedPort }).map(
-    ({ rules, shadowRules, shadowPrefix }) => {
-      const config = TcpRbac.fromPartial({ statPrefix: "tcp.", shadowRulesStatPrefix: shadowPrefix });
-      config.rules = rules;
-      config.shadowRules = shadowRules;
-      const typedConfig = any("envoy.extensions.filters.network.rbac.v3.RBAC", TcpRbac, config);
-      return Filter.fromPartial({
-        name: "envoy.filters.network.rbac",
-        configType: { $case: "typedConfig", value: typedConfig },
-      });
-    },
-  );
+  const scope = { protocol: "tcp", mesh, templates: "regex", servedPort } as const;
+  // An authorizer is asked about requests: a connection can't be shown to it.
+  const custom = policies.filter(({ spec }) => spec?.action === "CUSTOM");
+  return build(policies, custom, scope).map(({ rules, shadowRules, shadowPrefix }) => {
+    const config = TcpRbac.fromPartial({ statPrefix: "tcp.", shadowRulesStatPrefix: shadowPrefix });
+    config.rules = rules;
+    config.shadowRules = shadowRules;
+    const typedConfig = any("envoy.extensions.filters.network.rbac.v3.RBAC", TcpRbac, config);
+    return Filter.fromPartial({
+      name: "envoy.filters.network.rbac",
+      configType: { $case: "typedConfig", value: typedConfig },
+    });
+  });
 }
 
 interface BuiltRules {
@@ -54,15 +59,17 @@ interface BuiltRules {
   readonly shadowPrefix: string;
 }
 
+/** `unasked`: CUSTOM policies whose authorizer can't be asked. */
 function build(
   policies: readonly AuthorizationPolicy[],
+  unasked: readonly AuthorizationPolicy[],
   scope: Omit<RuleScope, "action" | "namespace">,
 ): readonly BuiltRules[] {
   const of = (...actions: readonly string[]) =>
     policies.filter(({ spec }) => actions.includes(spec?.action ?? "ALLOW"));
   return [
-    // Nobody can be asked yet, so what an external authorizer would decide is refused.
-    section(of("CUSTOM"), RBAC_Action.DENY, scope),
+    // What an authorizer would decide that can't be asked is refused.
+    section(unasked, RBAC_Action.DENY, scope),
     section(of("AUDIT"), RBAC_Action.LOG, scope),
     section(of("DENY"), RBAC_Action.DENY, scope),
     section(of("ALLOW"), RBAC_Action.ALLOW, scope),

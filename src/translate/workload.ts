@@ -1,9 +1,11 @@
 // The workload that a proxy serves: its ports and the policies that hold for it.
 
 import type { AuthorizationPolicy } from "../api/istio/authorization-policy.ts";
+import type { JwtRule } from "../api/istio/request-authentication.ts";
 import { policiesOf } from "../model/authorization.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { mtlsOf, type WorkloadMtls } from "../model/mtls.ts";
+import { jwtRulesOf, type KeySets, keySetsOf } from "../model/request-authentication.ts";
 import type { Protocol } from "../model/service.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { ProxyNode } from "./proxy.ts";
@@ -18,15 +20,21 @@ export interface Workload {
   readonly ports: readonly WorkloadPort[];
   readonly mtls: WorkloadMtls;
   readonly policies: readonly AuthorizationPolicy[];
+  readonly jwtRules: readonly JwtRule[];
+  /** Only those of the rules' keys. */
+  readonly keySets: KeySets;
 }
 
 export function workloadOf(snapshot: MeshSnapshot, proxy: ProxyNode): Workload {
   const subject = { namespace: proxy.namespace, labels: proxy.labels };
+  const jwtRules = jwtRulesOf(snapshot.authentication, subject, snapshot.mesh);
   return {
     proxy,
     ports: portsOf(snapshot, proxy),
     mtls: mtlsOf(snapshot.mtls, subject, snapshot.mesh),
     policies: policiesOf(snapshot.authorization, subject, snapshot.mesh),
+    jwtRules,
+    keySets: keySetsOf(jwtRules, snapshot.keySets),
   };
 }
 

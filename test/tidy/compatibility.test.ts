@@ -9,6 +9,7 @@ import { gatewayIneffective } from "../../src/api/istio/gateway-check.ts";
 import type { Ineffective } from "../../src/api/istio/ineffective.ts";
 import { meshConfigIneffective } from "../../src/api/istio/mesh-config.ts";
 import { proxyConfigIneffective } from "../../src/api/istio/proxy-config.ts";
+import { requestAuthenticationIneffective } from "../../src/api/istio/request-authentication.ts";
 import { serviceEntryIneffective } from "../../src/api/istio/service-entry.ts";
 import { sidecarIneffective } from "../../src/api/istio/sidecar.ts";
 import { virtualServiceIneffective } from "../../src/api/istio/virtual-service-ineffective.ts";
@@ -21,6 +22,7 @@ const HEAD = "| kind | field | what happens instead |\n| --- | --- | --- |\n";
 
 const TABLES: Readonly<Record<string, readonly Ineffective[]>> = {
   AuthorizationPolicy: authorizationPolicyIneffective,
+  RequestAuthentication: requestAuthenticationIneffective,
   // One row for the field of a policy, wherever policies stand.
   DestinationRule: destinationRuleIneffective
     .filter(({ field }) => !field.includes("portLevelSettings") && !field.startsWith("spec.subsets"))

@@ -70,14 +70,9 @@ type AuthorizationSource = Static<typeof source>;
 type AuthorizationOperation = Static<typeof operation>;
 export type AuthorizationCondition = Static<typeof when>;
 
-const NO_JWT = "nothing verifies tokens yet, so it matches no request";
-
 export const authorizationPolicyIneffective: readonly Ineffective[] = [
   { field: "spec.targetRef", effect: "gateways are not served yet, so the policy applies to no workload" },
   { field: "spec.targetRefs", effect: "gateways are not served yet, so the policy applies to no workload" },
-  { field: "spec.provider", effect: "external authorizers are not called yet" },
-  { field: "spec.rules[].from[].source.requestPrincipals", effect: NO_JWT },
-  { field: "spec.rules[].from[].source.notRequestPrincipals", effect: NO_JWT },
 ];
 
 export const authorizationPolicyKind: Kind<AuthorizationPolicy> = {
@@ -111,12 +106,6 @@ function checkAuthorizationPolicy(object: AuthorizationPolicy): readonly Issue[]
 function checkAction(spec: NonNullable<AuthorizationPolicy["spec"]>): readonly Issue[] {
   const issues: Issue[] = [];
   if (spec.action === "CUSTOM") {
-    issues.push(
-      warningIssue(
-        "spec.action",
-        "CUSTOM is accepted but external authorizers are not called yet; requests are refused",
-      ),
-    );
     if (spec.provider?.name === undefined || spec.provider.name === "") {
       issues.push(errorIssue("spec.provider.name", "is required when the action is CUSTOM", "required"));
     }
@@ -208,8 +197,6 @@ function checkCondition(value: AuthorizationCondition, path: string): readonly I
     issues.push(errorIssue(path, "at least one of values, notValues must be set", "required"));
   }
   if (!isConditionKey(value.key)) issues.push(errorIssue(`${path}.key`, `unknown key ${quote(value.key)}`));
-  if (value.key.startsWith("request.auth."))
-    issues.push(warningIssue(`${path}.key`, `${value.key} is accepted but ${NO_JWT}`));
   if (["source.ip", "remote.ip", "destination.ip"].includes(value.key)) {
     issues.push(...checkBlocks(value.values, `${path}.values`), ...checkBlocks(value.notValues, `${path}.notValues`));
   }

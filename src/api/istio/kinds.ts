@@ -6,6 +6,7 @@ import { destinationRuleKind } from "./destination-rule.ts";
 import { gatewayKind } from "./gateway.ts";
 import { peerAuthenticationKind } from "./peer-authentication.ts";
 import { proxyConfigKind } from "./proxy-config.ts";
+import { requestAuthenticationKind } from "./request-authentication.ts";
 import { serviceEntryKind } from "./service-entry.ts";
 import { sidecarKind } from "./sidecar.ts";
 import { telemetryKind } from "./telemetry.ts";
@@ -24,5 +25,6 @@ export const istioKinds: readonly Kind[] = [
   eraseKind(proxyConfigKind),
   eraseKind(peerAuthenticationKind),
   eraseKind(authorizationPolicyKind),
+  eraseKind(requestAuthenticationKind),
   eraseKind(telemetryKind),
 ];

@@ -77,6 +77,8 @@ const extensionProvider = Type.Object({
   prometheus: Type.Optional(Type.Object({})),
 });
 
+export type ExtensionProvider = Static<typeof extensionProvider>;
+
 const labelSelector = Type.Object({
   matchLabels: Type.Optional(labelMap),
   matchExpressions: Type.Optional(

@@ -110,9 +110,9 @@ describe("translation that takes over what is equal", () => {
         const edit = EDITS[Math.floor(random() * EDITS.length)] ?? "";
         apply(store, edit);
         const resources = store.take();
-        const forms = before?.goodForms;
-        const grown: MeshSnapshot = buildSnapshot(resources, defaultMeshConfig, forms, before);
-        const fresh = buildSnapshot(resources, defaultMeshConfig, forms);
+        const learned = { forms: before?.goodForms ?? new Map(), keySets: new Map() };
+        const grown: MeshSnapshot = buildSnapshot(resources, defaultMeshConfig, learned, before);
+        const fresh = buildSnapshot(resources, defaultMeshConfig, learned);
         before = grown;
         const reusing = new Translator(grown, memory);
         const plain = new Translator(fresh);

@@ -2,7 +2,9 @@
 
 import { isRecord } from "../../../src/base/json.ts";
 import { Cors, CorsPolicy } from "../../../src/proto/gen/envoy/extensions/filters/http/cors/v3/cors.ts";
+import { ExtAuthz } from "../../../src/proto/gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz.ts";
 import { HTTPFault } from "../../../src/proto/gen/envoy/extensions/filters/http/fault/v3/fault.ts";
+import { JwtAuthentication } from "../../../src/proto/gen/envoy/extensions/filters/http/jwt_authn/v3/config.ts";
 import { RBAC as HttpRbac } from "../../../src/proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
 import { Router } from "../../../src/proto/gen/envoy/extensions/filters/http/router/v3/router.ts";
 import { Config as SetFilterState } from "../../../src/proto/gen/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.ts";
@@ -32,6 +34,8 @@ function reader<T>(codec: Codec<T>): (bytes: Uint8Array) => unknown {
 const READERS: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   "envoy.extensions.filters.http.cors.v3.Cors": reader(Cors),
   "envoy.extensions.filters.http.cors.v3.CorsPolicy": reader(CorsPolicy),
+  "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz": reader(ExtAuthz),
+  "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication": reader(JwtAuthentication),
   "envoy.extensions.filters.http.fault.v3.HTTPFault": reader(HTTPFault),
   "envoy.extensions.filters.http.rbac.v3.RBAC": reader(HttpRbac),
   "envoy.extensions.filters.http.router.v3.Router": reader(Router),
