@@ -8,6 +8,7 @@ import {
   FilterChain,
   FilterChainMatch,
 } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import { accessFilters } from "./access.ts";
 import {
   boundTo,
   type GatewayRoutes,
@@ -20,7 +21,7 @@ import { serverSocket } from "./gateway-tls.ts";
 import { connectionManager, gatewayHttpFilters } from "./http-filters.ts";
 import type { DeadEnd } from "./http-route.ts";
 import { BLACK_HOLE } from "./names.ts";
-import { httpRbacFilters, tcpRbacFilters } from "./rbac.ts";
+import { tcpRbacFilters } from "./rbac.ts";
 import { tcpProxy, tlsInspector } from "./tcp.ts";
 import { ChainBuilder } from "./tcp-route.ts";
 import type { ClientView } from "./view.ts";
@@ -182,7 +183,7 @@ function manager(routeConfigName: string, context: EdgeContext): Filter {
     statPrefix: `outbound_${routeConfigName}`,
     direction: "edge",
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName } },
-    filters: gatewayHttpFilters(httpRbacFilters(workload.policies, rbacTarget(context))),
+    filters: gatewayHttpFilters(accessFilters(workload, rbacTarget(context))),
     topology: workload.proxy.topology,
   });
 }

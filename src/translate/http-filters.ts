@@ -31,7 +31,6 @@ export function outboundHttpFilters(): HttpFilter[] {
   ];
 }
 
-/** `access`: who is let in, tokens first, since policies ask for their claims. */
 export function inboundHttpFilters(access: readonly HttpFilter[]): HttpFilter[] {
   return [...access, router()];
 }

@@ -14,13 +14,13 @@ import {
   FilterChainMatch,
 } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
+import { accessFilters } from "./access.ts";
 import { circuitBreakers, httpProtocolOptions } from "./circuit-breaker.ts";
 import { connectionManager, inboundHttpFilters } from "./http-filters.ts";
 import { defaultRoute } from "./http-route.ts";
-import { jwtFilters } from "./jwt.ts";
 import { BLACK_HOLE, explicitServerName, INBOUND_PASSTHROUGH, INBOUND_PORT, inboundName } from "./names.ts";
 import type { ProxyNode } from "./proxy.ts";
-import { httpRbacFilters, tcpRbacFilters } from "./rbac.ts";
+import { tcpRbacFilters } from "./rbac.ts";
 import { inboundRetryPolicy } from "./retry.ts";
 import { httpInspector, originalDst, tcpProxy, tlsInspector } from "./tcp.ts";
 import { ALPN_MESH, ALPN_MESH_HTTP, meshServerSocket } from "./tls.ts";
@@ -192,10 +192,7 @@ function httpManager({ workload, mesh, port }: PortContext, cluster: string): Fi
     statPrefix: port === undefined ? INBOUND_PASSTHROUGH : `inbound_0.0.0.0_${port}`,
     direction: "inbound",
     route: { $case: "routeConfig", value: config },
-    filters: inboundHttpFilters([
-      ...jwtFilters(workload.jwtRules, workload.keySets),
-      ...httpRbacFilters(workload.policies, rbacTarget({ workload, mesh, port })),
-    ]),
+    filters: inboundHttpFilters(accessFilters(workload, rbacTarget({ workload, mesh, port }))),
   });
 }
 
