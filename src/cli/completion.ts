@@ -7,7 +7,9 @@ export function define(command: Command): void {
   command
     .addArgument(new Argument("<shell>", "your shell").choices(["bash", "zsh", "fish"]))
     .action((shell: string) => {
-      const commands = (command.parent?.commands ?? []).map((other) => ({
+      const { parent } = command;
+      const visible = parent === null ? [] : parent.createHelp().visibleCommands(parent);
+      const commands = visible.map((other) => ({
         names: [other.name(), ...other.aliases()],
         summary: other.summary(),
       }));
@@ -23,6 +25,7 @@ export function define(command: Command): void {
 const IMAGE_VERBS = "set list delete";
 const SHELLS = "bash zsh fish";
 const DESCRIBED = "service pod";
+const PROXY_PARTS = "bootstrap cluster endpoint listener route secret log all";
 
 interface Completed {
   readonly names: readonly string[];
@@ -39,6 +42,7 @@ export function script(shell: string, commands: readonly Completed[]): string {
       ...lines,
       `complete -c weft -n '__fish_seen_subcommand_from image' -f -a '${IMAGE_VERBS}'`,
       `complete -c weft -n '__fish_seen_subcommand_from describe' -f -a '${DESCRIBED}'`,
+      `complete -c weft -n '__fish_seen_subcommand_from proxy-config pc' -f -a '${PROXY_PARTS}'`,
       `complete -c weft -n '__fish_seen_subcommand_from completion' -f -a '${SHELLS}'`,
     ].join("\n")}\n`;
   }

@@ -76,6 +76,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./describe.ts"),
   },
   {
+    name: "proxy-status",
+    aliases: ["ps"],
+    summary: "show whether each proxy runs what it was sent",
+    load: () => import("./proxy-status.ts"),
+  },
+  {
+    name: "proxy-config",
+    aliases: ["pc"],
+    summary: "show what a proxy runs: bootstrap, cluster, endpoint, listener, route, secret, log, all",
+    load: () => import("./proxy-config.ts"),
+  },
+  {
     name: "proxy",
     aliases: [],
     summary: "run weft's proxy, as a sidecar's container does",

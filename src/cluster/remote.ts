@@ -52,8 +52,24 @@ export function readCredentials(kubeconfigPath: string): Result<Credentials, str
   });
 }
 
-export function askApi(credentials: Credentials, request: RemoteRequest): Promise<Result<Answer, string>> {
-  const { promise, resolve } = Promise.withResolvers<Result<Answer, string>>();
+/** An answer of any type. */
+export interface TextAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly warnings: readonly string[];
+}
+
+export async function askApi(credentials: Credentials, request: RemoteRequest): Promise<Result<Answer, string>> {
+  const answer = await askText(credentials, request);
+  if (!answer.ok) return answer;
+  const { status, text, warnings } = answer.value;
+  const body = parseJson(text);
+  if (!body.ok) return err(`${credentials.server} did not answer in JSON: ${body.error}`);
+  return ok({ status, body: body.value, warnings });
+}
+
+export function askText(credentials: Credentials, request: RemoteRequest): Promise<Result<TextAnswer, string>> {
+  const { promise, resolve } = Promise.withResolvers<Result<TextAnswer, string>>();
   const outgoing = httpsRequest(new URL(request.path, credentials.server), {
     method: request.method,
     timeout: TIMEOUT_MS,
@@ -74,9 +90,8 @@ export function askApi(credentials: Credentials, request: RemoteRequest): Promis
     response.on("data", (chunk: Buffer) => chunks.push(chunk));
     response.on("error", (error) => resolve(err(error.message)));
     response.on("end", () => {
-      const body = parseJson(Buffer.concat(chunks).toString("utf8"));
-      if (!body.ok) resolve(err(`${credentials.server} did not answer in JSON: ${body.error}`));
-      else resolve(ok({ status: response.statusCode ?? 0, body: body.value, warnings: warningsOf(response.headers) }));
+      const text = Buffer.concat(chunks).toString("utf8");
+      resolve(ok({ status: response.statusCode ?? 0, text, warnings: warningsOf(response.headers) }));
     });
   });
   outgoing.end(request.body === undefined ? undefined : JSON.stringify(request.body));

@@ -6,6 +6,7 @@ import { Cluster } from "../../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { ClusterLoadAssignment } from "../../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import { Listener } from "../../proto/gen/envoy/config/listener/v3/listener.ts";
 import { RouteConfiguration } from "../../proto/gen/envoy/config/route/v3/route.ts";
+import { HttpConnectionManager } from "../../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import { Secret } from "../../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import { toEnvoyJson } from "../../proto/json.ts";
 import { plainName } from "../subscribe/file-name.ts";
@@ -69,8 +70,11 @@ function sections(view: AdminView, keep: Keep, includeEds: boolean): readonly Js
       ? [plainSection("Endpoints", { key: "endpoint_config", list: "endpoint_configs" }, dumps("endpoint"))]
       : []),
     listenerSection(dumps("listener")),
-    plainSection("Routes", { key: "route_config", list: "route_configs" }, dumps("route")),
-    secretSection(dumps("secret")),
+    plainSection("Routes", { key: "route_config", list: "route_configs" }, [
+      ...dumps("route"),
+      ...inlineRoutes(view, keep),
+    ]),
+    secretSection([...dumps("secret"), ...localSecrets(view).filter((entry) => keep(entry.name))]),
   ];
 }
 
@@ -125,6 +129,65 @@ function secretSection(entries: readonly DumpEntry<"secret">[]): Json {
       .filter((entry) => entry.origin === origin)
       .map((entry) => ({ name: plainName(entry.name), ...common(entry, "secret") }));
   return { "@type": `${DUMP}SecretsConfigDump`, static_secrets: of("static"), dynamic_active_secrets: of("dynamic") };
+}
+
+/** Those that stand in a listener's connection manager: static to Envoy, wherever the listener is from. */
+function inlineRoutes(view: AdminView, keep: Keep): readonly DumpEntry<"route">[] {
+  return view.dump("listener").flatMap((entry): DumpEntry<"route">[] => {
+    if (entry.state === "refused") return [];
+    const { filterChains, defaultFilterChain } = entry.resource;
+    const chains = defaultFilterChain === undefined ? filterChains : [...filterChains, defaultFilterChain];
+    return chains
+      .flatMap(({ filters }) => filters)
+      .flatMap(({ configType }) => {
+        const config = configType?.$case === "typedConfig" ? configType.value : undefined;
+        if (config?.typeUrl !== HTTP_CONNECTION_MANAGER) return [];
+        const { routeSpecifier } = HttpConnectionManager.decode(config.value);
+        return routeSpecifier?.$case === "routeConfig" && keep(routeSpecifier.value.name) ? [routeSpecifier.value] : [];
+      })
+      .map((resource) => ({ ...entry, origin: "static", name: resource.name, resource, refusal: undefined }));
+  });
+}
+
+const HTTP_CONNECTION_MANAGER =
+  "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+
+/** What the process itself has of the secrets that its configuration names: a sidecar's certificate and the mesh's root. */
+function localSecrets(view: AdminView): readonly DumpEntry<"secret">[] {
+  const known = new Set(view.dump("secret").map(({ name }) => name));
+  const entry = (name: string, type: Secret["type"]): DumpEntry<"secret"> => ({
+    name,
+    version: "",
+    origin: "dynamic",
+    state: "active",
+    lastUpdatedMs: view.startedAtMs,
+    resource: { name, type },
+    refusal: undefined,
+  });
+  return view.certificates().flatMap(({ secretName: name, chainPem, caPem }) => {
+    // Files are no secrets of a control plane's.
+    if (known.has(name) || name.includes("/")) return [];
+    if (chainPem !== undefined) return [entry(name, certificateType(chainPem))];
+    return caPem === undefined ? [] : [entry(name, trustType(caPem))];
+  });
+}
+
+function certificateType(pem: string): Secret["type"] {
+  const { type } = Secret.fromPartial({
+    type: {
+      $case: "tlsCertificate",
+      value: {
+        certificateChain: { specifier: { $case: "inlineBytes", value: Buffer.from(pem) } },
+        privateKey: { specifier: { $case: "inlineBytes", value: Buffer.from("[redacted]") } },
+      },
+    },
+  });
+  return type;
+}
+
+function trustType(pem: string): Secret["type"] {
+  const trustedCa = { specifier: { $case: "inlineBytes", value: Buffer.from(pem) } } as const;
+  return Secret.fromPartial({ type: { $case: "validationContext", value: { trustedCa } } }).type;
 }
 
 function common<K extends ResourceKind>(entry: DumpEntry<K>, key: string): Json {

@@ -107,6 +107,24 @@ describe("weft's admin interface beside Envoy's", { skip }, () => {
     assert.deepEqual(missing, []);
   });
 
+  it("weft proxy-config reads both alike", async () => {
+    const pages = { dump: "/config_dump?include_eds", clusters: "/clusters?format=json" };
+    const shown = async (which: "weft" | "envoy", part: string, page: string) => {
+      const answer = await fetch(`http://127.0.0.1:${ports[which].admin}${page}`);
+      const path = file(`${which}.json`, await answer.json());
+      const weft = join(import.meta.dirname, "../../../bin/weft.js");
+      const done = spawnSync(process.execPath, [weft, "proxy-config", part, "-f", path], { encoding: "utf8" });
+      assert.equal(done.status, 0, done.stderr);
+      return done.stdout.replaceAll(String(ports[which].front), "FRONT");
+    };
+    for (const part of ["cluster", "listener", "route", "secret"]) {
+      const own = await shown("weft", part, pages.dump);
+      assert.equal(own, await shown("envoy", part, pages.dump), part);
+      assert.ok(own.split("\n").length > (part === "secret" ? 1 : 2), own);
+    }
+    assert.equal(await shown("weft", "endpoint", pages.clusters), await shown("envoy", "endpoint", pages.clusters));
+  });
+
   it("/stats: every name of Envoy's is there, or in the table with its reason", async () => {
     const names = async (which: "weft" | "envoy") => {
       const lines = (await ask(which, "/stats")).body.split("\n").filter((line) => line !== "");
