@@ -30,8 +30,10 @@ export function bindAddresses(config: Pick<SidecarConfig, "interceptionMode" | "
     : { open: "0.0.0.0", admin: "127.0.0.1" };
 }
 
-export function nodeId(config: Pick<SidecarConfig, "instanceIp" | "podName" | "identity" | "dnsDomain">): string {
-  return `sidecar~${config.instanceIp}~${config.podName}.${config.identity.namespace}~${config.dnsDomain}`;
+type NodeParts = Pick<SidecarConfig, "proxyType" | "instanceIp" | "podName" | "identity" | "dnsDomain">;
+
+export function nodeId(config: NodeParts): string {
+  return `${config.proxyType}~${config.instanceIp}~${config.podName}.${config.identity.namespace}~${config.dnsDomain}`;
 }
 
 export function makeBootstrap(config: SidecarConfig): Bootstrap {

@@ -8,6 +8,7 @@ import { DRAIN_MAX_MS, DRAIN_MS } from "./limits.ts";
 import { type Prober, readProbers } from "./prober.ts";
 
 export type InterceptionMode = "REDIRECT" | "NONE";
+export type ProxyType = "sidecar" | "router";
 
 export interface AppMetrics {
   readonly port: number;
@@ -15,6 +16,7 @@ export interface AppMetrics {
 }
 
 export interface SidecarConfig {
+  readonly proxyType: ProxyType;
   readonly podName: string;
   readonly identity: WorkloadIdentity;
   readonly instanceIp: string;
@@ -39,6 +41,7 @@ export interface SidecarFiles {
 
 export interface EnvironmentInput {
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly proxyType: ProxyType;
   /** `--domain`; empty: made of the namespace. */
   readonly dnsDomain: string;
   /** Undefined when there is no such file. */
@@ -77,6 +80,7 @@ export function readEnvironment(input: EnvironmentInput): Result<SidecarConfig, 
   const identity = { trustDomain: env["TRUST_DOMAIN"] ?? DEFAULT_TRUST_DOMAIN, namespace, serviceAccount };
   if (issues.length > 0 || !probers.ok) return err(issues);
   return ok({
+    proxyType: input.proxyType,
     podName,
     identity,
     instanceIp,

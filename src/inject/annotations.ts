@@ -1,10 +1,12 @@
 // The pod's own words about its sidecar: annotations that change the template, and those that weft does not act on yet.
 
 import { errorIssue, type Issue, warningIssue } from "../api/issue.ts";
-import type { InjectOptions, InterceptionMode } from "./options.ts";
+import { type InjectOptions, type InterceptionMode, TEMPLATES_ANNOTATION } from "./options.ts";
 import { CONFIG_ANNOTATION, imageOfType, overlay, type ProxySettings, readProxyAnnotation } from "./proxy-config.ts";
 
 export interface SidecarSettings {
+  /** `gateway`: the pod is the proxy, which serves the mesh's edge. */
+  readonly template: "sidecar" | "gateway";
   readonly image: string;
   readonly resources: {
     readonly requests: Readonly<Record<string, string>>;
@@ -22,7 +24,6 @@ const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "critical", "o
 
 /** Istio's annotations that change a sidecar there and nothing here so far. */
 const NOT_ACTED_ON = [
-  "inject.istio.io/templates",
   "sidecar.istio.io/bootstrapOverride",
   "sidecar.istio.io/componentLogLevel",
   "sidecar.istio.io/discoveryAddress",
@@ -51,6 +52,7 @@ export function readSettings(
   const proxy = overlay(options.proxySettings, annotated.settings);
   const imageType = annotations["sidecar.istio.io/proxyImageType"] ?? proxy.image?.imageType;
   const settings: SidecarSettings = {
+    template: template(annotations, issues),
     image: annotations["sidecar.istio.io/proxyImage"] ?? imageOfType(options.image, imageType),
     resources: {
       requests: {
@@ -68,6 +70,16 @@ export function readSettings(
     proxy,
   };
   return { settings, issues };
+}
+
+function template(annotations: Readonly<Record<string, string>>, issues: Issue[]): SidecarSettings["template"] {
+  const names = (annotations[TEMPLATES_ANNOTATION] ?? "sidecar").split(",").map((name) => name.trim());
+  const unknown = names.filter((name) => name !== "sidecar" && name !== "gateway");
+  if (unknown.length > 0) {
+    const text = `there are the templates sidecar and gateway; ${unknown.join(", ")} is left out`;
+    issues.push(warningIssue(`metadata.annotations[${TEMPLATES_ANNOTATION}]`, text));
+  }
+  return names.includes("gateway") ? "gateway" : "sidecar";
 }
 
 interface ModeWish {

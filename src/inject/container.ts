@@ -26,7 +26,7 @@ export function proxyContainer(input: ContainerInput, options: InjectOptions): J
     image: settings.image,
     args: [
       "proxy",
-      "sidecar",
+      settings.template === "gateway" ? "router" : "sidecar",
       "--domain",
       "$(POD_NAMESPACE).svc.cluster.local",
       ...(settings.logLevel === undefined ? [] : [`--proxyLogLevel=${settings.logLevel}`]),

@@ -39,5 +39,6 @@ export const READINESS_PORT = 15021;
 export const PROMETHEUS_PORT = 15090;
 
 export const INJECT_KEY = "sidecar.istio.io/inject";
+export const TEMPLATES_ANNOTATION = "inject.istio.io/templates";
 export const STATUS_ANNOTATION = "sidecar.istio.io/status";
 export const REVISION = "default";

@@ -3,7 +3,7 @@
 import type { Issue } from "../api/issue.ts";
 import { canonicalJson } from "../base/equal.ts";
 import { isRecord, parseJson } from "../base/json.ts";
-import { readSettings } from "./annotations.ts";
+import { readSettings, type SidecarSettings } from "./annotations.ts";
 import { proxyContainer, type WorkloadName } from "./container.ts";
 import { type InjectOptions, PROXY_CONTAINER, REVISION, STATUS_ANNOTATION, STATUS_PORT } from "./options.ts";
 import { overrideContainer } from "./override.ts";
@@ -29,7 +29,12 @@ export function injectPod(pod: Json, workload: WorkloadName, options: InjectOpti
   const override = given.find((container) => container["name"] === PROXY_CONTAINER);
   const rewritten = given
     .filter((container) => container !== override)
-    .map((container): Rewritten => (settings.rewriteProbes ? rewriteProbes(container) : { container, probers: {} }));
+    .map(
+      (container): Rewritten =>
+        settings.rewriteProbes && settings.template === "sidecar"
+          ? rewriteProbes(container)
+          : { container, probers: {} },
+    );
   const applications = rewritten.map((entry) => entry.container);
   const probers = Object.assign({}, ...rewritten.map((entry) => entry.probers));
   const template = proxyContainer({ applications, probers, workload, settings }, options);
@@ -41,7 +46,7 @@ export function injectPod(pod: Json, workload: WorkloadName, options: InjectOpti
   return {
     pod: {
       ...pod,
-      metadata: injectMetadata(metadata, { applications, override, workload }),
+      metadata: injectMetadata(metadata, { applications, override, workload, template: settings.template }),
       spec: { ...spec, containers, volumes: addVolumes(recordsAt(spec, "volumes")) },
     },
     issues,
@@ -57,7 +62,8 @@ export function isInjected(pod: Json): boolean {
 
 /** A pod that was injected offline knows neither the addresses nor the interception of the cluster that it meets. */
 function adaptToCluster(pod: Json, options: InjectOptions): Json {
-  const asked = stringsAt(recordAt(pod, "metadata"), "annotations")["sidecar.istio.io/interceptionMode"];
+  const annotations = stringsAt(recordAt(pod, "metadata"), "annotations");
+  const asked = annotations["sidecar.istio.io/interceptionMode"];
   const values: Readonly<Record<string, string>> = {
     CA_ADDR: options.discoveryAddress,
     TRUST_DOMAIN: options.trustDomain,
@@ -90,11 +96,13 @@ function injectMetadata(
     readonly applications: readonly Json[];
     readonly override: Json | undefined;
     readonly workload: WorkloadName;
+    readonly template: SidecarSettings["template"];
   },
 ): Json {
   const labels = stringsAt(metadata, "labels");
   const annotations = stringsAt(metadata, "annotations");
-  const first = stringAt(found.applications[0], "name");
+  const gateway = found.template === "gateway";
+  const first = stringAt(found.applications[0], "name") ?? (gateway ? PROXY_CONTAINER : undefined);
   const scraped: Readonly<Record<string, string>> =
     annotations["prometheus.io/scrape"] === "false"
       ? {}
@@ -106,7 +114,8 @@ function injectMetadata(
   return {
     ...metadata,
     labels: {
-      "security.istio.io/tlsMode": "istio",
+      // A gateway ends the mesh's TLS only where a server of it says so.
+      ...(gateway ? {} : { "security.istio.io/tlsMode": "istio" }),
       "service.istio.io/canonical-name": labels["app.kubernetes.io/name"] ?? labels["app"] ?? found.workload.name,
       "service.istio.io/canonical-revision": labels["app.kubernetes.io/version"] ?? labels["version"] ?? "latest",
       ...labels,

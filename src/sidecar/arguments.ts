@@ -1,5 +1,6 @@
-// The command line of the proxy's bundle: `proxy sidecar …` in a pod, `proxy -c FILE` on a bootstrap of one's own.
+// The command line of the proxy's bundle: `proxy sidecar …` or `proxy router …` in a pod, `proxy -c FILE` on a bootstrap of one's own.
 
+import type { ProxyType } from "../agent/environment.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { type LogLevel, parseLogLevel } from "../observe/log.ts";
 import { CONCURRENCY_MAX } from "./limits.ts";
@@ -27,6 +28,8 @@ export interface ServerOptions {
 export type Arguments =
   | {
       readonly kind: "sidecar";
+      /** `router`: a gateway, which stands alone in its pod. */
+      readonly proxyType: ProxyType;
       readonly dnsDomain: string;
       readonly logLevel: LogLevel;
       /** Flags that Istio's agent knows and this one doesn't: told, not refused. */
@@ -39,13 +42,14 @@ export type Arguments =
 export function parseArguments(words: readonly string[]): Result<Arguments, string> {
   const [program, ...rest] = words;
   if (program !== "proxy") return err(`expected "proxy", not "${program ?? ""}". ${SEE_HELP}`);
-  return rest[0] === "sidecar" ? sidecarArguments(rest.slice(1)) : serverArguments(rest);
+  const [type] = rest;
+  return type === "sidecar" || type === "router" ? sidecarArguments(type, rest.slice(1)) : serverArguments(rest);
 }
 
 const SEE_HELP = 'Next: see "weft proxy --help".';
 const LEVEL_FLAGS: ReadonlySet<string> = new Set(["-l", "--log-level", "--proxyLogLevel"]);
 
-function sidecarArguments(words: readonly string[]): Result<Arguments, string> {
+function sidecarArguments(proxyType: ProxyType, words: readonly string[]): Result<Arguments, string> {
   let level = "info";
   let dnsDomain = "";
   const ignored: string[] = [];
@@ -55,7 +59,7 @@ function sidecarArguments(words: readonly string[]): Result<Arguments, string> {
     else ignored.push(name);
   }
   const logLevel = readLevel(level);
-  return logLevel.ok ? ok({ kind: "sidecar", dnsDomain, logLevel: logLevel.value, ignored }) : logLevel;
+  return logLevel.ok ? ok({ kind: "sidecar", proxyType, dnsDomain, logLevel: logLevel.value, ignored }) : logLevel;
 }
 
 /** `--name=value`, `--name value` and bare `--name`: which flags take a value is not known for all. */

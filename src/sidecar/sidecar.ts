@@ -1,4 +1,4 @@
-// A pod's sidecar in one process: the agent gets a certificate, the proxy gets its configuration, the ports tell how it goes.
+// A pod's sidecar, or a gateway, in one process: the agent gets a certificate, the proxy gets its configuration, the ports tell how it goes.
 
 import {
   ADMIN_PORT,
@@ -36,7 +36,7 @@ export async function startSidecar(
 ): Promise<Started> {
   const log = process.logs.logger("agent");
   if (given.ignored.length > 0) log.debug(`arguments without effect: ${given.ignored.join(" ")}`);
-  const config = readEnvironment({ env: globalThis.process.env, dnsDomain: given.dnsDomain, readFile: readOptional });
+  const config = readEnvironment({ ...given, env: globalThis.process.env, readFile: readOptional });
   if (!config.ok) return config;
   const parts = makeParts(config.value, process, quit);
   const watched = openSource(parts);
@@ -51,7 +51,10 @@ export async function startSidecar(
     bootstrap: { ...parts.bootstrap, staticResources: undefined },
     source: watched.value.source,
     localSecrets: parts.secrets,
-    selfIp: config.value.interceptionMode === "REDIRECT" ? config.value.instanceIp : undefined,
+    selfIp:
+      config.value.interceptionMode === "REDIRECT" && given.proxyType === "sidecar"
+        ? config.value.instanceIp
+        : undefined,
     clock: process.clock,
     random: process.random,
     registry: parts.registry,
@@ -174,7 +177,9 @@ class Progress {
     const view = this.proxy?.view;
     if (view === undefined || view.state() !== "LIVE")
       return [`the proxy is ${view?.state() ?? "starting"}`, ...(view?.heldUp() ?? [])].join("; ");
-    return view.listeners().length === 0 ? "no listener is active yet" : undefined;
+    // A gateway serves what Gateways ask for, which may be nothing yet.
+    const idle = view.listeners().length === 0 && parts.config.proxyType === "sidecar";
+    return idle ? "no listener is active yet" : undefined;
   }
 
   /** Says once how long the start took. */

@@ -1,9 +1,10 @@
 // What `weft proxy --help` prints.
 
 export const USAGE = `Usage: weft proxy -c BOOTSTRAP [options]
-       weft proxy sidecar [--domain DOMAIN] [--proxyLogLevel LEVEL]
+       weft proxy sidecar|router [--domain DOMAIN] [--proxyLogLevel LEVEL]
 
-Runs weft's proxy on an Envoy v3 bootstrap (YAML or JSON), or as a pod's sidecar, configured by its environment.
+Runs weft's proxy on an Envoy v3 bootstrap (YAML or JSON), or as a pod's sidecar or a gateway (router),
+configured by its environment.
 
 Configuration:
   -c, --config-path FILE        the bootstrap

@@ -109,6 +109,15 @@ export const defaultConfig = Type.Object({
   proxyMetadata: Type.Optional(labelMap),
   tracing: Type.Optional(tracing),
   image: Type.Optional(Type.Object({ imageType: Type.Optional(Type.String()) })),
+  /** What stands in front of a gateway. */
+  gatewayTopology: Type.Optional(
+    Type.Object({
+      numTrustedProxies: Type.Optional(uint32),
+      forwardClientCertDetails: Type.Optional(
+        oneOf(["UNDEFINED", "SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY"]),
+      ),
+    }),
+  ),
 });
 
 const schema = Type.Object({

@@ -48,14 +48,15 @@ describe("Envoy", { skip }, () => {
     // Files that a rule names have to be there: this one is a real root.
     assert.ok((await openAuthority({ directory, trustDomain: "cluster.local", clock: systemClock })).ok);
     writeRevocations(directory, crl);
+    writePair(directory);
   });
   for (const [name, manifests] of meshes()) {
     it(`accepts ${name}`, () => {
       const files = {
         "/etc/ca.pem": trust,
         "/etc/ca.crl": crl,
-        "/etc/certs/tls.crt": trust,
-        "/etc/certs/tls.key": path.join(directory, "root-key.pem"),
+        "/etc/certs/tls.crt": path.join(directory, "tls.crt"),
+        "/etc/certs/tls.key": path.join(directory, "tls.key"),
         "/etc/certs/ca.crt": trust,
       };
       const placed = Object.entries(files).reduce((text, [name, file]) => text.replaceAll(name, file), manifests);
@@ -114,6 +115,14 @@ function bootstrap(configuration: ProxyConfiguration): Bootstrap {
   out.staticResources.clusters = [http2("xds-grpc"), http2("sds-grpc"), ...configuration.clusters];
   out.staticResources.listeners = [...configuration.listeners, ...holders];
   return out;
+}
+
+/** A certificate of a server, which signs itself. */
+function writePair(directory: string): void {
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "tls.key"];
+  const args = ["req", "-x509", ...key, "-out", "tls.crt", "-days", "2", "-subj", "/CN=files.example.org"];
+  const made = spawnSync("openssl", args, { cwd: directory, encoding: "utf8" });
+  assert.equal(made.status, 0, made.stderr);
 }
 
 /** An empty list of the authority's, so that a rule that names one is looked at with it. */

@@ -21,7 +21,12 @@ const env = {
 };
 
 function read(over: Record<string, string | undefined> = {}, contents: Record<string, string> = {}) {
-  return readEnvironment({ env: { ...env, ...over }, dnsDomain: "", readFile: (file) => contents[file] });
+  return readEnvironment({
+    proxyType: "sidecar",
+    env: { ...env, ...over },
+    dnsDomain: "",
+    readFile: (file) => contents[file],
+  });
 }
 
 describe("the sidecar's contract", () => {

@@ -270,3 +270,35 @@ test("a pod injected for one cluster is fitted to the one it meets, and back", (
   assert.equal(envOf(proxyOf(there), "PROXY_CONFIG"), '{"discoveryAddress":"127.0.0.1:4000"}');
   assert.deepEqual(inject(there), once);
 });
+
+test("the gateway template makes the pod's own container the proxy of the mesh's edge", () => {
+  const annotations = {
+    "inject.istio.io/templates": "gateway",
+    "proxy.istio.io/config": "gatewayTopology: {numTrustedProxies: 2}\nconcurrency: 4\n",
+  };
+  const input = pod(
+    { containers: [{ name: "istio-proxy", image: "auto", ports: [{ containerPort: 8443 }] }] },
+    { name: "ingress", labels: { istio: "ingressgateway" }, annotations },
+  );
+  const { pod: result, issues } = injectPod(input, workloadOfPod(input, "edge"), options);
+  assert.deepEqual(
+    issues.map(({ message }) => message),
+    ["accepted, but a sidecar of weft serves with one thread"],
+  );
+  const proxy = proxyOf(result);
+  assert.deepEqual(recordsAt(recordAt(result, "spec"), "containers").length, 1);
+  assert.deepEqual(Object(proxy["args"]).slice(0, 2), ["proxy", "router"]);
+  assert.equal(proxy["image"], options.image);
+  assert.deepEqual(recordsAt(proxy, "ports").at(-1), { containerPort: 8443 });
+  assert.match(envOf(proxy, "PROXY_CONFIG") ?? "", /"gatewayTopology":\{"numTrustedProxies":2\}/);
+  const labels = stringsAt(recordAt(result, "metadata"), "labels");
+  assert.equal(labels["security.istio.io/tlsMode"], undefined);
+  assert.equal(labels["istio"], "ingressgateway");
+  assert.equal(
+    envOf(
+      proxyOf(injectPod(result, workloadOfPod(result, "edge"), { ...options, discoveryAddress: "a:1" }).pod),
+      "PROXY_CONFIG",
+    ),
+    '{"concurrency":4,"discoveryAddress":"a:1","gatewayTopology":{"numTrustedProxies":2}}',
+  );
+});
