@@ -46,7 +46,7 @@ export function makeBootstrap(config: SidecarConfig): Bootstrap {
   return Bootstrap.fromPartial({
     node: {
       id: nodeId(config),
-      cluster: `${config.workloadName}.${config.identity.namespace}`,
+      cluster: `${config.appName}.${config.identity.namespace}`,
       metadata: { ...config.nodeMetadata },
       userAgentName: "weft",
     },

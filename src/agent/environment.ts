@@ -25,7 +25,8 @@ export interface SidecarConfig {
   readonly discoveryAddress: string;
   readonly caAddress: string;
   readonly interceptionMode: InterceptionMode;
-  readonly workloadName: string;
+  /** What the workload is called in traces: its label `app`, or its own name. */
+  readonly appName: string;
   readonly nodeMetadata: Readonly<Record<string, unknown>>;
   readonly files: SidecarFiles;
   readonly probers: ReadonlyMap<string, Prober>;
@@ -88,7 +89,7 @@ export function readEnvironment(input: EnvironmentInput): Result<SidecarConfig, 
     discoveryAddress,
     caAddress,
     interceptionMode,
-    workloadName: env["ISTIO_META_WORKLOAD_NAME"] ?? podName,
+    appName: labels["app"] ?? labels["app.kubernetes.io/name"] ?? env["ISTIO_META_WORKLOAD_NAME"] ?? podName,
     nodeMetadata: nodeMetadata(env, { labels, annotations, proxyConfig, identity, podName, instanceIp }),
     files: {
       token: place("/var/run/secrets/tokens/istio-token"),

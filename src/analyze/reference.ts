@@ -7,7 +7,9 @@ import { type Finding, finding } from "./finding.ts";
 import type { World } from "./world.ts";
 
 export function analyzeReferences(world: World): readonly Finding[] {
-  return world.snapshot.findings.map((each) => (each.type === "reference" ? reference(each, world) : other(each)));
+  // Telemetry's have codes of their own.
+  const findings = world.snapshot.findings.filter(({ resource }) => resource.kind !== "Telemetry");
+  return findings.map((each) => (each.type === "reference" ? reference(each, world) : other(each)));
 }
 
 function other(found: ModelFinding): Finding {

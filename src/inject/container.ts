@@ -69,6 +69,8 @@ function environment(input: ContainerInput, options: InjectOptions): readonly Js
     fromField("INSTANCE_IP", "status.podIP"),
     fromField("SERVICE_ACCOUNT", "spec.serviceAccountName"),
     fromField("HOST_IP", "status.hostIP"),
+    fromField("CANONICAL_SERVICE", "metadata.labels['service.istio.io/canonical-name']"),
+    fromField("CANONICAL_REVISION", "metadata.labels['service.istio.io/canonical-revision']"),
     { name: "PROXY_CONFIG", value: canonicalJson({ ...proxy, discoveryAddress: options.discoveryAddress }) },
     { name: "ISTIO_META_POD_PORTS", value: canonicalJson(podPorts(input.applications)) },
     { name: "ISTIO_META_APP_CONTAINERS", value: input.applications.map((c) => stringAt(c, "name")).join(",") },

@@ -2,7 +2,6 @@
 
 import type { EndpointSliceResource, PodResource, ResourceSet } from "../ingest/resources.ts";
 import { labelledLocality } from "./locality.ts";
-import type { ServicePort } from "./service.ts";
 
 export interface Endpoint {
   readonly address: string;
@@ -53,12 +52,12 @@ export function indexSlices(resources: ResourceSet): ReadonlyMap<string, readonl
 /** The ready endpoints of one port, in the order of their addresses. A terminating one takes no new requests. */
 export function endpointsOfPort(
   slices: readonly EndpointSliceResource[],
-  port: ServicePort,
+  portName: string,
   pods: PodsByAddress,
 ): readonly Endpoint[] {
   const found = new Map<string, Endpoint>();
   for (const slice of slices) {
-    const target = (slice.ports ?? []).find((each) => (each.name ?? "") === port.name);
+    const target = (slice.ports ?? []).find((each) => (each.name ?? "") === portName);
     if (target?.port === undefined) continue;
     for (const endpoint of slice.endpoints) {
       if (endpoint.conditions?.ready === false || endpoint.conditions?.terminating === true) continue;

@@ -17,6 +17,7 @@ import { proxyConfigFindings } from "./proxy-config.ts";
 import { type AuthenticationIndex, indexAuthentication, type KeySets, keyFindings } from "./request-authentication.ts";
 import { type BoundRoutes, type HostRoutes, indexRouting } from "./routing.ts";
 import { buildService, hostOf, type Service } from "./service.ts";
+import { indexTelemetry, type TelemetryIndex, tracerFindings } from "./telemetry.ts";
 
 export interface MeshSnapshot {
   readonly mesh: MeshConfig;
@@ -42,6 +43,7 @@ export interface MeshSnapshot {
   readonly authorization: AuthorizationIndex;
   readonly authentication: AuthenticationIndex;
   readonly keySets: KeySets;
+  readonly telemetry: TelemetryIndex;
   readonly findings: readonly Finding[];
 }
 
@@ -79,6 +81,7 @@ export function buildSnapshot(
     older?.requestAuthentications === resources.requestAuthentications && known !== undefined
       ? known.authentication
       : indexAuthentication(resources.requestAuthentications.values());
+  const telemetry = indexTelemetry(resources.telemetries.values());
   const sameRouting =
     older?.services === resources.services &&
     older.virtualServices === resources.virtualServices &&
@@ -106,6 +109,7 @@ export function buildSnapshot(
     authorization,
     authentication,
     keySets,
+    telemetry: telemetry.index,
     findings: [
       ...routing.findings,
       ...gateways.findings,
@@ -113,6 +117,8 @@ export function buildSnapshot(
       ...proxyConfigFindings(resources.proxyConfigs.values()),
       ...providerFindings(authorization, mesh),
       ...keyFindings(authentication, keySets),
+      ...telemetry.findings,
+      ...tracerFindings(telemetry.index, { mesh, resources }),
     ],
   };
 }
@@ -187,7 +193,7 @@ function buildServices(
       services.set(host, older);
       continue;
     }
-    const service = buildService(resource, mesh.clusterDomain, (port) => endpointsOfPort(own, port, pods));
+    const service = buildService(resource, mesh.clusterDomain, (port) => endpointsOfPort(own, port.name, pods));
     if (service !== undefined)
       services.set(host, older !== undefined && sameEndpoints(older, service) ? older : service);
   }

@@ -185,6 +185,7 @@ function manager(routeConfigName: string, context: EdgeContext): Filter {
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName } },
     filters: gatewayHttpFilters(accessFilters(workload, rbacTarget(context))),
     topology: workload.proxy.topology,
+    telemetry: workload.telemetry,
   });
 }
 

@@ -14,6 +14,7 @@ import { type GatewayListener, gatewayListener } from "./gateway-listener.ts";
 import { gatewaySecrets } from "./gateway-tls.ts";
 import type { DeadEnd } from "./http-route.ts";
 import type { ProxyNode } from "./proxy.ts";
+import { decorate, traceClusters } from "./tracing.ts";
 import type { ProxyConfiguration } from "./translate.ts";
 import { type ClientView, ruleFor } from "./view.ts";
 import { workloadOf } from "./workload.ts";
@@ -29,6 +30,7 @@ export function gatewayConfiguration(view: ClientView, proxy: ProxyNode): ProxyC
   const context = { view, workload: workloadOf(snapshot, proxy), anyAddress };
   const made = ports.map((port) => gatewayListener(port, context));
   const routes = made.flatMap((each) => each.routes.map(({ config }) => config));
+  if (view.telemetry.client !== undefined) routes.forEach(decorateAll);
   return {
     ...clustersOf(made, routes, view),
     listeners: made.map(({ listener }) => listener),
@@ -43,7 +45,13 @@ export function gatewayConfiguration(view: ClientView, proxy: ProxyNode): ProxyC
   };
 }
 
-/** Only what is routed to. */
+function decorateAll(config: RouteConfiguration): void {
+  for (const host of config.virtualHosts) {
+    for (const route of host.routes) if (route.action?.$case === "route") decorate(route, host.name);
+  }
+}
+
+/** Only what is routed to, and what spans go through. */
 function clustersOf(
   made: readonly GatewayListener[],
   routes: readonly RouteConfiguration[],
@@ -67,7 +75,8 @@ function clustersOf(
       clusters.push(unreachableCluster(name, deadEnd.reason, deadEnd.resource));
     }
   }
-  return { clusters, endpoints };
+  const traces = traceClusters(view);
+  return { clusters: [...clusters, ...traces.clusters], endpoints: [...endpoints, ...traces.endpoints] };
 }
 
 /** `outbound|8080|v1|api.production.svc.cluster.local`, where it is there. */

@@ -14,6 +14,8 @@ import {
 } from "../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import type { GatewayTopology } from "./proxy.ts";
+import type { ProxyTelemetry } from "./telemetry.ts";
+import { setTracing } from "./tracing.ts";
 import { any, durationOf } from "./wire.ts";
 
 export function httpFilter(name: string, typedConfig: Any): HttpFilter {
@@ -70,6 +72,7 @@ export interface ManagerOptions {
   readonly direction: "inbound" | "outbound" | "edge";
   readonly route: NonNullable<HttpConnectionManager["routeSpecifier"]>;
   readonly filters: HttpFilter[];
+  readonly telemetry?: ProxyTelemetry;
   readonly explicit?: true;
   /** At the edge: what stands in front of it. */
   readonly topology?: GatewayTopology;
@@ -111,6 +114,7 @@ export function connectionManager(options: ManagerOptions): Filter {
     manager.setCurrentClientCertDetails = { subject: true, cert: false, chain: false, dns: true, uri: true };
   }
   if (options.direction === "edge") setEdge(manager, options.topology);
+  setTracing(manager, options.telemetry, options.direction);
   manager.routeSpecifier = options.route;
   manager.httpFilters = options.filters;
   return Filter.fromPartial({

@@ -24,6 +24,7 @@ import { tcpRbacFilters } from "./rbac.ts";
 import { inboundRetryPolicy } from "./retry.ts";
 import { httpInspector, originalDst, tcpProxy, tlsInspector } from "./tcp.ts";
 import { ALPN_MESH, ALPN_MESH_HTTP, meshServerSocket } from "./tls.ts";
+import { decorate } from "./tracing.ts";
 import { durationOf, metadataOf, socketAddress } from "./wire.ts";
 import type { Workload } from "./workload.ts";
 
@@ -187,10 +188,14 @@ function httpManager({ workload, mesh, port }: PortContext, cluster: string): Fi
   });
   const route = defaultRoute(cluster);
   if (route.action?.$case === "route") route.action.value.retryPolicy = inboundRetryPolicy();
+  const { telemetry } = workload;
+  const called = workload.ports.find(({ number }) => number === port)?.calledAs;
+  if (telemetry.server !== undefined) decorate(route, called ?? name);
   for (const host of config.virtualHosts) host.routes = [route];
   return connectionManager({
     statPrefix: port === undefined ? INBOUND_PASSTHROUGH : `inbound_0.0.0.0_${port}`,
     direction: "inbound",
+    telemetry,
     route: { $case: "routeConfig", value: config },
     filters: inboundHttpFilters(accessFilters(workload, rbacTarget({ workload, mesh, port }))),
   });

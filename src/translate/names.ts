@@ -23,6 +23,11 @@ export function podName(port: number, host: string, hasSidecar: boolean): string
   return `outbound|${port}|${hasSidecar ? "pod" : "pod-plain"}.weft.dev|${host}`;
 }
 
+/** To a backend of traces. */
+export function tracesName(port: number, host: string): string {
+  return `outbound|${port}|traces.weft.dev|${host}`;
+}
+
 /** Every name by which a client of a namespace may call one pod of a headless service. */
 export function podCallNames(service: Service, pod: string, address: string, clientNamespace: string): string[] {
   const names = callNames(service, clientNamespace).map((name) => `${pod}.${name}`);

@@ -25,14 +25,14 @@ export interface OutboundListeners {
 
 /** `address` is where the explicit mode listens: the pod's own. */
 export function outboundListeners(view: ClientView, address: string): OutboundListeners {
-  if (view.mode === "NONE") return { listeners: [explicitListener(address)], deadEnds: [] };
-  const listeners = [virtualOutbound(view), ...httpPorts(view).map(portListener)];
+  if (view.mode === "NONE") return { listeners: [explicitListener(view, address)], deadEnds: [] };
+  const listeners = [virtualOutbound(view), ...httpPorts(view).map((port) => portListener(view, port))];
   const deadEnds: DeadEnd[] = [];
   const taken = new Set<string>();
   const add = (at: AddressPort, chains: TcpChains): void => {
     if (taken.has(at.name)) return;
     taken.add(at.name);
-    listeners.push(addressListener(at, chains));
+    listeners.push(addressListener(view, at, chains));
   };
   for (const service of view.services) {
     for (const port of service.ports) {
@@ -72,9 +72,9 @@ function virtualOutbound(view: ClientView): Listener {
   return listener;
 }
 
-function portListener(port: number): Listener {
+function portListener(view: ClientView, port: number): Listener {
   const listener = unbound(`${ANY_ADDRESS}_${port}`, ANY_ADDRESS, port);
-  listener.filterChains = [chain("", [manager(`outbound_${ANY_ADDRESS}_${port}`, String(port))])];
+  listener.filterChains = [chain("", [manager(view, `outbound_${ANY_ADDRESS}_${port}`, String(port))])];
   return listener;
 }
 
@@ -86,7 +86,11 @@ interface AddressPort {
   readonly port: ServicePort;
 }
 
-function addressListener({ name, address, number, service, port }: AddressPort, tcp: TcpChains): Listener {
+function addressListener(
+  view: ClientView,
+  { name, address, number, service, port }: AddressPort,
+  tcp: TcpChains,
+): Listener {
   const listener = unbound(name, address, number);
   if (port.protocol === "tcp") {
     listener.filterChains = [...tcp.chains];
@@ -99,7 +103,7 @@ function addressListener({ name, address, number, service, port }: AddressPort, 
   const http = FilterChain.fromPartial({
     filterChainMatch: { transportProtocol: "raw_buffer", applicationProtocols: ["http/1.1", "http/1.0"] },
   });
-  http.filters = [manager(`outbound_${name}`, sniffedRouteName(service, port))];
+  http.filters = [manager(view, `outbound_${name}`, sniffedRouteName(service, port))];
   listener.filterChains = [http, ...tcp.chains];
   listener.defaultFilterChain = tcp.otherwise;
   listener.listenerFilters = [tlsInspector(), httpInspector()];
@@ -113,7 +117,7 @@ function setSniffTimeout(listener: Listener, sniffs: boolean): void {
   listener.continueOnListenerFiltersTimeout = true;
 }
 
-function explicitListener(address: string): Listener {
+function explicitListener({ telemetry }: ClientView, address: string): Listener {
   const listener = Listener.fromPartial({
     name: EXPLICIT_ROUTES,
     address: socketAddress(address, OUTBOUND_PORT),
@@ -125,6 +129,7 @@ function explicitListener(address: string): Listener {
     direction: "outbound",
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName: EXPLICIT_ROUTES } },
     filters,
+    telemetry,
     explicit: true,
   });
   listener.filterChains = [chain("", [http])];
@@ -140,12 +145,13 @@ function unbound(name: string, address: string, port: number): Listener {
   });
 }
 
-function manager(statPrefix: string, routeConfigName: string): Filter {
+function manager({ telemetry }: ClientView, statPrefix: string, routeConfigName: string): Filter {
   return connectionManager({
     statPrefix,
     direction: "outbound",
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName } },
     filters: outboundHttpFilters(),
+    telemetry,
   });
 }
 

@@ -8,6 +8,7 @@ import { podEndpoints } from "./cluster.ts";
 import { setHashPolicy } from "./consistent-hash.ts";
 import { type DeadEnd, defaultRoute, hostRoutes } from "./http-route.ts";
 import { BLACK_HOLE, callNames, outboundName, PASSTHROUGH, podCallNames, podName } from "./names.ts";
+import { decorate } from "./tracing.ts";
 import type { ClientView } from "./view.ts";
 import { metadataOf } from "./wire.ts";
 
@@ -148,6 +149,7 @@ class HostBuilder {
     if (free.length === 0) return;
     const host = VirtualHost.fromPartial({ name, domains: [...new Set(free)], includeRequestAttemptCount: true });
     host.routes = routes;
+    if (this.#view.telemetry.client !== undefined) for (const route of routes) decorate(route, name);
     this.#hosts.push(host);
   }
 }

@@ -26,6 +26,7 @@ import { inboundClusters, inboundListener } from "./inbound-listener.ts";
 import { outboundListeners } from "./outbound-listener.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { routeConfigs } from "./route.ts";
+import { traceClusters } from "./tracing.ts";
 import { type ClientView, clientView, ruleFor } from "./view.ts";
 import { type Workload, workloadOf } from "./workload.ts";
 
@@ -49,6 +50,8 @@ interface OutboundConfiguration {
   readonly listeners: readonly Listener[] | undefined;
   readonly deadEnds: readonly DeadEnd[];
   readonly byHost: ReadonlyMap<string, ServiceParts>;
+  /** Those of `clusters` that spans go through. */
+  readonly traces: readonly Cluster[];
 }
 
 /** What is made of one service; the same for as long as the service and its rule are the same values. */
@@ -144,11 +147,14 @@ function outbound(view: ClientView, before: OutboundConfiguration | undefined): 
     known.add(cluster);
     dead.push(unreachableCluster(cluster, reason, resource));
   }
-  const endpoints = parts.flatMap((each) => each.endpoints);
+  const traces = traceClusters(view);
+  const endpoints = [...parts.flatMap((each) => each.endpoints), ...traces.endpoints];
   const { routes, listeners, deadEnds } = routing;
+  const same = before !== undefined && deepEqual(before.traces, traces.clusters) ? before : undefined;
   return {
     view,
-    clusters: sameClusters(before, parts, deadEnds) ?? [...clusters, ...dead, ...EGRESS],
+    clusters: sameClusters(same, parts, deadEnds) ?? [...clusters, ...dead, ...EGRESS, ...traces.clusters],
+    traces: traces.clusters,
     endpoints,
     routes,
     listeners,

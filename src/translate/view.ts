@@ -8,6 +8,7 @@ import { type HostRoutes, type ResolvedDestination, resolveDestination, routesFo
 import type { Service } from "../model/service.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { ProxyNode } from "./proxy.ts";
+import { type ProxyTelemetry, telemetryOf } from "./telemetry.ts";
 
 /** All that outbound configuration may depend on; proxies with an equal `key` share it. */
 export interface ClientView {
@@ -24,6 +25,7 @@ export interface ClientView {
   readonly gateway: string;
   readonly services: readonly Service[];
   readonly routes: ReadonlyMap<string, HostRoutes>;
+  readonly telemetry: ProxyTelemetry;
 }
 
 export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView {
@@ -34,8 +36,10 @@ export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView
   const pod = snapshot.resources.pods.get(`${proxy.namespace}/${proxy.pod}`);
   const locality = traits.locality ? localityOfPod(pod, snapshot.nodes) || proxy.locality : "";
   const node = traits.node ? (pod?.spec?.nodeName ?? "") : "";
+  const telemetry = telemetryOf(snapshot, proxy);
+  const own = Object.entries(labels).sort();
   return {
-    key: JSON.stringify([proxy.namespace, proxy.type, proxy.mode, Object.entries(labels).sort(), locality, node]),
+    key: JSON.stringify([proxy.namespace, proxy.type, proxy.mode, own, locality, node, telemetry.key]),
     snapshot,
     namespace: proxy.namespace,
     labels,
@@ -48,6 +52,7 @@ export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView
       isExportedTo(each.exportTo, each.namespace, proxy.namespace),
     ),
     routes: routesFor(snapshot.routes, proxy.namespace),
+    telemetry,
   };
 }
 

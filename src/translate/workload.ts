@@ -9,10 +9,13 @@ import { jwtRulesOf, type KeySets, keySetsOf } from "../model/request-authentica
 import type { Protocol } from "../model/service.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { ProxyNode } from "./proxy.ts";
+import { type ProxyTelemetry, telemetryOf } from "./telemetry.ts";
 
 interface WorkloadPort {
   readonly number: number;
   readonly protocol: Protocol;
+  /** Where clients call it: `api.production.svc.cluster.local:8080`; of several Services the first. */
+  readonly calledAs: string;
 }
 
 export interface Workload {
@@ -23,6 +26,7 @@ export interface Workload {
   readonly jwtRules: readonly JwtRule[];
   /** Only those of the rules' keys. */
   readonly keySets: KeySets;
+  readonly telemetry: ProxyTelemetry;
 }
 
 export function workloadOf(snapshot: MeshSnapshot, proxy: ProxyNode): Workload {
@@ -35,12 +39,13 @@ export function workloadOf(snapshot: MeshSnapshot, proxy: ProxyNode): Workload {
     policies: policiesOf(snapshot.authorization, subject, snapshot.mesh),
     jwtRules,
     keySets: keySetsOf(jwtRules, snapshot.keySets),
+    telemetry: telemetryOf(snapshot, proxy),
   };
 }
 
 /** The target ports of every Service that selects the pod, known before the pod is ready and has an endpoint. */
 function portsOf(snapshot: MeshSnapshot, proxy: ProxyNode): readonly WorkloadPort[] {
-  const found = new Map<number, Protocol>();
+  const found = new Map<number, WorkloadPort>();
   const own = `${proxy.namespace}/`;
   for (const [key, resource] of snapshot.resources.services) {
     if (!key.startsWith(own)) continue;
@@ -52,11 +57,13 @@ function portsOf(snapshot: MeshSnapshot, proxy: ProxyNode): readonly WorkloadPor
     );
     for (const port of service?.ports ?? []) {
       for (const number of targetNumbers(port.targetPort, snapshot, proxy)) {
-        found.set(number, widen(found.get(number), port.protocol));
+        const known = found.get(number);
+        const protocol = widen(known?.protocol, port.protocol);
+        found.set(number, { number, protocol, calledAs: known?.calledAs ?? `${service?.host}:${port.number}` });
       }
     }
   }
-  return [...found].map(([number, protocol]) => ({ number, protocol })).sort((a, b) => a.number - b.number);
+  return [...found.values()].sort((a, b) => a.number - b.number);
 }
 
 /** Two Services that call the same port by different protocols leave it to each connection. */

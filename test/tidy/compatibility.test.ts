@@ -12,6 +12,7 @@ import { proxyConfigIneffective } from "../../src/api/istio/proxy-config.ts";
 import { requestAuthenticationIneffective } from "../../src/api/istio/request-authentication.ts";
 import { serviceEntryIneffective } from "../../src/api/istio/service-entry.ts";
 import { sidecarIneffective } from "../../src/api/istio/sidecar.ts";
+import { telemetryIneffective } from "../../src/api/istio/telemetry.ts";
 import { virtualServiceIneffective } from "../../src/api/istio/virtual-service-ineffective.ts";
 import { workloadEntryIneffective } from "../../src/api/istio/workload-entry.ts";
 import { workloadGroupIneffective } from "../../src/api/istio/workload-group.ts";
@@ -34,6 +35,7 @@ const TABLES: Readonly<Record<string, readonly Ineffective[]>> = {
   Sidecar: sidecarIneffective,
   Gateway: gatewayIneffective,
   ProxyConfig: proxyConfigIneffective,
+  Telemetry: telemetryIneffective,
   MeshConfig: meshConfigIneffective,
 };
 

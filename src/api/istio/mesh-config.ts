@@ -19,13 +19,11 @@ const providerService = {
   maxTagLength: Type.Optional(uint32),
 };
 
-const httpService = Type.Object({
-  path: Type.Optional(Type.String()),
-  timeout: Type.Optional(durationText),
-  headers: Type.Optional(
-    Type.Array(Type.Object({ name: Type.Optional(Type.String()), value: Type.Optional(Type.String()) })),
-  ),
-});
+const headerList = Type.Array(Type.Object({ name: Type.Optional(Type.String()), value: Type.Optional(Type.String()) }));
+
+const callSettings = { timeout: Type.Optional(durationText), headers: Type.Optional(headerList) };
+
+const httpService = Type.Object({ path: Type.Optional(Type.String()), ...callSettings });
 
 const authorizer = {
   service: Type.Optional(Type.String()),
@@ -52,9 +50,19 @@ const extensionProvider = Type.Object({
       ...providerService,
       path: Type.Optional(Type.String()),
       enable64bitTraceId: Type.Optional(Type.Boolean()),
+      traceContextOption: Type.Optional(oneOf(["USE_B3", "USE_B3_WITH_W3C_PROPAGATION"])),
+      ...callSettings,
     }),
   ),
-  opentelemetry: Type.Optional(Type.Object({ ...providerService, http: Type.Optional(httpService) })),
+  opentelemetry: Type.Optional(
+    Type.Object({
+      ...providerService,
+      http: Type.Optional(httpService),
+      grpc: Type.Optional(
+        Type.Object({ timeout: Type.Optional(durationText), initialMetadata: Type.Optional(headerList) }),
+      ),
+    }),
+  ),
   envoyExtAuthzHttp: Type.Optional(
     Type.Object({
       ...authorizer,
@@ -182,7 +190,7 @@ export const proxySettingsIneffective: readonly Ineffective[] = [
   { field: "concurrency", effect: "a sidecar of weft serves with one thread" },
   { field: "drainDuration", effect: "connections of a replaced listener end with their next answer" },
   { field: "discoveryAddress", effect: "it is given to the injector when it starts" },
-  { field: "tracing", effect: NOT_YET },
+  { field: "tracing.customTags", effect: "Telemetry's are followed" },
 ];
 
 export const meshConfigIneffective: readonly Ineffective[] = [
@@ -202,10 +210,15 @@ export const meshConfigIneffective: readonly Ineffective[] = [
   { field: "accessLogFile", effect: NOT_YET },
   { field: "accessLogFormat", effect: NOT_YET },
   { field: "accessLogEncoding", effect: NOT_YET },
-  { field: "enableTracing", effect: NOT_YET },
+  { field: "enableTracing", effect: "a provider (defaultProviders.tracing, or Telemetry's) turns tracing on" },
   { field: "enablePrometheusMerge", effect: NOT_YET },
-  { field: "extensionProviders", effect: NOT_YET },
-  { field: "defaultProviders", effect: NOT_YET },
+  { field: "extensionProviders[].envoyExtAuthzHttp", effect: NOT_YET },
+  { field: "extensionProviders[].envoyExtAuthzGrpc", effect: NOT_YET },
+  { field: "extensionProviders[].envoyFileAccessLog", effect: NOT_YET },
+  { field: "extensionProviders[].envoyOtelAls", effect: NOT_YET },
+  { field: "extensionProviders[].prometheus", effect: NOT_YET },
+  { field: "defaultProviders.metrics", effect: NOT_YET },
+  { field: "defaultProviders.accessLogging", effect: NOT_YET },
   ...proxySettingsIneffective.map(({ field, effect }) => ({ field: `defaultConfig.${field}`, effect })),
 ];
 

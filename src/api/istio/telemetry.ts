@@ -1,4 +1,4 @@
-// Telemetry: accepted, so that existing manifests apply; tracing, metrics and access logs follow it later.
+// Telemetry: what is told of a workload's traffic, and to whom. Tracing follows it; metrics and access logs do later.
 
 import { type Static, Type } from "typebox";
 import { ageColumn } from "../columns.ts";
@@ -29,6 +29,7 @@ const tracing = Type.Object({
   customTags: Type.Optional(mapOf(customTag)),
   enableIstioTags: Type.Optional(Type.Boolean()),
   useRequestIdForTraceSampling: Type.Optional(Type.Boolean()),
+  disableContextPropagation: Type.Optional(Type.Boolean()),
 });
 
 const metricSelector = Type.Object({
@@ -81,8 +82,9 @@ const schema = Type.Object({
 
 export type Telemetry = KubeObject & Static<typeof schema>;
 
-const INEFFECTIVE: readonly Ineffective[] = [
-  { field: "spec.tracing", effect: "no spans are sent yet" },
+export const telemetryIneffective: readonly Ineffective[] = [
+  { field: "spec.targetRef", effect: "gateways are not served yet, so it applies to no workload" },
+  { field: "spec.targetRefs", effect: "gateways are not served yet, so it applies to no workload" },
   { field: "spec.metrics", effect: "metrics are not changed by it yet" },
   { field: "spec.accessLogging", effect: "access logs are not changed by it yet" },
 ];
@@ -100,5 +102,5 @@ export const telemetryKind: Kind<Telemetry> = {
   subresources: ["status"],
   schema,
   columns: [ageColumn],
-  check: (object) => warnIneffective(object, INEFFECTIVE),
+  check: (object) => warnIneffective(object, telemetryIneffective),
 };

@@ -38,7 +38,7 @@ export type TraceBackend =
 
 export interface TraceProvider {
   readonly backend: TraceBackend;
-  /** Empty: the node's cluster. */
+  /** Empty: the node's cluster, where Envoy says `unknown_service:envoy` to OpenTelemetry. */
   readonly serviceName: string;
   /** What is sent on, and read first. */
   readonly formats: readonly TraceFormat[];
@@ -112,8 +112,7 @@ function compileOpenTelemetry(config: OpenTelemetryConfig, at: Field): TraceProv
   at.only(config, fields("grpcService httpService serviceName maxCacheSize"));
   return {
     backend: openTelemetryBackend(config, at),
-    // Envoy's own word for a service that isn't named.
-    serviceName: config.serviceName || "unknown_service:envoy",
+    serviceName: config.serviceName,
     formats: ["w3c"],
     longTraceIds: true,
     sharesIds: false,

@@ -15,6 +15,7 @@ import {
   withReason,
 } from "../../observe/trace-context.ts";
 import type { ResponseHead } from "../codec/head.ts";
+import type { HeaderList } from "../codec/headers.ts";
 import type { TraceProvider } from "../compile/trace-provider.ts";
 import type { Sampling, TracingConfig } from "../compile/tracing.ts";
 import type { Forward } from "./forward.ts";
@@ -144,6 +145,8 @@ export class ActiveSpan {
   readonly exporter: SpanExporter;
   readonly #stream: HttpStream;
   #name: string;
+  /** Headers of older Jaeger clients, as they came: flat, name and value. */
+  readonly #received: readonly string[];
   /** What a server tells its client of the operation, unless the client told it first. */
   #decorated: string;
   #try: TrySpan | undefined;
@@ -157,6 +160,7 @@ export class ActiveSpan {
     this.#decorated = route?.propagatesDecorator === false ? "" : (route?.decorator ?? "");
     this.#name = route?.decorator ?? "";
     const { headers } = stream.head;
+    this.#received = id.sampled ? receivedOf(headers) : NOTHING;
     if (tracer.isEgress) {
       if (this.#decorated !== "") headers.set(DECORATOR, this.#decorated);
       return;
@@ -220,7 +224,7 @@ export class ActiveSpan {
       name: format?.(record) || this.#name || this.#plainName(provider),
       startUs: this.exporter.wallUs(stream.startMs),
       durationUs: (record.durationMs ?? 0) * 1000,
-      tags: requestTags(stream, record, tracer.about),
+      tags: [...requestTags(stream, record, tracer.about), ...this.#received],
       isError: isError(record.responseCode),
       traceState: id.traceState,
     });
@@ -238,4 +242,14 @@ export class ActiveSpan {
     // It belongs to the trace parent that was taken, if that was one.
     if (this.id.traceState === "") headers.remove("tracestate");
   }
+}
+
+const NOTHING: readonly string[] = [];
+const KEPT = ["jaeger-traceid", "uber-trace-id"];
+
+function receivedOf(headers: HeaderList): readonly string[] {
+  return KEPT.flatMap((name) => {
+    const value = headers.get(name);
+    return value === undefined ? NOTHING : [name, value];
+  });
 }

@@ -185,11 +185,12 @@ describe("DestinationRule", () => {
 });
 
 describe("all kinds", () => {
-  it("accept Telemetry with a warning", () => {
+  it("accept the post's Telemetry without a warning", () => {
     const tracing = [
       { providers: [{ name: "jaeger" }], randomSamplingPercentage: 10, useRequestIdForTraceSampling: true },
     ];
-    assert.deepEqual(warnings(eraseKind(telemetryKind), { tracing }), ["spec.tracing"]);
+    assert.deepEqual(warnings(eraseKind(telemetryKind), { tracing }), []);
+    assert.deepEqual(warnings(eraseKind(telemetryKind), { metrics: [{}] }), ["spec.metrics"]);
   });
 
   it("have distinct names", () => {

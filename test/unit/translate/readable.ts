@@ -1,6 +1,8 @@
 // Generated messages as plain data that a person can review: extensions decoded, defaults left out.
 
 import { isRecord } from "../../../src/base/json.ts";
+import { OpenTelemetryConfig } from "../../../src/proto/gen/envoy/config/trace/v3/opentelemetry.ts";
+import { ZipkinConfig } from "../../../src/proto/gen/envoy/config/trace/v3/zipkin.ts";
 import { Cors, CorsPolicy } from "../../../src/proto/gen/envoy/extensions/filters/http/cors/v3/cors.ts";
 import { ExtAuthz } from "../../../src/proto/gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz.ts";
 import { HTTPFault } from "../../../src/proto/gen/envoy/extensions/filters/http/fault/v3/fault.ts";
@@ -14,6 +16,7 @@ import { TlsInspector } from "../../../src/proto/gen/envoy/extensions/filters/li
 import { HttpConnectionManager } from "../../../src/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import { RBAC as TcpRbac } from "../../../src/proto/gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
 import { TcpProxy } from "../../../src/proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
+import { UuidRequestIdConfig } from "../../../src/proto/gen/envoy/extensions/request_id/uuid/v3/uuid.ts";
 import { PreviousHostsPredicate } from "../../../src/proto/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.ts";
 import { RawBuffer } from "../../../src/proto/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts";
 import {
@@ -21,6 +24,7 @@ import {
   UpstreamTlsContext,
 } from "../../../src/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
 import { HttpProtocolOptions } from "../../../src/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
+import { JaegerAgentConfig } from "../../../src/proto/gen/weft/trace.ts";
 
 interface Codec<T> {
   decode(bytes: Uint8Array): T;
@@ -32,6 +36,8 @@ function reader<T>(codec: Codec<T>): (bytes: Uint8Array) => unknown {
 }
 
 const READERS: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
+  "envoy.config.trace.v3.OpenTelemetryConfig": reader(OpenTelemetryConfig),
+  "envoy.config.trace.v3.ZipkinConfig": reader(ZipkinConfig),
   "envoy.extensions.filters.http.cors.v3.Cors": reader(Cors),
   "envoy.extensions.filters.http.cors.v3.CorsPolicy": reader(CorsPolicy),
   "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz": reader(ExtAuthz),
@@ -46,11 +52,13 @@ const READERS: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager": reader(HttpConnectionManager),
   "envoy.extensions.filters.network.rbac.v3.RBAC": reader(TcpRbac),
   "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy": reader(TcpProxy),
+  "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig": reader(UuidRequestIdConfig),
   "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate": reader(PreviousHostsPredicate),
   "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer": reader(RawBuffer),
   "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext": reader(DownstreamTlsContext),
   "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext": reader(UpstreamTlsContext),
   "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": reader(HttpProtocolOptions),
+  "weft.trace.v1.JaegerAgentConfig": reader(JaegerAgentConfig),
 };
 
 export function readable(json: unknown): unknown {

@@ -1,0 +1,135 @@
+// Telemetry resources by the workloads that they select, and what they and MeshConfig together say of a workload's tracing.
+
+import type { Telemetry } from "../api/istio/telemetry.ts";
+import { matchesLabels } from "./endpoint.ts";
+import { byAge, type Finding, formatRef, type ResourceRef, refOf } from "./finding.ts";
+import type { MeshConfig } from "./mesh-config.ts";
+import { type ProviderWorld, resolveTracer, type TraceTarget } from "./trace-target.ts";
+
+/** Namespace to its resources, oldest first. */
+export type TelemetryIndex = ReadonlyMap<string, readonly Telemetry[]>;
+type Tracing = NonNullable<NonNullable<Telemetry["spec"]>["tracing"]>[number];
+export type CustomTags = NonNullable<Tracing["customTags"]>;
+
+export interface Subject {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export function indexTelemetry(telemetries: Iterable<Telemetry>): {
+  readonly index: TelemetryIndex;
+  readonly findings: readonly Finding[];
+} {
+  const index = new Map<string, Telemetry[]>();
+  const findings: Finding[] = [];
+  for (const telemetry of [...telemetries].sort(byAge)) {
+    const namespace = telemetry.metadata.namespace ?? "default";
+    const list = index.get(namespace) ?? [];
+    index.set(namespace, list);
+    const rival = isGeneral(telemetry) ? list.find(isGeneral) : undefined;
+    list.push(telemetry);
+    if (rival === undefined) continue;
+    findings.push({
+      resource: refOf(telemetry),
+      type: "conflict",
+      path: "spec",
+      message: `${formatRef(refOf(rival))} already covers the whole namespace, is older (or first by name) and wins`,
+    });
+  }
+  return { index, findings };
+}
+
+function isGeneral({ spec }: Telemetry): boolean {
+  return !isSelective(spec) && spec?.targetRef === undefined && spec?.targetRefs === undefined;
+}
+
+function isSelective(spec: Telemetry["spec"]): boolean {
+  return Object.keys(spec?.selector?.matchLabels ?? {}).length > 0;
+}
+
+/** Those that hold, the most general first: each says more than the ones before it. */
+export function telemetriesOf(index: TelemetryIndex, subject: Subject, mesh: MeshConfig): readonly Telemetry[] {
+  const own = index.get(subject.namespace) ?? [];
+  const general = new Set([mesh.rootNamespace, subject.namespace]);
+  const selective = own.find(
+    ({ spec }) => isSelective(spec) && matchesLabels(spec?.selector?.matchLabels, subject.labels),
+  );
+  return [...[...general].map((namespace) => (index.get(namespace) ?? []).find(isGeneral)), selective].filter(
+    (each) => each !== undefined,
+  );
+}
+
+export type TelemetryMode = "CLIENT" | "SERVER";
+
+export interface TracingRule {
+  readonly target: TraceTarget;
+  readonly samplingPercent: number;
+  readonly customTags: CustomTags;
+  readonly useRequestId: boolean;
+  readonly enableIstioTags: boolean;
+  readonly propagates: boolean;
+  readonly pathLengthMax: number | undefined;
+}
+
+const SAMPLING_PERCENT = 1;
+
+/** Undefined: no tracing. */
+export function tracingOf(
+  telemetries: readonly Telemetry[],
+  mode: TelemetryMode,
+  world: ProviderWorld,
+): TracingRule | undefined {
+  const { settings } = world.mesh;
+  const rules = telemetries.flatMap(({ spec }) => spec?.tracing ?? []).filter((rule) => concerns(rule, mode));
+  const given = <K extends keyof Tracing>(key: K): Tracing[K] | undefined =>
+    rules.findLast((rule) => rule[key] !== undefined)?.[key];
+  const provider =
+    rules.findLast(({ providers }) => (providers ?? []).length > 0)?.providers?.[0]?.name ??
+    settings.defaultProviders?.tracing?.[0];
+  if (provider === undefined || given("disableSpanReporting") === true) return undefined;
+  const target = resolveTracer(provider, world);
+  if (!target.ok) return undefined;
+  const general = settings.defaultConfig?.tracing;
+  return {
+    target: target.value,
+    samplingPercent: given("randomSamplingPercentage") ?? general?.sampling ?? SAMPLING_PERCENT,
+    customTags: given("customTags") ?? {},
+    useRequestId: given("useRequestIdForTraceSampling") ?? true,
+    enableIstioTags: given("enableIstioTags") ?? true,
+    propagates: given("disableContextPropagation") !== true,
+    pathLengthMax: target.value.pathLengthMax ?? general?.maxPathTagLength,
+  };
+}
+
+function concerns(rule: Tracing, mode: TelemetryMode): boolean {
+  const wanted = rule.match?.mode ?? "CLIENT_AND_SERVER";
+  return wanted === "CLIENT_AND_SERVER" || wanted === mode;
+}
+
+export interface NamedProvider {
+  readonly resource: ResourceRef;
+  readonly path: string;
+  readonly name: string;
+}
+
+/** Every tracing provider that a Telemetry names. */
+export function tracingProviders(index: TelemetryIndex): readonly NamedProvider[] {
+  return [...index.values()].flat().flatMap((telemetry) =>
+    (telemetry.spec?.tracing ?? []).flatMap(({ providers }, i) =>
+      (providers ?? []).map(({ name }, j) => ({
+        resource: refOf(telemetry),
+        path: `spec.tracing[${i}].providers[${j}].name`,
+        name,
+      })),
+    ),
+  );
+}
+
+/** Providers that lead nowhere. */
+export function tracerFindings(index: TelemetryIndex, world: ProviderWorld): readonly Finding[] {
+  return tracingProviders(index).flatMap(({ resource, path, name }): readonly Finding[] => {
+    const target = resolveTracer(name, world);
+    if (target.ok) return [];
+    return [{ resource, type: "reference", path, message: `${target.error}: no span will be sent` }];
+  });
+}
