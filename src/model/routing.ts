@@ -188,9 +188,11 @@ export function resolveDestination(
   const host = resolveHost(destination.host, client.resourceNamespace, world.mesh.clusterDomain);
   const service = world.services.get(host);
   const subset = destination.subset === "" ? undefined : destination.subset;
-  if (service === undefined) {
+  if (service === undefined || !isExportedTo(service.exportTo, service.namespace, client.clientNamespace)) {
     const port = destination.port?.number ?? client.port;
-    return { host, subset, port, problem: { field: "host", reason: `host ${host} is not a service of the mesh` } };
+    const what =
+      service === undefined ? "is not a service of the mesh" : `is not exported to ${client.clientNamespace}`;
+    return { host, subset, port, problem: { field: "host", reason: `host ${host} ${what}` } };
   }
   const only = service.ports.length === 1 ? service.ports[0]?.number : undefined;
   const port = destination.port?.number ?? only ?? client.port;

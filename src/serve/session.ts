@@ -3,7 +3,7 @@
 // Secrets go whenever they may, since what waits for them is not served before; names are told when listeners take them.
 
 import type { Clock, Timer } from "../base/clock.ts";
-import { ENDPOINT_WAIT_MS, NAMES_MAX, REFUSAL_LENGTH_MAX } from "./limits.ts";
+import { ASK_WAIT_MS, NAMES_MAX, REFUSAL_LENGTH_MAX } from "./limits.ts";
 import {
   type EncodedConfiguration,
   type EncodedResource,
@@ -76,14 +76,16 @@ interface TypeState {
 
 /** What leads to clusters. */
 const LEADING = ["listener", "route", "extension"] as const;
+const ROUTING = ["route", "extension"] as const;
 
 export class Session {
   readonly #clock: Clock;
   readonly #events: SessionEvents;
   readonly #types: Readonly<Record<ResourceType, TypeState>> = perType(newState);
   #target: EncodedConfiguration | undefined;
-  #endpointTimer: Timer | undefined;
-  #endpointWaitOver = false;
+  #waitTimer: Timer | undefined;
+  #waiting = false;
+  #waitOver = false;
   /** The endpoints of which the proxy asked for every one. */
   #allAsked: EncodedResources | undefined;
   #settled = -1;
@@ -104,7 +106,7 @@ export class Session {
 
   setTarget(target: EncodedConfiguration): void {
     this.#target = target;
-    this.#endpointWaitOver = false;
+    this.#waitOver = false;
     this.pump();
   }
 
@@ -207,7 +209,7 @@ export class Session {
 
   close(): void {
     this.#closed = true;
-    this.#endpointTimer?.cancel();
+    this.#stopWaiting();
   }
 
   /** Sends all that may be sent now; called again after each answer. */
@@ -215,15 +217,28 @@ export class Session {
     const target = this.#target;
     if (target === undefined || this.#closed) return;
     this.#forgetRefusals(target);
+    this.#waiting = false;
     this.#send("cluster", target, "upserts");
     this.#send("endpoint", target, "all");
     this.#send("secret", target, "all");
     if (this.#clustersReady(target)) {
-      for (const type of LEADING) this.#send(type, target, "all");
+      this.#send("listener", target, "upserts");
+      if (this.#isQuiet("listener", target, "upserts")) this.#sendRouting(target);
       if (this.#isQuiet("listener", target)) this.#send("nameTable", target, "all");
       if (this.#leadsNowhereOld(target)) this.#send("cluster", target, "all");
     }
+    if (!this.#waiting) this.#stopWaiting();
     this.#settle(target);
+  }
+
+  /** Where a call moves from one listener to another, the other has its routes before the first one goes. */
+  #sendRouting(target: EncodedConfiguration): void {
+    for (const type of ROUTING) this.#send(type, target, "all");
+    if (!ROUTING.every((type) => this.#isQuiet(type, target)) || this.#isQuiet("listener", target)) return;
+    const { route } = this.#types;
+    const asked = route.wildcard || [...target.resources.route.keys()].every((name) => route.names.has(name));
+    if (asked || this.#waitOver) this.#send("listener", target, "all");
+    else this.#wait();
   }
 
   /** Nothing of the proxy's can still lead to a cluster that is gone; one that it refused, it runs as it was. */
@@ -254,7 +269,7 @@ export class Session {
     if (cluster.subscribed && (cluster.nonce !== undefined || diff(cluster, target, "cluster").changed.length > 0))
       return false;
     if (endpoint.nonce !== undefined) return false;
-    if (!cluster.subscribed || this.#endpointWaitOver || endpoint.wildcard) return true;
+    if (!cluster.subscribed || this.#waitOver || endpoint.wildcard) return true;
     if (this.#allAsked === target.resources.endpoint) return true;
     const unasked = [...target.resources.endpoint.keys()].some(
       (name) => !endpoint.names.has(name) && !cluster.refused.has(name),
@@ -263,20 +278,30 @@ export class Session {
       this.#allAsked = target.resources.endpoint;
       return true;
     }
-    this.#endpointTimer ??= this.#clock.after(ENDPOINT_WAIT_MS, () => {
-      this.#endpointTimer = undefined;
-      this.#endpointWaitOver = true;
-      this.pump();
-    });
+    this.#wait();
     return false;
   }
 
-  #isQuiet(type: ResourceType, target: EncodedConfiguration): boolean {
+  #wait(): void {
+    this.#waiting = true;
+    this.#waitTimer ??= this.#clock.after(ASK_WAIT_MS, () => {
+      this.#waitTimer = undefined;
+      this.#waitOver = true;
+      this.pump();
+    });
+  }
+
+  #stopWaiting(): void {
+    this.#waitTimer?.cancel();
+    this.#waitTimer = undefined;
+  }
+
+  #isQuiet(type: ResourceType, target: EncodedConfiguration, part: "upserts" | "all" = "all"): boolean {
     const state = this.#types[type];
     if (state.nonce !== undefined) return false;
     if (!state.subscribed) return true;
     const { changed, removed } = diff(state, target, type);
-    return changed.length === 0 && removed.length === 0;
+    return changed.length === 0 && (part === "upserts" || removed.length === 0);
   }
 
   /** A proxy that takes a changed cluster waits for its endpoints anew, but need not ask: it never stopped wanting them. */

@@ -43,8 +43,15 @@ interface PortOf {
 
 function sniffedPorts(view: ClientView): readonly PortOf[] {
   return view.services.flatMap((service) =>
-    service.ports.filter((port) => port.protocol === "sniffed").map((port) => ({ service, port })),
+    service.ports
+      .filter((port) => port.protocol === "sniffed" && hasListener(service, port))
+      .map((port) => ({ service, port })),
   );
+}
+
+/** A headless service without pods has none. */
+function hasListener(service: Service, port: ServicePort): boolean {
+  return service.addresses.length > 0 || podEndpoints(service, port).length > 0;
 }
 
 export function sniffedRouteName(service: Service, port: ServicePort): string {

@@ -1,5 +1,12 @@
 // The mesh that the table's calls are made in: services of every sort, with fixed addresses. Themes add policies to it.
 
+export interface MeshDocument {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace: string; readonly [more: string]: unknown };
+  readonly [more: string]: unknown;
+}
+
 export interface MeshPort {
   readonly name?: string;
   readonly port: number;
@@ -27,7 +34,7 @@ export interface MeshService {
 }
 
 /** A Service, its EndpointSlice and its pods, as documents. */
-export function serviceDocuments(service: MeshService): readonly unknown[] {
+export function serviceDocuments(service: MeshService): readonly MeshDocument[] {
   const { name, namespace = "production", ip, ports, pods, annotations } = service;
   return [
     {
@@ -65,7 +72,10 @@ export function serviceDocuments(service: MeshService): readonly unknown[] {
   ];
 }
 
-function podDocument(pod: MeshPod, { app, namespace }: { readonly app: string; readonly namespace: string }): unknown {
+function podDocument(
+  pod: MeshPod,
+  { app, namespace }: { readonly app: string; readonly namespace: string },
+): MeshDocument {
   const labels: Record<string, string> = { app };
   if (pod.version !== undefined) labels["version"] = pod.version;
   if (pod.sidecar !== false) labels["security.istio.io/tlsMode"] = "istio";

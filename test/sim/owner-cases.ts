@@ -31,6 +31,13 @@ const owners: Theme = {
   - route: [{destination: {host: web, subset: v2}}]`,
     ),
     virtualService(
+      "unseen",
+      `
+  hosts: [unseen.example.com]
+  http:
+  - route: [{destination: {host: hidden.shop.svc.cluster.local}}]`,
+    ),
+    virtualService(
       "gateway",
       `
   hosts: [mixed]
@@ -72,6 +79,11 @@ const owners: Theme = {
       by: "shop",
       call: http("10.96.0.20:80", "orders"),
       expect: { route: "default", cluster: "outbound|80||orders.shop…" },
+    },
+    {
+      name: "a destination that is not exported to the client",
+      call: http("10.96.0.12:80", "unseen.example.com"),
+      expect: { ...of("production/unseen"), status: 503, error: "host hidden.shop… is not exported to production" },
     },
     {
       name: "of a gateway only",

@@ -153,6 +153,20 @@ describe("a session", () => {
     assert.deepEqual(wire.take(), ["cluster -authz"]);
   });
 
+  it("brings a new listener with its routes before the old one goes", () => {
+    const wire = settledWire();
+    wire.session.setTarget(configuration(2, { ...FIRST, listener: ["m@1"], route: ["r@2", "s@1"] }));
+    assert.deepEqual(wire.take(), ["listener m@1"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), ["route r@2"], "the old listener stays until the new one's routes are there");
+    wire.ack();
+    assert.deepEqual(wire.take(), []);
+    wire.subscribe("route", ["s"]);
+    assert.deepEqual(wire.take(), ["route s@1"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), ["listener -l"]);
+  });
+
   it("does not wait for ever for a proxy that asks for no endpoints", () => {
     const wire = settledWire();
     wire.session.setTarget(
