@@ -3,6 +3,7 @@
 import type { ApiError } from "../api/client.ts";
 import type { Kind } from "../api/kind.ts";
 import type { KubeObject } from "../api/object.ts";
+import type { User } from "./http.ts";
 
 export interface AdmissionRequest {
   readonly operation: "create" | "update";
@@ -13,7 +14,7 @@ export interface AdmissionRequest {
   readonly object: KubeObject;
   /** What is stored, on an update. */
   readonly previous: KubeObject | undefined;
-  readonly user: string;
+  readonly user: User;
   /** Nothing will be stored: a plugin must then change nothing elsewhere either. */
   readonly dryRun: boolean;
 }

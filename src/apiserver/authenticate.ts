@@ -1,50 +1,103 @@
-// Who asks: the administrator by the cluster's own token, a workload by its service-account token, nobody else.
+// Who asks: the administrator by the cluster's own token, a workload by its service-account token, nobody else. The
+// administrator may also ask in another's name.
 
 import { createHash, timingSafeEqual } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
 import type { User } from "./http.ts";
-import { SELF_ACCESS_REVIEWS } from "./reviews.ts";
+import type { Attempt, Authorizer } from "./rbac.ts";
+import { accountUser, isSelfReview } from "./reviews.ts";
 import type { PathParts } from "./route.ts";
 import { type ApiFailure, failure } from "./status.ts";
 import { API_AUDIENCE, type Tokens } from "./tokens.ts";
 
 export const UNAUTHORIZED: ApiFailure = failure(401, "Unauthorized", "Unauthorized");
 
+/** The cluster's own parts, which ask in process. */
+export const SYSTEM_USER: User = { name: "system:weft", groups: ["system:masters"], isAdmin: true };
+
+const ADMINISTRATORS = "system:masters";
+
 export async function authenticate(
+  headers: IncomingHttpHeaders,
+  options: { readonly adminToken: string; readonly tokens: Tokens },
+): Promise<User | undefined> {
+  const user = await userOf(headers.authorization, options);
+  const asUser = headers["impersonate-user"];
+  if (user?.isAdmin !== true || typeof asUser !== "string") return user;
+  const asked = headers["impersonate-group"];
+  const given = Array.isArray(asked) ? asked : asked === undefined ? [] : asked.split(",").map((name) => name.trim());
+  const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(asUser);
+  const own = account === null ? ["system:authenticated"] : accountUser(account[1] ?? "", account[2] ?? "").groups;
+  const groups = [...new Set([...given, ...(given.length === 0 ? own : ["system:authenticated"])])];
+  return { name: asUser, groups, isAdmin: groups.includes(ADMINISTRATORS) };
+}
+
+async function userOf(
   header: string | undefined,
   options: { readonly adminToken: string; readonly tokens: Tokens },
 ): Promise<User | undefined> {
   const token = /^Bearer +(\S+) *$/i.exec(header ?? "")?.[1];
   if (token === undefined) return undefined;
   if (isSame(token, options.adminToken)) {
-    return { name: "kubernetes-admin", groups: ["system:masters", "system:authenticated"], isAdmin: true };
+    return { name: "kubernetes-admin", groups: [ADMINISTRATORS, "system:authenticated"], isAdmin: true };
   }
   // Anything that is no JWT is not worth loading the library that checks one.
   if (token.split(".").length !== 3) return undefined;
   const reviewed = await options.tokens.review(token, API_AUDIENCE);
   if (!reviewed.ok) return undefined;
-  const { namespace, serviceAccount } = reviewed.value;
+  const { username, groups } = accountUser(reviewed.value.namespace, reviewed.value.serviceAccount);
+  return { name: username, groups, isAdmin: false };
+}
+
+export interface Asked {
+  readonly method: string;
+  readonly query: URLSearchParams;
+  readonly parts: PathParts;
+}
+
+/** Undefined when the user's roles allow it. */
+export function authorize(authorizer: Authorizer, user: User, asked: Asked): ApiFailure | undefined {
+  if (user.isAdmin || isSelfReview(asked.parts)) return undefined;
+  const attempt = attemptOf(asked);
+  return authorizer.decide(user, attempt).allowed ? undefined : refusal(user, attempt, asked.parts);
+}
+
+function attemptOf({ method, query, parts }: Asked): Attempt {
+  const { group, namespace, name, plural, subresource } = parts;
   return {
-    name: `system:serviceaccount:${namespace}:${serviceAccount}`,
-    groups: ["system:serviceaccounts", `system:serviceaccounts:${namespace}`, "system:authenticated"],
-    isAdmin: false,
+    verb: verbOf(method, query, name),
+    group,
+    resource: subresource === undefined ? plural : `${plural}/${subresource}`,
+    // The namespace itself is asked for by name; its roles may be inside it.
+    namespace: plural === "namespaces" && group === "" ? name : namespace,
+    name,
   };
 }
 
-/** Workloads may ask what they may do, and nothing more. */
-export function authorize(user: User, method: string, parts: PathParts): ApiFailure | undefined {
-  if (user.isAdmin || `${parts.plural}.${parts.group}` === SELF_ACCESS_REVIEWS) return undefined;
-  const verb = VERBS[method] ?? method.toLowerCase();
-  const resource = parts.subresource === undefined ? parts.plural : `${parts.plural}/${parts.subresource}`;
-  const full = parts.group === "" ? parts.plural : `${parts.plural}.${parts.group}`;
+function verbOf(method: string, query: URLSearchParams, name: string | undefined): string {
+  const watch = query.get("watch");
+  if (method === "GET" && name === undefined) return watch === "true" || watch === "1" ? "watch" : "list";
+  if (method === "DELETE" && name === undefined) return "deletecollection";
+  return VERBS[method] ?? method.toLowerCase();
+}
+
+function refusal(user: User, { verb, resource, group }: Attempt, parts: PathParts): ApiFailure {
+  const full = group === "" ? parts.plural : `${parts.plural}.${group}`;
   const subject = parts.name === undefined ? full : `${full} ${JSON.stringify(parts.name)}`;
   const scope =
     parts.namespace === undefined ? "at the cluster scope" : `in the namespace ${JSON.stringify(parts.namespace)}`;
-  const asked = verb === "get" && parts.name === undefined ? "list" : verb;
-  return failure(
-    403,
-    "Forbidden",
-    `${subject} is forbidden: User ${JSON.stringify(user.name)} cannot ${asked} resource ${JSON.stringify(resource)} in API group ${JSON.stringify(parts.group)} ${scope}`,
-  );
+  return {
+    ...failure(
+      403,
+      "Forbidden",
+      `${subject} is forbidden: User ${JSON.stringify(user.name)} cannot ${verb} resource ${JSON.stringify(resource)} in API group ${JSON.stringify(group)} ${scope}`,
+    ),
+    details: {
+      ...(parts.name === undefined ? {} : { name: parts.name }),
+      ...(group === "" ? {} : { group }),
+      kind: parts.plural,
+    },
+  };
 }
 
 const VERBS: Readonly<Record<string, string>> = {

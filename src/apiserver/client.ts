@@ -13,13 +13,14 @@ import type {
 import { eraseKind, type Kind } from "../api/kind.ts";
 import type { KubeObject } from "../api/object.ts";
 import { err, ok, type Result } from "../base/result.ts";
+import { SYSTEM_USER } from "./authenticate.ts";
 import { mergePatch } from "./json-patch.ts";
 import type { Resources, Selection, WriteContext } from "./resources.ts";
 import type { ApiFailure } from "./status.ts";
 import type { Tokens } from "./tokens.ts";
 import { eventSelector } from "./watch.ts";
 
-const CONTEXT: WriteContext = { user: "system:weft", manager: undefined, dryRun: false, fieldValidation: "Strict" };
+const CONTEXT: WriteContext = { user: SYSTEM_USER, manager: undefined, dryRun: false, fieldValidation: "Strict" };
 
 export class LocalClient implements KubeClient {
   readonly #resources: Resources;

@@ -3,6 +3,7 @@
 import { apiVersionOf, type Kind } from "../api/kind.ts";
 import type { Registry } from "../api/registry.ts";
 import { METRICS_GROUP, METRICS_VERSION } from "./metrics-api.ts";
+import { REVIEWS } from "./reviews.ts";
 
 const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const SUBRESOURCE_VERBS = {
@@ -25,24 +26,6 @@ export interface DiscoveryAnswer {
   readonly body: object;
   readonly contentType: string;
 }
-
-/** Kinds that are verbs rather than storage: only created, never read back. */
-const REVIEWS = [
-  {
-    group: "authentication.k8s.io",
-    kind: "TokenReview",
-    plural: "tokenreviews",
-    singular: "tokenreview",
-    namespaced: false,
-  },
-  {
-    group: "authorization.k8s.io",
-    kind: "SelfSubjectAccessReview",
-    plural: "selfsubjectaccessreviews",
-    singular: "selfsubjectaccessreview",
-    namespaced: false,
-  },
-];
 
 /** What `kubectl top` reads. */
 const METRICS = [
@@ -121,6 +104,7 @@ function allResources(registry: Registry): readonly Resource[] {
   );
   const reviews = REVIEWS.map((review) => ({
     ...review,
+    singular: review.kind.toLowerCase(),
     version: "v1",
     verbs: ["create"],
     shortNames: [],

@@ -17,6 +17,7 @@ import {
 import type { PodRuntime } from "./pod-runtime.ts";
 import { handleLogs } from "./pod-streams.ts";
 import { handleProxied, parseProxied } from "./proxy-request.ts";
+import type { Authorizer } from "./rbac.ts";
 import type { Reader } from "./read.ts";
 import type { Resources } from "./resources.ts";
 import { handleReview } from "./reviews.ts";
@@ -30,6 +31,7 @@ export interface Handlers {
   readonly registry: Registry;
   readonly resources: Resources;
   readonly tokens: Tokens;
+  readonly authorizer: Authorizer;
   readonly runtime: PodRuntime;
   readonly reader: Reader;
   readonly writer: Writer;
@@ -58,9 +60,10 @@ export async function dispatch(handlers: Handlers, request: ApiRequest): Promise
   if (proxied !== undefined) return handleProxied(handlers, request, proxied);
   const parts = parsePath(request.pathname);
   if (parts === undefined) return replyFailed(NOT_THERE);
-  const refusal = authorize(request.user, request.method, parts);
+  const { method, query } = request;
+  const refusal = authorize(handlers.authorizer, request.user, { method, query, parts });
   if (refusal !== undefined) return replyFailed(refusal);
-  const review = await handleReview(handlers.tokens, request, parts);
+  const review = await handleReview(handlers, request, parts);
   if (review !== undefined) return review;
   const metrics = await handleMetrics(handlers, request, parts);
   if (metrics !== undefined) return metrics;

@@ -126,8 +126,17 @@ function namespaceFinalizers(namespace: KubeObject): readonly unknown[] {
   return Array.isArray(finalizers) ? finalizers : [];
 }
 
+const COUNTED_GROUPS = new Set([
+  "apps",
+  "batch",
+  "networking.k8s.io",
+  "policy",
+  "apiextensions.k8s.io",
+  "admissionregistration.k8s.io",
+]);
+
 function hasGeneration(kind: Kind): boolean {
-  return kind.origin === "custom" || kind.group === "apps";
+  return kind.origin === "custom" || COUNTED_GROUPS.has(kind.group);
 }
 
 function desiredPart(object: KubeObject): unknown {

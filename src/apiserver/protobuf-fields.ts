@@ -3,6 +3,7 @@
 /** A small letter is left out where empty, as Go's JSON does; a capital one was a pointer, so it is kept. */
 export type FieldType =
   | "text"
+  | "Text"
   | "bytes"
   | "int"
   | "Int"
@@ -16,6 +17,7 @@ export type FieldType =
   | { readonly message: string };
 
 export interface Field {
+  /** Empty where the message's fields stand in the object itself, as Go's embedded structs do. */
   readonly name: string;
   readonly type: FieldType;
   readonly repeated: boolean;
@@ -138,6 +140,7 @@ export const MESSAGES: Readonly<Record<string, Message>> = {
   PodTemplateSpec: { 1: one("metadata", of("ObjectMeta")), 2: one("spec", of("PodSpec")) },
   Pod: object("PodSpec"),
   PodSpec: {
+    1: many("volumes", of("Volume")),
     2: many("containers", of("Container")),
     3: one("restartPolicy", "text"),
     4: one("terminationGracePeriodSeconds", "Int"),
@@ -157,6 +160,7 @@ export const MESSAGES: Readonly<Record<string, Message>> = {
     19: one("schedulerName", "text"),
     20: many("initContainers", of("Container")),
     21: one("automountServiceAccountToken", "Flag"),
+    22: many("tolerations", of("Toleration")),
     24: one("priorityClassName", "text"),
     25: one("priority", "Int"),
     29: one("runtimeClassName", "text"),
@@ -172,11 +176,13 @@ export const MESSAGES: Readonly<Record<string, Message>> = {
     6: many("ports", of("ContainerPort")),
     7: many("env", of("EnvVar")),
     8: one("resources", of("ResourceRequirements")),
+    9: many("volumeMounts", of("VolumeMount")),
     13: one("terminationMessagePath", "text"),
     14: one("imagePullPolicy", "text"),
     16: one("stdin", "flag"),
     17: one("stdinOnce", "flag"),
     18: one("tty", "flag"),
+    19: many("envFrom", of("EnvFromSource")),
     20: one("terminationMessagePolicy", "text"),
   },
   ContainerPort: {
@@ -186,7 +192,146 @@ export const MESSAGES: Readonly<Record<string, Message>> = {
     4: one("protocol", "text"),
     5: one("hostIP", "text"),
   },
-  EnvVar: { 1: one("name", "text"), 2: one("value", "text") },
+  EnvVar: { 1: one("name", "text"), 2: one("value", "text"), 3: one("valueFrom", of("EnvVarSource")) },
+  EnvVarSource: {
+    1: one("fieldRef", of("FieldReference")),
+    3: one("configMapKeyRef", of("KeySelector")),
+    4: one("secretKeyRef", of("KeySelector")),
+  },
+  FieldReference: { 1: one("apiVersion", "text"), 2: one("fieldPath", "text") },
+  KeySelector: { 1: one("", of("LocalReference")), 2: one("key", "text"), 3: one("optional", "Flag") },
+  EnvFromSource: {
+    1: one("prefix", "text"),
+    2: one("configMapRef", of("EnvSource")),
+    3: one("secretRef", of("EnvSource")),
+  },
+  EnvSource: { 1: one("", of("LocalReference")), 2: one("optional", "Flag") },
+  Volume: { 1: one("name", "text"), 2: one("", of("VolumeSource")) },
+  VolumeSource: {
+    1: one("hostPath", of("HostPath")),
+    2: one("emptyDir", of("EmptyDir")),
+    6: one("secret", of("SecretVolume")),
+    10: one("persistentVolumeClaim", of("ClaimVolume")),
+    19: one("configMap", of("ConfigMapVolume")),
+  },
+  HostPath: { 1: one("path", "text"), 2: one("type", "text") },
+  EmptyDir: { 1: one("medium", "text") },
+  SecretVolume: {
+    1: one("secretName", "text"),
+    2: many("items", of("KeyToPath")),
+    3: one("defaultMode", "Int"),
+    4: one("optional", "Flag"),
+  },
+  ConfigMapVolume: {
+    1: one("", of("LocalReference")),
+    2: many("items", of("KeyToPath")),
+    3: one("defaultMode", "Int"),
+    4: one("optional", "Flag"),
+  },
+  KeyToPath: { 1: one("key", "text"), 2: one("path", "text"), 3: one("mode", "Int") },
+  ClaimVolume: { 1: one("claimName", "text"), 2: one("readOnly", "flag") },
+  VolumeMount: {
+    1: one("name", "text"),
+    2: one("readOnly", "flag"),
+    3: one("mountPath", "text"),
+    4: one("subPath", "text"),
+    5: one("mountPropagation", "text"),
+    6: one("subPathExpr", "text"),
+  },
+  Toleration: {
+    1: one("key", "text"),
+    2: one("operator", "text"),
+    3: one("value", "text"),
+    4: one("effect", "text"),
+    5: one("tolerationSeconds", "Int"),
+  },
+  Job: object("JobSpec"),
+  JobSpec: {
+    1: one("parallelism", "Int"),
+    2: one("completions", "Int"),
+    3: one("activeDeadlineSeconds", "Int"),
+    4: one("selector", of("LabelSelector")),
+    5: one("manualSelector", "Flag"),
+    6: one("template", of("PodTemplateSpec")),
+    7: one("backoffLimit", "Int"),
+    8: one("ttlSecondsAfterFinished", "Int"),
+    9: one("completionMode", "text"),
+    10: one("suspend", "Flag"),
+    14: one("podReplacementPolicy", "text"),
+  },
+  CronJob: object("CronJobSpec"),
+  CronJobSpec: {
+    1: one("schedule", "text"),
+    2: one("startingDeadlineSeconds", "Int"),
+    3: one("concurrencyPolicy", "text"),
+    4: one("suspend", "Flag"),
+    5: one("jobTemplate", of("JobTemplateSpec")),
+    6: one("successfulJobsHistoryLimit", "Int"),
+    7: one("failedJobsHistoryLimit", "Int"),
+    8: one("timeZone", "text"),
+  },
+  JobTemplateSpec: { 1: one("metadata", of("ObjectMeta")), 2: one("spec", of("JobSpec")) },
+  Role: { 1: one("metadata", of("ObjectMeta")), 2: many("rules", of("PolicyRule")) },
+  ClusterRole: {
+    1: one("metadata", of("ObjectMeta")),
+    2: many("rules", of("PolicyRule")),
+    3: one("aggregationRule", of("AggregationRule")),
+  },
+  AggregationRule: { 1: many("clusterRoleSelectors", of("LabelSelector")) },
+  PolicyRule: {
+    1: many("verbs", "text"),
+    2: many("apiGroups", "Text"),
+    3: many("resources", "text"),
+    4: many("resourceNames", "text"),
+    5: many("nonResourceURLs", "text"),
+  },
+  RoleBinding: {
+    1: one("metadata", of("ObjectMeta")),
+    2: many("subjects", of("Subject")),
+    3: one("roleRef", of("RoleRef")),
+  },
+  ClusterRoleBinding: {
+    1: one("metadata", of("ObjectMeta")),
+    2: many("subjects", of("Subject")),
+    3: one("roleRef", of("RoleRef")),
+  },
+  Subject: { 1: one("kind", "text"), 2: one("apiGroup", "text"), 3: one("name", "text"), 4: one("namespace", "text") },
+  RoleRef: { 1: one("apiGroup", "text"), 2: one("kind", "text"), 3: one("name", "text") },
+  Ingress: object("IngressSpec"),
+  IngressSpec: {
+    1: one("defaultBackend", of("IngressBackend")),
+    2: many("tls", of("IngressTls")),
+    3: many("rules", of("IngressRule")),
+    4: one("ingressClassName", "text"),
+  },
+  IngressBackend: { 4: one("service", of("IngressService")) },
+  IngressService: { 1: one("name", "text"), 2: one("port", of("IngressPort")) },
+  IngressPort: { 1: one("name", "text"), 2: one("number", "int") },
+  IngressTls: { 1: many("hosts", "text"), 2: one("secretName", "text") },
+  IngressRule: { 1: one("host", "text"), 2: one("", of("IngressRuleValue")) },
+  IngressRuleValue: { 1: one("http", of("IngressHttp")) },
+  IngressHttp: { 1: many("paths", of("IngressPath")) },
+  IngressPath: { 1: one("path", "text"), 2: one("backend", of("IngressBackend")), 3: one("pathType", "text") },
+  PodDisruptionBudget: object("PodDisruptionBudgetSpec"),
+  PodDisruptionBudgetSpec: {
+    1: one("minAvailable", "intOrString"),
+    2: one("selector", of("LabelSelector")),
+    3: one("maxUnavailable", "intOrString"),
+  },
+  HorizontalPodAutoscaler: object("HorizontalPodAutoscalerSpec"),
+  HorizontalPodAutoscalerSpec: {
+    1: one("scaleTargetRef", of("ScaleTarget")),
+    2: one("minReplicas", "Int"),
+    3: one("maxReplicas", "int"),
+    4: many("metrics", of("MetricSpec")),
+  },
+  ScaleTarget: { 1: one("kind", "text"), 2: one("name", "text"), 3: one("apiVersion", "text") },
+  MetricSpec: { 1: one("type", "text"), 4: one("resource", of("ResourceMetric")) },
+  ResourceMetric: { 1: one("name", "text"), 2: one("target", of("MetricTarget")) },
+  MetricTarget: { 1: one("type", "text"), 4: one("averageUtilization", "Int") },
+  SelfSubjectReview: { 1: one("metadata", of("ObjectMeta")), 2: one("status", of("Nothing")) },
+  SelfSubjectRulesReview: object("SelfSubjectRulesReviewSpec"),
+  SelfSubjectRulesReviewSpec: { 1: one("namespace", "text") },
   ResourceRequirements: { 1: many("limits", "quantityMap"), 2: many("requests", "quantityMap") },
   TokenRequest: object("TokenRequestSpec"),
   TokenRequestSpec: {

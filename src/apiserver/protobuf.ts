@@ -74,6 +74,10 @@ function eachField(bytes: Uint8Array, read: (number: number, reader: BinaryReade
 
 function addValue(result: Record<string, unknown>, field: Field, value: unknown): void {
   if (value === undefined) return;
+  if (field.name === "") {
+    Object.assign(result, value);
+    return;
+  }
   const isMap = typeof field.type === "string" && field.type.endsWith("Map");
   const before = result[field.name];
   if (isMap)
@@ -87,6 +91,8 @@ function readValue(reader: BinaryReader, type: FieldType, depth: number): unknow
   switch (type) {
     case "text":
       return reader.string() || undefined;
+    case "Text":
+      return reader.string();
     case "bytes":
       return Buffer.from(reader.bytes()).toString("base64");
     case "int":

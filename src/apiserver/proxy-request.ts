@@ -15,6 +15,7 @@ import { type ApiRequest, type Reply, replyFailed } from "./http.ts";
 import { PROXIED_TIMEOUT_MS } from "./limits.ts";
 import type { PodRuntime } from "./pod-runtime.ts";
 import { findContainer } from "./pod-streams.ts";
+import type { Authorizer } from "./rbac.ts";
 import type { Resources } from "./resources.ts";
 import { type ApiFailure, badRequest, failure } from "./status.ts";
 
@@ -39,13 +40,14 @@ export function parseProxied(pathname: string): ProxiedTarget | undefined {
 }
 
 export async function handleProxied(
-  context: { readonly resources: Resources; readonly runtime: PodRuntime },
+  context: { readonly resources: Resources; readonly runtime: PodRuntime; readonly authorizer: Authorizer },
   request: ApiRequest,
   target: ProxiedTarget,
 ): Promise<Reply> {
   const { namespace, plural, name } = target;
   const parts = { group: "", version: "v1", namespace, plural, name, subresource: "proxy" };
-  const refusal = authorize(request.user, request.method, parts);
+  const { method, query } = request;
+  const refusal = authorize(context.authorizer, request.user, { method, query, parts });
   if (refusal !== undefined) return replyFailed(refusal);
   const opened = plural === "pods" ? await toPod(context, target) : await toService(context.resources, target);
   if (!opened.ok) return replyFailed(opened.error);

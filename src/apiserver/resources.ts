@@ -15,6 +15,7 @@ import type { AdmissionPlugin } from "./admission.ts";
 import { applied, type Declaration, declaredPaths } from "./apply.ts";
 import { decode, type FieldValidation } from "./decode.ts";
 import type { FieldPaths } from "./field-set.ts";
+import type { User } from "./http.ts";
 import {
   changedMetadata,
   ending,
@@ -44,7 +45,7 @@ import {
 import type { Store } from "./store.ts";
 
 export interface WriteContext {
-  readonly user: string;
+  readonly user: User;
   /** Whose the written fields are from then on; the cluster's own parts own none. */
   readonly manager: string | undefined;
   /** What an applier declares; undefined for every other write. */

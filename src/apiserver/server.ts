@@ -92,7 +92,7 @@ async function answer(handlers: Handlers, pki: Pki, message: IncomingMessage, re
 
 async function readRequest(handlers: Handlers, pki: Pki, message: IncomingMessage): Promise<ApiRequest | undefined> {
   const { adminToken } = pki;
-  const user = await authenticate(message.headers.authorization, { adminToken, tokens: handlers.tokens });
+  const user = await authenticate(message.headers, { adminToken, tokens: handlers.tokens });
   if (user === undefined) return undefined;
   const url = urlOf(message);
   return {
@@ -118,7 +118,7 @@ async function upgrade(
   socket.on("error", () => socket.destroy());
   try {
     const { adminToken } = pki;
-    const user = await authenticate(message.headers.authorization, { adminToken, tokens: handlers.tokens });
+    const user = await authenticate(message.headers, { adminToken, tokens: handlers.tokens });
     if (user === undefined) return refuseUpgrade(socket, UNAUTHORIZED);
     const url = urlOf(message);
     const parts = parsePath(url.pathname);
@@ -129,7 +129,7 @@ async function upgrade(
         failure(404, "NotFound", "only exec, attach and portforward of a pod can be upgraded"),
       );
     }
-    const refusal = authorize(user, "POST", parts);
+    const refusal = authorize(handlers.authorizer, user, { method: "POST", query: url.searchParams, parts });
     if (refusal !== undefined) return refuseUpgrade(socket, refusal);
     await sessions.handle({ message, socket, head }, route, url.searchParams);
   } catch (error) {

@@ -6,15 +6,20 @@ import type { KubeClient } from "../api/client.ts";
 import { eraseKind, type Kind } from "../api/kind.ts";
 import { eventKind } from "../api/kubernetes/event.ts";
 import { namespaceKind } from "../api/kubernetes/namespace.ts";
+import { clusterRoleBindingKind, clusterRoleKind } from "../api/kubernetes/role.ts";
 import { makeRegistry, type Registry } from "../api/registry.ts";
 import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { AdmissionPlugin } from "./admission.ts";
+import { SYSTEM_USER } from "./authenticate.ts";
 import { LocalClient } from "./client.ts";
+import { escalationPlugin } from "./escalation.ts";
+import { FIRST_BINDING, FIRST_ROLES } from "./first-roles.ts";
 import { makeKubeconfig } from "./kubeconfig.ts";
 import { EVENT_AGE_MAX_MS, EVENT_SWEEP_INTERVAL_MS } from "./limits.ts";
 import { openPki, type Pki } from "./pki.ts";
 import type { PodRuntime } from "./pod-runtime.ts";
+import { Authorizer } from "./rbac.ts";
 import { Reader } from "./read.ts";
 import { collectionOf, Resources } from "./resources.ts";
 import { type ListenOn, openFront } from "./server.ts";
@@ -51,12 +56,15 @@ export async function startApiServer(options: ApiServerOptions): Promise<Result<
   if (!opened.ok) return opened;
   const { store, pki } = opened.value;
   const registry = makeRegistry(kinds);
-  const resources = new Resources({ store, kinds, admission: options.admission, clock });
+  const authorizer = new Authorizer(store);
+  const admission = [...options.admission, escalationPlugin(authorizer)];
+  const resources = new Resources({ store, kinds, admission, clock });
   const tokens = new Tokens({ store, clock, keyPem: pki.tokenKeyPem });
-  await makeFirstNamespaces(resources);
+  await makeFirst(resources);
   const reader = new Reader(resources, clock);
   const writer = new Writer(resources);
-  const handlers = { registry, resources, tokens, runtime: options.podRuntime, reader, writer, clock };
+  const runtime = options.podRuntime;
+  const handlers = { registry, resources, tokens, authorizer, runtime, reader, writer, clock };
   const front = await openFront(handlers, pki, options.listen);
   if (!front.ok) {
     store.close();
@@ -94,13 +102,16 @@ async function openState(
   return store.ok ? ok({ store: store.value, pki: pki.value }) : store;
 }
 
-async function makeFirstNamespaces(resources: Resources): Promise<void> {
-  const kind = eraseKind(namespaceKind);
-  const context = { user: "system:weft", manager: undefined, dryRun: false, fieldValidation: "Strict" } as const;
-  for (const name of FIRST_NAMESPACES) {
-    if (resources.store.get(collectionOf(kind), undefined, name) === undefined) {
-      await resources.create(kind, undefined, { metadata: { name } }, context);
-    }
+async function makeFirst(resources: Resources): Promise<void> {
+  const first: readonly (readonly [Kind, readonly object[]])[] = [
+    [eraseKind(namespaceKind), FIRST_NAMESPACES.map((name) => ({ metadata: { name } }))],
+    [eraseKind(clusterRoleKind), FIRST_ROLES],
+    [eraseKind(clusterRoleBindingKind), [FIRST_BINDING]],
+  ];
+  const context = { user: SYSTEM_USER, manager: undefined, dryRun: false, fieldValidation: "Strict" } as const;
+  // What is there already is left as it is.
+  for (const [kind, objects] of first) {
+    for (const object of objects) await resources.create(kind, undefined, object, context);
   }
 }
 

@@ -1,9 +1,9 @@
 // What `kubectl get` prints: rows that the server has already put into words.
 
+import { formatAge } from "../api/age.ts";
 import { ageColumn, nameColumn } from "../api/columns.ts";
 import type { Column, Kind } from "../api/kind.ts";
 import type { KubeObject } from "../api/object.ts";
-import { formatAge } from "./age.ts";
 
 export type IncludeObject = "None" | "Metadata" | "Object";
 

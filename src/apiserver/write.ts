@@ -184,7 +184,7 @@ export function writeContext(request: ApiRequest): Result<WriteContext, ApiFailu
     return err(badRequest(`fieldManager: Invalid value: may not be more than ${MANAGER_CHARS_MAX} characters`));
   }
   const writer = manager === "" ? "unknown" : manager;
-  return ok({ user: request.user.name, manager: writer, dryRun: dryRuns.length > 0, fieldValidation });
+  return ok({ user: request.user, manager: writer, dryRun: dryRuns.length > 0, fieldValidation });
 }
 
 /** The patch in the request's body as a function of what it is applied to. */

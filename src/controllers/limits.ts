@@ -22,3 +22,9 @@ export const NAMESPACE_RETRY_MS = 200;
 export const EVENT_KEYS_MAX = 1_000;
 /** Events waiting to be written; beyond it the newest are dropped. */
 export const EVENT_QUEUE_MAX = 1_000;
+
+/** A Job's next pod after one that failed: doubling from the first to the second. */
+export const JOB_RETRY_BASE_MS = 10_000;
+export const JOB_RETRY_MAX_MS = 360_000;
+/** Times of a schedule that a CronJob looks back over; after a longer sleep it goes on with the next one. */
+export const CRON_MISSED_MAX = 1_500;

@@ -13,7 +13,7 @@ const FINALIZER = "kubernetes";
 export function startNamespaces(context: ControllerContext, kinds: readonly Kind[]): Controller {
   const namespaced = kinds.filter((kind) => kind.namespaced);
   // What makes others goes before what it makes.
-  const isMaker = (kind: Kind) => kind.group === "apps";
+  const isMaker = (kind: Kind) => kind.group === "apps" || kind.group === "batch";
   const contents = [...namespaced.filter(isMaker), ...namespaced.filter((kind) => !isMaker(kind))];
   return runController(context, {
     name: "namespace",

@@ -1,14 +1,14 @@
 // ReplicaSet: makes pods from the template until there are as many as wanted, and removes those too many.
 
-import type { ApiError } from "../api/client.ts";
 import type { WorkloadCondition } from "../api/kubernetes/fields.ts";
 import { type Pod, podKind } from "../api/kubernetes/pod.ts";
 import { type ReplicaSet, type ReplicaSetStatus, replicaSetKind } from "../api/kubernetes/replica-set.ts";
 import { deepEqual } from "../base/equal.ts";
 import { type Controller, type ControllerContext, failed, isRace, runController, timestamp } from "./controller.ts";
 import { PODS_PER_SYNC_MAX } from "./limits.ts";
+import { endsWithNamespace, podFrom } from "./make-pod.ts";
 import { generatedName } from "./names.ts";
-import { controllerOf, controllerReference, isControlledBy, keyOf, matchesSelector, refOf } from "./owner.ts";
+import { controllerOf, isControlledBy, keyOf, matchesSelector, refOf } from "./owner.ts";
 import { availableInMs, isActive, isReady } from "./pod-state.ts";
 import { DONE, type Outcome } from "./work-queue.ts";
 
@@ -97,29 +97,9 @@ async function createPods(
   return { pods: all, problem: undefined };
 }
 
-/** The set goes with its namespace: there is nothing to make any more, and nothing to complain about. */
-function endsWithNamespace(error: ApiError): boolean {
-  return error.code === 403 && error.message.endsWith("because it is being terminated");
-}
-
 function podOf(set: ReplicaSet, context: ControllerContext): Pod | undefined {
-  const { metadata, spec } = set.spec.template;
-  if (spec === undefined) return undefined;
-  const prefix = `${set.metadata.name}-`;
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: {
-      name: generatedName(prefix, context.random),
-      generateName: prefix,
-      ...(set.metadata.namespace === undefined ? {} : { namespace: set.metadata.namespace }),
-      ...(metadata?.labels === undefined ? {} : { labels: metadata.labels }),
-      ...(metadata?.annotations === undefined ? {} : { annotations: metadata.annotations }),
-      ...(metadata?.finalizers === undefined ? {} : { finalizers: metadata.finalizers }),
-      ownerReferences: [controllerReference(set)],
-    },
-    spec,
-  };
+  const generateName = `${set.metadata.name}-`;
+  return podFrom(set, set.spec.template, { name: generatedName(generateName, context.random), generateName });
 }
 
 /** Kubernetes' order: without a node, pending, not ready, and among equals the newest. */

@@ -6,14 +6,19 @@ import { kubernetesKinds } from "../api/kubernetes/kinds.ts";
 import type { Clock } from "../base/clock.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import type { Controller, ControllerContext } from "./controller.ts";
+import { startCronJobs } from "./cron-job.ts";
+import { startDaemonSets } from "./daemon-set.ts";
 import { startDeployments } from "./deployment.ts";
 import { startEndpointSlices } from "./endpoint-slice.ts";
 import { EventRecorder } from "./events.ts";
 import { startGarbageCollection } from "./garbage.ts";
+import { startJobs } from "./job.ts";
 import { startNamespaces } from "./namespace.ts";
 import { startReplicaSets } from "./replica-set.ts";
 import { startScheduler } from "./scheduler.ts";
 import { startServiceAccounts } from "./service-account.ts";
+import { startStatefulSets } from "./stateful-set.ts";
+import { startVolumeClaims } from "./volume-claim.ts";
 import type { WorkQueueOptions } from "./work-queue.ts";
 
 export interface ControllersOptions {
@@ -50,6 +55,11 @@ export function startControllers(options: ControllersOptions): Controllers {
     ),
     startDeployments(contextFor("deployment-controller")),
     startReplicaSets(contextFor("replicaset-controller")),
+    startStatefulSets(contextFor("statefulset-controller")),
+    startDaemonSets(contextFor("daemonset-controller"), options.nodeName),
+    startJobs(contextFor("job-controller")),
+    startCronJobs(contextFor("cronjob-controller")),
+    startVolumeClaims(contextFor("persistentvolume-controller")),
     startEndpointSlices(contextFor("endpointslice-controller")),
     startScheduler(contextFor("default-scheduler"), options.nodeName),
   ];

@@ -22,6 +22,8 @@ export interface NodeContext {
   readonly delays: RestartDelays;
   readonly runDirectory: string;
   readonly logDirectory: string;
+  /** Directories of the claims. */
+  readonly claimDirectory: string;
   /** Runs weft; a proxy container's args come after it. */
   readonly proxyCommand: readonly string[];
   /** What every process starts with: PATH and the like. */

@@ -5,6 +5,7 @@ import { cpus, hostname, release, type as systemType, totalmem } from "node:os";
 import { join } from "node:path";
 import type { ApiError, KubeClient, Watch } from "../api/client.ts";
 import { type Node as NodeObject, nodeKind } from "../api/kubernetes/node.ts";
+import { persistentVolumeClaimKind } from "../api/kubernetes/persistent-volume-claim.ts";
 import { type Pod, podKind } from "../api/kubernetes/pod.ts";
 import type { PodRuntime } from "../apiserver/pod-runtime.ts";
 import type { Clock } from "../base/clock.ts";
@@ -29,13 +30,14 @@ import { NodeRuntime } from "./runtime.ts";
 import type { SandboxProvider } from "./sandbox.ts";
 import { ServiceTable } from "./services.ts";
 import { StartGate } from "./start-gate.ts";
+import { claimPath } from "./volumes.ts";
 
 export interface NodeOptions {
   readonly client: KubeClient;
   readonly provider: SandboxProvider;
   readonly images: ImageTable;
   readonly clock: Clock;
-  /** The cluster's data directory: `run/` and `logs/` are the node's. */
+  /** The cluster's data directory: `run/`, `logs/` and `volumes/` are the node's. */
   readonly dataDir: string;
   readonly nodeName: string;
   /** Runs weft; a proxy container's args come after it. */
@@ -78,6 +80,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     delays: options.restartDelays ?? { baseMs: RESTART_BASE_MS, maxMs: RESTART_MAX_MS, resetMs: RESTART_RESET_MS },
     runDirectory: join(options.dataDir, "run"),
     logDirectory: join(options.dataDir, "logs"),
+    claimDirectory: join(options.dataDir, "volumes"),
     proxyCommand: options.proxyCommand,
     environment: options.environment,
     apiCertificate: options.apiCertificate,
@@ -97,19 +100,25 @@ class LocalNode implements Node {
   readonly #context: NodeContext;
   readonly #workers = new Map<string, PodWorker>();
   readonly #removals = new Map<string, { readonly graceMs: number; readonly done: Promise<void> }>();
-  readonly #watch: Watch;
+  readonly #watches: readonly Watch[];
   #closed: Promise<void> | undefined;
 
   constructor(context: NodeContext) {
     this.name = context.nodeName;
     this.#context = context;
     this.runtime = new NodeRuntime(context, this.#workers);
-    this.#watch = context.client.watch(podKind, { fieldSelector: `spec.nodeName=${this.name}` }, (event) => {
+    const pods = context.client.watch(podKind, { fieldSelector: `spec.nodeName=${this.name}` }, (event) => {
       if (event.type === "synced" || this.#closed !== undefined) return;
       if (event.object.spec.nodeName !== this.name) return;
       if (event.type === "deleted") this.#gone(event.object);
       else this.#see(event.object);
     });
+    // What was kept for a claim goes with it.
+    const claims = context.client.watch(persistentVolumeClaimKind, {}, (event) => {
+      if (event.type !== "deleted") return;
+      rmSync(claimPath(context.claimDirectory, event.object), { recursive: true, force: true });
+    });
+    this.#watches = [pods, claims];
   }
 
   get podCount(): number {
@@ -187,7 +196,7 @@ class LocalNode implements Node {
   }
 
   async #close(): Promise<void> {
-    this.#watch.stop();
+    for (const watch of this.#watches) watch.stop();
     this.#context.services.close();
     await Promise.all([...this.#workers.values()].map((worker) => worker.end(CLOSE_GRACE_MS)));
     await Promise.all([...this.#removals.values()].map(({ done }) => done));

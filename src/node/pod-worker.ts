@@ -57,6 +57,7 @@ export class PodWorker {
     this.#initialized = (pod.spec.initContainers ?? []).length === 0;
     this.#volumes = new PodVolumes({
       directory: this.#directory,
+      claimDirectory: context.claimDirectory,
       client: context.client,
       clock: context.clock,
       apiCertificate: context.apiCertificate,

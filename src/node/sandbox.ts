@@ -94,6 +94,8 @@ export interface ServiceRoute {
   }[];
   /** Headless services and ready pod addresses, for DNS. */
   readonly addresses: readonly string[];
+  /** Pods with a name of their own below the service's. */
+  readonly hosts?: readonly { readonly name: string; readonly ip: string }[];
 }
 
 export interface SandboxProvider {

@@ -131,5 +131,15 @@ function routeOf(service: Service, slices: readonly EndpointSlice[]): ServiceRou
       }),
     })),
     addresses: [...new Set(slices.flatMap(readyOf))],
+    hosts: slices.flatMap((slice) => slice.endpoints.flatMap(hostOf)),
   };
+}
+
+function hostOf({
+  hostname,
+  addresses,
+  conditions,
+}: Endpoint): readonly { readonly name: string; readonly ip: string }[] {
+  const [ip] = addresses;
+  return hostname === undefined || ip === undefined || conditions?.ready === false ? [] : [{ name: hostname, ip }];
 }

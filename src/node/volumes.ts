@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, s
 import { dirname, join, normalize, relative } from "node:path";
 import type { KubeClient } from "../api/client.ts";
 import type { Container } from "../api/kubernetes/container.ts";
+import { type PersistentVolumeClaim, persistentVolumeClaimKind } from "../api/kubernetes/persistent-volume-claim.ts";
 import type { Volume } from "../api/kubernetes/volume.ts";
 import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
@@ -16,6 +17,8 @@ import { filesOf, type TokenSource, type VolumeFile } from "./volume-files.ts";
 export interface VolumeOptions {
   /** The pod's own directory. */
   readonly directory: string;
+  /** Where what outlives pods is kept, one directory for each claim. */
+  readonly claimDirectory: string;
   readonly client: KubeClient;
   readonly clock: Clock;
   /** The certificate that the API server is known by, for applications that talk to it. */
@@ -30,6 +33,9 @@ const TOKENS_MAX = 32;
 export class PodVolumes {
   readonly #options: VolumeOptions;
   readonly #tokens = new Map<string, { readonly token: string; readonly renewAtMs: number }>();
+
+  /** Directories of the volumes that are claims. */
+  readonly #claims = new Map<string, string>();
 
   constructor(options: VolumeOptions) {
     this.#options = options;
@@ -54,7 +60,7 @@ export class PodVolumes {
     for (const wanted of container.volumeMounts ?? []) {
       const volume = facts.pod.spec.volumes?.find((other) => other.name === wanted.name);
       if (volume === undefined) return err(`volumeMount ${wanted.mountPath}: the pod has no volume "${wanted.name}"`);
-      const base = volume.hostPath?.path ?? this.#path(volume.name);
+      const base = volume.hostPath?.path ?? this.#claims.get(volume.name) ?? this.#path(volume.name);
       const subPath = wanted.subPathExpr === undefined ? wanted.subPath : expand(wanted.subPathExpr, env);
       const source = join(base, subPath ?? "");
       if (relative(base, source).startsWith(".."))
@@ -76,10 +82,21 @@ export class PodVolumes {
     if (volume.hostPath !== undefined) return prepareHostPath(volume.hostPath);
     const directory = this.#path(volume.name);
     if (volume.emptyDir !== undefined) return makeDirectory(directory);
+    if (volume.persistentVolumeClaim !== undefined)
+      return this.#claim(volume.name, volume.persistentVolumeClaim, facts);
     const files = filesOf(volume, { facts, client: this.#options.client, tokens });
     if (files === undefined) return err("this kind of volume is not available on the local node");
     const content = await files;
     return content.ok ? writeFiles(directory, content.value) : content;
+  }
+
+  async #claim(volume: string, source: { readonly claimName: string }, facts: PodFacts): Promise<Result<void, string>> {
+    const { namespace = "default" } = facts.pod.metadata;
+    const found = await this.#options.client.get(persistentVolumeClaimKind, { namespace, name: source.claimName });
+    if (!found.ok) return err(found.error.message);
+    const directory = claimPath(this.#options.claimDirectory, found.value);
+    this.#claims.set(volume, directory);
+    return makeDirectory(directory);
   }
 
   async #writeAccount(facts: PodFacts, tokens: TokenSource): Promise<Result<void, string>> {
@@ -116,6 +133,10 @@ export class PodVolumes {
     this.#tokens.set(key, { token: made.value, renewAtMs: nowMs + request.expirationSeconds * 1000 * TOKEN_RENEW_AT });
     return ok(made.value);
   }
+}
+
+export function claimPath(root: string, claim: PersistentVolumeClaim): string {
+  return join(root, `pvc-${claim.metadata.uid ?? ""}`);
 }
 
 function hasFiles(volume: Volume): boolean {

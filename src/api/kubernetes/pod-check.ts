@@ -9,11 +9,11 @@ import type { PodSpec } from "./pod-spec.ts";
 const PORT_NAME = /^(?=.{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*$/;
 const ENV_NAME = /^[^=\0]+$/;
 
-export function checkPodSpec(spec: PodSpec, path: string): Issue[] {
+export function checkPodSpec(spec: PodSpec, path: string, moreVolumes: readonly string[] = []): Issue[] {
   const issues: Issue[] = [];
   if (spec.containers.length === 0) issues.push(errorIssue(`${path}.containers`, "", "required"));
   const names = new Set<string>();
-  const volumes = new Set((spec.volumes ?? []).map((volume) => volume.name));
+  const volumes = new Set([...(spec.volumes ?? []).map((volume) => volume.name), ...moreVolumes]);
   for (const list of ["initContainers", "containers"] as const) {
     for (const [index, container] of (spec[list] ?? []).entries()) {
       const at = `${path}.${list}[${index}]`;

@@ -44,7 +44,7 @@ const projection = struct(
   },
 );
 
-const claimSpec = struct(
+export const claimSpec = struct(
   {},
   {
     accessModes: texts,

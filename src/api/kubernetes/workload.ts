@@ -1,4 +1,4 @@
-// What Deployment and ReplicaSet share: a selector, a template, and how they print.
+// What the kinds that make pods share: a selector, a template, and how they print.
 
 import { mapCell } from "../columns.ts";
 import { errorIssue, type Issue } from "../issue.ts";
@@ -17,7 +17,8 @@ export function templateDefaults(template: PodTemplate): PodTemplate {
   return template.spec === undefined ? template : { ...template, spec: podSpecDefaults(template.spec) };
 }
 
-export function checkWorkload(object: Workload): Issue[] {
+/** `moreVolumes`: names that the template's mounts may use beside its own volumes. */
+export function checkWorkload(object: Workload, moreVolumes: readonly string[] = []): Issue[] {
   const issues: Issue[] = [];
   const { selector, template } = object.spec;
   if ((object.spec.replicas ?? 1) < 0) {
@@ -32,7 +33,7 @@ export function checkWorkload(object: Workload): Issue[] {
   }
   if (template.spec === undefined) issues.push(errorIssue("spec.template.spec.containers", "", "required"));
   else {
-    issues.push(...checkPodSpec(template.spec, "spec.template.spec"));
+    issues.push(...checkPodSpec(template.spec, "spec.template.spec", moreVolumes));
     if ((template.spec.restartPolicy ?? "Always") !== "Always") {
       issues.push(errorIssue("spec.template.spec.restartPolicy", 'supported values: "Always"', "unsupported"));
     }
@@ -44,7 +45,11 @@ function isEmptySelector(selector: LabelSelector): boolean {
   return Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions ?? []).length === 0;
 }
 
-export const workloadWideColumns: readonly Column<Workload>[] = [
+interface Templated extends KubeObject {
+  readonly spec: { readonly template: PodTemplate };
+}
+
+export const templateColumns: readonly Column<Templated>[] = [
   {
     name: "Containers",
     type: "string",
@@ -58,6 +63,10 @@ export const workloadWideColumns: readonly Column<Workload>[] = [
     value: (object) =>
       (object.spec.template.spec?.containers ?? []).map((container) => container.image ?? "").join(","),
   },
+];
+
+export const workloadWideColumns: readonly Column<Workload>[] = [
+  ...templateColumns,
   { name: "Selector", type: "string", priority: 1, value: (object) => selectorCell(object.spec.selector) },
 ];
 

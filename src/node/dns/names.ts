@@ -15,7 +15,7 @@ import {
 
 export interface NameTable {
   readonly domain: string;
-  /** `api.production` to its addresses: the service's own, or the pods' of a headless one. */
+  /** `api.production` to its addresses: the service's own, or the pods' of a headless one; `db-0.db.production` to the pod's. */
   readonly services: ReadonlyMap<string, readonly string[]>;
   readonly namespaces: ReadonlySet<string>;
 }
@@ -30,7 +30,9 @@ export function nameTable(routes: readonly ServiceRoute[], domain = "cluster.loc
   const services = new Map<string, readonly string[]>();
   for (const route of routes) {
     const headless = route.clusterIP === "" || route.clusterIP === "None";
-    services.set(`${route.name}.${route.namespace}`, headless ? route.addresses : [route.clusterIP]);
+    const key = `${route.name}.${route.namespace}`;
+    for (const { name, ip } of route.hosts ?? []) services.set(`${name}.${key}`, [ip]);
+    services.set(key, headless ? route.addresses : [route.clusterIP]);
   }
   return { domain, services, namespaces: new Set(routes.map(({ namespace }) => namespace)) };
 }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { formatAge } from "../../../src/api/age.ts";
 import type { ContainerStatus } from "../../../src/api/kubernetes/container.ts";
 import type { Pod, PodStatus } from "../../../src/api/kubernetes/pod.ts";
 import { describePod } from "../../../src/api/kubernetes/pod-print.ts";
 import type { Service } from "../../../src/api/kubernetes/service.ts";
 import { serviceKind } from "../../../src/api/kubernetes/service.ts";
-import { formatAge } from "../../../src/apiserver/age.ts";
 
 function container(name: string, extra: Partial<ContainerStatus> = {}): ContainerStatus {
   return { name, ready: false, restartCount: 0, image: "i", imageID: "", ...extra };
