@@ -5,6 +5,7 @@ import { type Cluster, root } from "./cluster.ts";
 import type { Sender } from "./traffic.ts";
 
 const SERVER = join(root, "test/e2e/apps/server.js");
+const AGENT = join(root, "test/e2e/apps/jaeger-agent.js");
 
 /** Image names, the post's and the walk's own, and the version that the app behind each tells. */
 const IMAGES: Readonly<Record<string, string>> = {
@@ -18,6 +19,7 @@ const IMAGES: Readonly<Record<string, string>> = {
 export async function registerImages(cluster: Cluster): Promise<void> {
   for (const [image, version] of Object.entries(IMAGES))
     await cluster.image(image, [process.execPath, SERVER, version]);
+  await cluster.image("walk/jaeger:1.0", [process.execPath, AGENT]);
   // Runs and listens nowhere: an endpoint that refuses every connection.
   await cluster.image("walk/deaf:1.0", ["sleep", "3600"]);
 }

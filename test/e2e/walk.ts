@@ -13,6 +13,7 @@ import { INJECTION } from "./rows/injection.ts";
 import { MTLS } from "./rows/mtls.ts";
 import { ODDITIES } from "./rows/oddities.ts";
 import { PEERS } from "./rows/peers.ts";
+import { TRACING } from "./rows/tracing.ts";
 
 const GROUPS: Readonly<Record<string, readonly Row[]>> = {
   "sidecar injection": INJECTION,
@@ -20,6 +21,7 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
   "peers without a right certificate": PEERS,
   "canary and traffic splitting": CANARY,
   "circuit breaking": BREAKING,
+  "distributed tracing": TRACING,
   "what the post really does": ODDITIES,
 };
 

@@ -52,7 +52,6 @@ export const ODDITIES: readonly Row[] = [
       assert.match(dump, /"normalize_path": ?true/);
     },
   },
-  { name: "the post's Telemetry applies, with a warning that tracing is not built", run: telemetry },
   { name: "a host that is not there: 503 with a cause, and a condition", run: (walk) => nowhere(walk, "host") },
   { name: "a subset that is not there: 503 with a cause, and a condition", run: (walk) => nowhere(walk, "subset") },
   {
@@ -114,13 +113,6 @@ async function conflict(walk: Walk): Promise<void> {
   } finally {
     await cluster.kubectlOk(["delete", "destinationrule", "late", "-n", "production"]);
   }
-}
-
-async function telemetry({ cluster, manifest }: Walk): Promise<void> {
-  const out = await cluster.apply(manifest("Telemetry", "tracing-config").yaml);
-  assert.match(out, /created|configured|unchanged/);
-  assert.match(out, /Warning:.*tracing/i);
-  assert.match(await cluster.apply(manifest("Service", "jaeger").yaml), /created|configured|unchanged/);
 }
 
 async function nowhere(walk: Walk, what: "host" | "subset"): Promise<void> {

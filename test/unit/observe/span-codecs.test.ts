@@ -7,7 +7,7 @@ import { encodeJaeger } from "../../../src/observe/jaeger.ts";
 import { encodeOtlp } from "../../../src/observe/otlp.ts";
 import type { Span } from "../../../src/observe/span.ts";
 import { encodeZipkin } from "../../../src/observe/zipkin.ts";
-import { jaegerSpans } from "../../traces/collectors.ts";
+import { jaegerSpans } from "../../traces/jaeger-spans.ts";
 
 const SPAN: Span = {
   traceId: "463ac35c9f6413ad48485a3953bb6124",

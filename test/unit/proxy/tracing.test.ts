@@ -7,7 +7,8 @@ import { seededRandom } from "../../../src/base/random.ts";
 import { OpenTelemetryConfig } from "../../../src/proto/gen/envoy/config/trace/v3/opentelemetry.ts";
 import { ZipkinConfig } from "../../../src/proto/gen/envoy/config/trace/v3/zipkin.ts";
 import { JaegerAgentConfig } from "../../../src/proto/gen/weft/trace.ts";
-import { jaegerAgent, type SeenSpan, zipkinCollector } from "../../traces/collectors.ts";
+import { jaegerAgent, zipkinCollector } from "../../traces/collectors.ts";
+import type { SeenSpan } from "../../traces/jaeger-spans.ts";
 import { any, cluster, httpListener, httpOrigin, routeAll, start, stat } from "./harness.ts";
 
 type Json = Record<string, unknown>;
