@@ -7,12 +7,15 @@ import os from "node:os";
 import path from "node:path";
 import { before, describe, it } from "node:test";
 import { systemClock } from "../../../src/base/clock.ts";
+import { seededRandom } from "../../../src/base/random.ts";
 import { openAuthority } from "../../../src/ca/authority.ts";
 import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { Cluster } from "../../../src/proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { Listener } from "../../../src/proto/gen/envoy/config/listener/v3/listener.ts";
 import { connectionManager, outboundHttpFilters } from "../../../src/translate/http-filters.ts";
 import { type ProxyConfiguration, Translator } from "../../../src/translate/translate.ts";
+import { RandomMesh } from "../../sim/random-mesh.ts";
+import { PROXIES, Replica } from "../../sim/replica.ts";
 import {
   API_WORKLOADS,
   apiProxy,
@@ -64,15 +67,34 @@ describe("Envoy", { skip }, () => {
       for (const proxy of [proxyOf(), apiProxy, gatewayProxy]) {
         for (const mode of ["REDIRECT", "NONE"] as const) {
           const configuration = translator.translate({ ...proxy, mode, engine: "envoy" });
-          const file = path.join(directory, "bootstrap.pb");
-          fs.writeFileSync(file, Bootstrap.encode(bootstrap(configuration)).finish());
-          const checked = spawnSync(envoy, ["--mode", "validate", "-c", file, "-l", "error"], { encoding: "utf8" });
-          assert.equal(checked.status, 0, `${proxy.pod} ${mode}: ${checked.stderr.slice(0, 2_000)}`);
+          validate(directory, configuration, `${proxy.pod} ${mode}`);
+        }
+      }
+    });
+  }
+  for (const seed of [1, 2, 3, 4, 5]) {
+    it(`accepts the mesh of seed ${seed}, before and after edits`, () => {
+      const mesh = new RandomMesh(seededRandom(seed));
+      const replica = new Replica();
+      for (const edits of [mesh.start(), Array.from({ length: 40 }, () => mesh.edit())]) {
+        replica.apply(edits);
+        replica.publish();
+        for (const proxy of PROXIES) {
+          const configuration = replica.state.translate({ ...proxy, engine: "envoy" });
+          assert.ok(configuration !== undefined);
+          validate(directory, configuration, `${proxy.pod} ${proxy.mode}`);
         }
       }
     });
   }
 });
+
+function validate(directory: string, configuration: ProxyConfiguration, whose: string): void {
+  const file = path.join(directory, "bootstrap.pb");
+  fs.writeFileSync(file, Bootstrap.encode(bootstrap(configuration)).finish());
+  const checked = spawnSync(envoy, ["--mode", "validate", "-c", file, "-l", "error"], { encoding: "utf8" });
+  assert.equal(checked.status, 0, `${whose}: ${checked.stderr.slice(0, 2_000)}`);
+}
 
 /** Routes, which would come by discovery, are held by a listener each, so that they are looked at too. */
 function bootstrap(configuration: ProxyConfiguration): Bootstrap {

@@ -5,10 +5,15 @@ import { describe, it } from "node:test";
 import { THEMES } from "../../sim/cases.ts";
 import { simulate } from "../../sim/simulate.ts";
 import { checkOutcome, ThemeMesh } from "../../sim/table.ts";
+import { refusalsOf } from "../translate/refusals.ts";
 
 for (const theme of THEMES) {
   describe(`calls: ${theme.name}`, () => {
     const mesh = new ThemeMesh(theme);
+    it("is what weft's proxy takes", () => {
+      for (const client of new Set(theme.cases.map((one) => mesh.clientOf(one))))
+        assert.deepEqual(refusalsOf(mesh.configuration(client, "weft")), []);
+    });
     for (const one of theme.cases) {
       it(one.name, () => checkOutcome(one.expect, simulate(one.call, mesh.held(mesh.clientOf(one)))));
     }

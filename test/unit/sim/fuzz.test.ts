@@ -3,34 +3,21 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { seededRandom } from "../../../src/base/random.ts";
-import { MeshState } from "../../../src/control/mesh-state.ts";
-import { readManifests } from "../../../src/ingest/file.ts";
-import { emptyResources, type ResourceName, type ResourceSet } from "../../../src/ingest/resources.ts";
-import { ResourceStore } from "../../../src/ingest/store.ts";
-import { defaultMeshConfig } from "../../../src/model/mesh-config.ts";
 import { type EncodedConfiguration, TYPES } from "../../../src/serve/resource.ts";
 import type { ProxyNode } from "../../../src/translate/proxy.ts";
 import type { SimCall } from "../../sim/call.ts";
 import { heldOf } from "../../sim/client.ts";
 import { inconsistencies } from "../../sim/consistent.ts";
 import { Exchange } from "../../sim/exchange.ts";
-import type { MeshDocument } from "../../sim/mesh.ts";
 import { type MeshEdit, podAddress, RandomMesh, serviceAddress, shuffled } from "../../sim/random-mesh.ts";
-import { proxyOf } from "../translate/mesh.ts";
+import { PROXIES, Replica } from "../../sim/replica.ts";
+import { refusalsOf } from "../translate/refusals.ts";
 
 const ONLY = process.env["WEFT_FUZZ_SEED"];
 const LONG = process.env["WEFT_LONG"] === "1";
 const BUDGET_MS = LONG ? 600_000 : 12_000;
 const SEEDS_MIN = 4;
 const EDITS = 30;
-
-const NAMES = Object.keys(emptyResources()) as ResourceName[];
-
-const PROXIES: readonly ProxyNode[] = [
-  proxyOf({ namespace: "a" }),
-  proxyOf({ namespace: "b", pod: "other-1", labels: { app: "other" } }),
-  proxyOf({ namespace: "a", pod: "explicit-1", address: "10.244.0.6", mode: "NONE" }),
-];
 
 const CALLS: readonly SimCall[] = [
   ...(["a", "b"] as const).flatMap((namespace): readonly SimCall[] => {
@@ -65,41 +52,6 @@ const EXPLICIT_CALLS: readonly SimCall[] = (["web.a", "web.b", "api.a:8080", "mu
   (host) => ({ direction: "direct", to: "10.244.0.6:15001", http: { host } }),
 );
 
-/** The store and control plane of one replica. */
-class Replica {
-  readonly state = new MeshState(defaultMeshConfig);
-  readonly #store = new ResourceStore();
-
-  apply(edits: readonly MeshEdit[]): void {
-    for (const { kind, document } of edits) {
-      const resources = parse(document);
-      for (const name of NAMES) this.#one(name, resources, kind);
-    }
-  }
-
-  publish(): void {
-    this.state.replace(this.#store.take());
-  }
-
-  #one<K extends ResourceName>(name: K, from: ResourceSet, kind: MeshEdit["kind"]): void {
-    for (const each of from[name].values()) {
-      if (kind === "put") this.#store.put(name, each);
-      else this.#store.remove(name, each);
-    }
-  }
-}
-
-const parsed = new WeakMap<MeshDocument, ResourceSet>();
-
-function parse(document: MeshDocument): ResourceSet {
-  const known = parsed.get(document);
-  if (known !== undefined) return known;
-  const read = readManifests(JSON.stringify(document));
-  assert.ok(read.ok, read.ok ? "" : `${read.error}: ${JSON.stringify(document)}`);
-  parsed.set(document, read.value.resources);
-  return read.value.resources;
-}
-
 /** The resources whose bytes differ. */
 function different(one: EncodedConfiguration, two: EncodedConfiguration): readonly string[] {
   return TYPES.flatMap((type) => {
@@ -133,7 +85,11 @@ function run(seed: number): void {
     replica.apply(edits);
     replica.publish();
     done.push(...edits.map(({ text }) => text));
-    for (const proxy of PROXIES) assert.deepEqual(inconsistencies(heldOf(configured(proxy))), [], context());
+    for (const proxy of PROXIES) {
+      assert.deepEqual(inconsistencies(heldOf(configured(proxy))), [], context());
+      const messages = replica.state.translate(proxy);
+      assert.deepEqual(messages === undefined ? [] : refusalsOf(messages), [], context());
+    }
     for (const each of exchanges) each.setTarget(configured(each.proxy));
   };
   const settle = (): void => {

@@ -4,17 +4,9 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
-import { Cluster } from "../../../src/proto/gen/envoy/config/cluster/v3/cluster.ts";
-import { ClusterLoadAssignment } from "../../../src/proto/gen/envoy/config/endpoint/v3/endpoint.ts";
-import { Listener } from "../../../src/proto/gen/envoy/config/listener/v3/listener.ts";
-import { RouteConfiguration } from "../../../src/proto/gen/envoy/config/route/v3/route.ts";
-import { ASSIGNMENT_TYPE, CLUSTER_TYPE, compileCluster, compileEndpoints } from "../../../src/proxy/compile/cluster.ts";
-import { Field } from "../../../src/proxy/compile/field.ts";
-import { compileListener, LISTENER_TYPE } from "../../../src/proxy/compile/listener.ts";
-import { compileRoutes } from "../../../src/proxy/compile/route.ts";
-import type { ProxyNode } from "../../../src/translate/proxy.ts";
 import { Translator } from "../../../src/translate/translate.ts";
 import { API_WORKLOADS, apiProxy, gatewayProxy, postManifests, proxyOf, snapshotOf } from "./mesh.ts";
+import { refusalsOf } from "./refusals.ts";
 
 const EVERYTHING = `
 apiVersion: v1
@@ -100,35 +92,9 @@ describe("what is generated", () => {
       it(`is honoured by weft's proxy: ${name}, ${mode}`, { skip }, () => {
         const translator = new Translator(snapshotOf(`${alone === true ? "" : `${API_WORKLOADS}\n---\n`}${manifests}`));
         for (const proxy of [proxyOf({ mode }), { ...apiProxy, mode }, { ...gatewayProxy, mode }]) {
-          assert.deepEqual(refusals(translator, proxy), []);
+          assert.deepEqual(refusalsOf(translator.translate(proxy)), []);
         }
       });
     }
   }
 });
-
-/** Each message goes over the wire first, as it would. */
-function refusals(translator: Translator, proxy: ProxyNode): readonly string[] {
-  const { clusters, endpoints, listeners, routes } = translator.translate(proxy);
-  const found: string[] = [];
-  const compile = (name: string, type: string, run: (at: Field) => unknown): void => {
-    const at = Field.root(name, type);
-    run(at);
-    found.push(...at.refusals.map((refusal) => `${refusal.resource} ${refusal.path}: ${refusal.message}`));
-  };
-  for (const each of clusters) {
-    compile(each.name, CLUSTER_TYPE, (at) => compileCluster(Cluster.decode(Cluster.encode(each).finish()), at));
-  }
-  for (const each of endpoints) {
-    const decoded = ClusterLoadAssignment.decode(ClusterLoadAssignment.encode(each).finish());
-    compile(each.clusterName, ASSIGNMENT_TYPE, (at) => compileEndpoints(decoded, at));
-  }
-  for (const each of listeners) {
-    compile(each.name, LISTENER_TYPE, (at) => compileListener(Listener.decode(Listener.encode(each).finish()), at));
-  }
-  for (const each of routes) {
-    const decoded = RouteConfiguration.decode(RouteConfiguration.encode(each).finish());
-    compile(each.name, "RouteConfiguration", (at) => compileRoutes(decoded, at));
-  }
-  return found;
-}
