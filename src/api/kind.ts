@@ -10,6 +10,8 @@ export interface Column<T> {
   readonly type: "string" | "integer" | "date";
   /** 0 is always shown, 1 only with `-o wide`. */
   readonly priority: 0 | 1;
+  /** Where the cell's value stands; every column of a custom resource has it. */
+  readonly jsonPath?: string;
   /** The cell, from the object alone; dates as RFC 3339, which the printer turns into an age. */
   value(object: T): string | number | null;
 }

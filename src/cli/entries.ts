@@ -58,6 +58,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./validate.ts"),
   },
   {
+    name: "crds",
+    aliases: [],
+    summary: "print the CustomResourceDefinitions of Istio's kinds, for a real cluster",
+    load: () => import("./crds.ts"),
+  },
+  {
     name: "analyze",
     aliases: [],
     summary: "find what is wrong or silently without effect, in files or in the local cluster",
@@ -86,6 +92,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     aliases: ["pc"],
     summary: "show what a proxy runs: bootstrap, cluster, endpoint, listener, route, secret, log, all",
     load: () => import("./proxy-config.ts"),
+  },
+  {
+    name: "wait",
+    aliases: [],
+    summary: "wait until every proxy concerned runs a resource",
+    load: () => import("./wait.ts"),
   },
   {
     name: "proxy",

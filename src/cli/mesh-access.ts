@@ -43,6 +43,16 @@ export class MeshAccess {
     return readJson(await this.adminText(pod, path), path);
   }
 
+  /** An object by its path; undefined where there is none. */
+  async object(path: string): Promise<unknown> {
+    const answer = await askApi(this.#credentials, { method: "GET", path });
+    if (!answer.ok)
+      throw new CommandFailure(`the API does not answer: ${answer.error}`, { next: 'See "weft status".' });
+    if (answer.value.status === 404) return undefined;
+    if (answer.value.status < 300) return answer.value.body;
+    throw new CommandFailure(`the API answered ${answer.value.status} to ${path}`);
+  }
+
   /** `api-v1-0`, `api-v1-0.shop`, `deploy/api`, `svc/api.shop`: a pod, or the first ready one of what is named. */
   async findPod(text: string, namespace: string | undefined): Promise<PodName> {
     const [kind, rest] = text.includes("/") ? splitOnce(text, "/") : ["pod", text];

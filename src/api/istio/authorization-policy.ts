@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net";
 import { type Static, Type } from "typebox";
-import { ageColumn } from "../columns.ts";
+import { ageColumn, pathColumn } from "../columns.ts";
 import { errorIssue, type Issue, warningIssue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
@@ -87,7 +87,7 @@ export const authorizationPolicyKind: Kind<AuthorizationPolicy> = {
   origin: "custom",
   subresources: ["status"],
   schema,
-  columns: [{ name: "Action", type: "string", priority: 0, value: (object) => object.spec?.action ?? null }, ageColumn],
+  columns: [pathColumn("Action", ".spec.action"), ageColumn],
   check: checkAuthorizationPolicy,
 };
 

@@ -1,7 +1,7 @@
 // DestinationRule: how to talk to a host once a route chose it.
 
 import { type Static, Type } from "typebox";
-import { ageColumn } from "../columns.ts";
+import { ageColumn, pathColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { checkDestinationRule } from "./destination-rule-check.ts";
@@ -130,6 +130,6 @@ export const destinationRuleKind: Kind<DestinationRule> = {
   origin: "custom",
   subresources: ["status"],
   schema,
-  columns: [{ name: "Host", type: "string", priority: 0, value: (object) => object.spec.host }, ageColumn],
+  columns: [pathColumn("Host", ".spec.host"), ageColumn],
   check: checkDestinationRule,
 };

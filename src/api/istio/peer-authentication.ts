@@ -1,7 +1,7 @@
 // PeerAuthentication: which connections a workload accepts.
 
 import { type Static, Type } from "typebox";
-import { ageColumn } from "../columns.ts";
+import { ageColumn, pathColumn } from "../columns.ts";
 import { errorIssue, type Issue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
@@ -36,10 +36,7 @@ export const peerAuthenticationKind: Kind<PeerAuthentication> = {
   origin: "custom",
   subresources: ["status"],
   schema,
-  columns: [
-    { name: "Mode", type: "string", priority: 0, value: (object) => object.spec?.mtls?.mode ?? null },
-    ageColumn,
-  ],
+  columns: [pathColumn("Mode", ".spec.mtls.mode"), ageColumn],
   check: checkPeerAuthentication,
 };
 

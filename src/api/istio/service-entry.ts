@@ -1,7 +1,7 @@
 // ServiceEntry: a service that Kubernetes doesn't know, inside or outside the mesh.
 
 import { type Static, Type } from "typebox";
-import { ageColumn } from "../columns.ts";
+import { ageColumn, pathColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
@@ -49,9 +49,9 @@ export const serviceEntryKind: Kind<ServiceEntry> = {
   subresources: ["status"],
   schema,
   columns: [
-    { name: "Hosts", type: "string", priority: 0, value: (object) => JSON.stringify(object.spec.hosts) },
-    { name: "Location", type: "string", priority: 0, value: (object) => object.spec.location ?? null },
-    { name: "Resolution", type: "string", priority: 0, value: (object) => object.spec.resolution ?? null },
+    pathColumn("Hosts", ".spec.hosts"),
+    pathColumn("Location", ".spec.location"),
+    pathColumn("Resolution", ".spec.resolution"),
     ageColumn,
   ],
   check: (object) => warnIneffective(object, serviceEntryIneffective),

@@ -1,7 +1,7 @@
 // VirtualService: where requests for a host go.
 
 import { type Static, Type } from "typebox";
-import { ageColumn } from "../columns.ts";
+import { ageColumn, pathColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import {
@@ -211,15 +211,6 @@ export const virtualServiceKind: Kind<VirtualService> = {
   origin: "custom",
   subresources: ["status"],
   schema,
-  columns: [
-    { name: "Gateways", type: "string", priority: 0, value: (object) => list(object.spec.gateways) },
-    { name: "Hosts", type: "string", priority: 0, value: (object) => list(object.spec.hosts) },
-    ageColumn,
-  ],
+  columns: [pathColumn("Gateways", ".spec.gateways"), pathColumn("Hosts", ".spec.hosts"), ageColumn],
   check: checkVirtualService,
 };
-
-/** A list in a cell, as kubectl prints one: `["api","web"]`. */
-function list(values: readonly string[] | undefined): string | null {
-  return values === undefined ? null : JSON.stringify(values);
-}

@@ -1,7 +1,7 @@
 // WorkloadEntry: an instance that is no pod, such as a virtual machine or a process of the host.
 
 import { type Static, Type } from "typebox";
-import { ageColumn } from "../columns.ts";
+import { ageColumn, pathColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
@@ -38,9 +38,6 @@ export const workloadEntryKind: Kind<WorkloadEntry> = {
   origin: "custom",
   subresources: ["status"],
   schema,
-  columns: [
-    ageColumn,
-    { name: "Address", type: "string", priority: 0, value: (object) => object.spec.address ?? null },
-  ],
+  columns: [ageColumn, pathColumn("Address", ".spec.address")],
   check: (object) => warnIneffective(object, workloadEntryIneffective),
 };

@@ -17,7 +17,7 @@ interface ClusterName {
 }
 
 /** `outbound|8080|v1|api.shop.svc.cluster.local`; any other name is a host by itself. */
-export function parseClusterName(name: string): ClusterName {
+function parseClusterName(name: string): ClusterName {
   const [direction, port, subset, host] = name.split("|");
   if (host !== undefined && direction !== undefined && port !== undefined && subset !== undefined) {
     return { direction, port, subset, host };
@@ -52,7 +52,7 @@ export function clusterRows(entries: readonly Entry[]): readonly (readonly strin
     ]);
 }
 
-export function dash(text: string): string {
+function dash(text: string): string {
   return text === "" ? "-" : text;
 }
 

@@ -101,7 +101,7 @@ function camelCased(value: unknown, field: string): unknown {
   );
 }
 
-export function recordOf(value: unknown): Json {
+function recordOf(value: unknown): Json {
   return isRecord(value) ? value : {};
 }
 
