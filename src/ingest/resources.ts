@@ -58,7 +58,11 @@ export interface PodResource extends KubeObject {
       readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
     }[];
   };
-  readonly status?: { readonly podIP?: string; readonly phase?: string };
+  readonly status?: {
+    readonly podIP?: string;
+    readonly phase?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
 }
 
 export interface ConfigMapResource extends KubeObject {

@@ -4,6 +4,7 @@ import type { EndpointSliceResource, PodResource, ResourceSet } from "../ingest/
 import { labelledLocality } from "./locality.ts";
 
 export interface Endpoint {
+  /** An IP address; of what isn't a pod also a name to look up, or `unix:///path`. */
   readonly address: string;
   readonly port: number;
   /** Of the requests to its service, in relation to the others' weights. */
@@ -49,6 +50,12 @@ export function indexSlices(resources: ResourceSet): ReadonlyMap<string, readonl
   return byService;
 }
 
+/** Whether a pod takes new requests. */
+export function isReady({ metadata, status }: PodResource): boolean {
+  if (metadata.deletionTimestamp !== undefined) return false;
+  return status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true;
+}
+
 /** The ready endpoints of one port, in the order of their addresses. A terminating one takes no new requests. */
 export function endpointsOfPort(
   slices: readonly EndpointSliceResource[],
@@ -69,7 +76,8 @@ export function endpointsOfPort(
   return [...found.keys()].sort().flatMap((key) => found.get(key) ?? []);
 }
 
-function toEndpoint(address: string, port: number, pod: PodResource | undefined): Endpoint {
+/** A pod as an endpoint. */
+export function toEndpoint(address: string, port: number, pod: PodResource | undefined): Endpoint {
   const labels = pod?.metadata.labels ?? {};
   return {
     address,

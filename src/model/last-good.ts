@@ -6,7 +6,7 @@ import type { Destination, VirtualService } from "../api/istio/virtual-service.t
 import { type DestinationIndex, findRule } from "./destination.ts";
 import { resolveHost } from "./hosts.ts";
 import type { MeshConfig } from "./mesh-config.ts";
-import type { Service } from "./service.ts";
+import { calledService, type ServiceIndex } from "./services.ts";
 
 export interface GoodForm {
   /** Of the object: another one of the same name begins anew. */
@@ -30,7 +30,7 @@ export interface LastGood {
 
 export interface LastGoodInput {
   readonly virtualServices: ReadonlyMap<string, VirtualService>;
-  readonly services: ReadonlyMap<string, Service>;
+  readonly index: ServiceIndex;
   readonly destinations: DestinationIndex;
   readonly mesh: MeshConfig;
 }
@@ -66,9 +66,10 @@ function namedSubsets(resource: VirtualService, input: LastGoodInput): readonly 
   const namespace = resource.metadata.namespace ?? "default";
   return destinationsOf(resource.spec).flatMap(({ destination }) => {
     if (destination.subset === undefined || destination.subset === "") return [];
-    const host = resolveHost(destination.host, namespace, input.mesh.clusterDomain);
-    const service = input.services.get(host);
+    const written = resolveHost(destination.host, namespace, input.mesh.clusterDomain);
+    const service = calledService(input.index, written, namespace);
     if (service === undefined) return [];
+    const { host } = service;
     const call = { clientNamespace: namespace, serviceNamespace: service.namespace, host };
     const rule = findRule(input.destinations, call, input.mesh);
     return [{ host, subset: rule?.subsets.find((each) => each.name === destination.subset) }];

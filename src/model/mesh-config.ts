@@ -12,6 +12,8 @@ export interface MeshConfig {
   readonly clusterDomain: string;
   readonly enableAutoMtls: boolean;
   readonly connectTimeoutMs: number;
+  /** How often the names of DNS clusters are looked up where their records don't say. */
+  readonly dnsRefreshRateMs: number;
   /** What a call to a host outside the mesh gets. */
   readonly outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
   /** What the ConfigMap says, as it is written. */
@@ -25,6 +27,7 @@ export const defaultMeshConfig: MeshConfig = {
   clusterDomain: "cluster.local",
   enableAutoMtls: true,
   connectTimeoutMs: 10_000,
+  dnsRefreshRateMs: 60_000,
   outboundTrafficPolicy: "ALLOW_ANY",
   settings: {},
 };
@@ -56,13 +59,13 @@ export function effectiveMeshConfig(
 }
 
 function overlay(base: MeshConfig, settings: MeshSettings): MeshConfig {
-  const { connectTimeout, outboundTrafficPolicy } = settings;
+  const { outboundTrafficPolicy } = settings;
   return {
     ...base,
     trustDomainAliases: settings.trustDomainAliases ?? base.trustDomainAliases,
     enableAutoMtls: settings.enableAutoMtls ?? base.enableAutoMtls,
-    connectTimeoutMs:
-      connectTimeout === undefined ? base.connectTimeoutMs : (parseDurationMs(connectTimeout) ?? base.connectTimeoutMs),
+    connectTimeoutMs: parseDurationMs(settings.connectTimeout ?? "") ?? base.connectTimeoutMs,
+    dnsRefreshRateMs: parseDurationMs(settings.dnsRefreshRate ?? "") ?? base.dnsRefreshRateMs,
     // A host that nobody registered is passed on by its address in either form of ALLOW_ANY.
     outboundTrafficPolicy:
       outboundTrafficPolicy?.mode === "ALLOW_ANY_DYNAMIC_DNS"

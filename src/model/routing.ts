@@ -8,7 +8,7 @@ import { byAge, type Finding, formatRef, type ResourceRef, refOf } from "./findi
 import { gatewayName, hostMatches, isExportedTo, MESH_GATEWAY, mostSpecific, resolveHost } from "./hosts.ts";
 import { destinationsOf, type GoodForms } from "./last-good.ts";
 import type { MeshConfig } from "./mesh-config.ts";
-import type { Service } from "./service.ts";
+import { calledService, type ServiceIndex } from "./services.ts";
 
 export interface HostRoutes {
   readonly host: string;
@@ -44,7 +44,7 @@ export interface RoutingInput {
   readonly virtualServices: ReadonlyMap<string, VirtualService>;
   /** Of those that stay at an earlier form. */
   readonly kept: GoodForms;
-  readonly services: ReadonlyMap<string, Service>;
+  readonly index: ServiceIndex;
   /** Without what is kept: references are checked against what there is. */
   readonly destinations: DestinationIndex;
   readonly mesh: MeshConfig;
@@ -128,7 +128,7 @@ class Indexer implements Routing {
     };
     owners.push(routes);
     this.all.push(routes);
-    if (!isKnownHost(full, this.#input.services)) {
+    if (!isKnownHost(full, this.#input.index, namespace)) {
       this.findings.push(missing(resource, `spec.hosts[${at.i}]`, `${full} is not a service of the mesh`));
     }
   }
@@ -153,10 +153,10 @@ function overlaps(rival: HostRoutes, exportTo: readonly string[] | undefined, na
   return isExportedTo(rival.exportTo, rival.namespace, namespace) || isExportedTo(exportTo, namespace, rival.namespace);
 }
 
-function isKnownHost(host: string, services: ReadonlyMap<string, Service>): boolean {
-  if (services.has(host)) return true;
+function isKnownHost(host: string, index: ServiceIndex, namespace: string): boolean {
+  if (calledService(index, host, namespace) !== undefined) return true;
   if (!host.startsWith("*")) return false;
-  return [...services.keys()].some((each) => hostMatches(host, each));
+  return [...index.services.keys()].some((each) => hostMatches(host, each));
 }
 
 interface DestinationProblem {
@@ -183,17 +183,17 @@ export interface RouteClient {
 export function resolveDestination(
   destination: Destination,
   client: RouteClient,
-  world: Pick<RoutingInput, "services" | "destinations" | "mesh">,
+  world: Pick<RoutingInput, "index" | "destinations" | "mesh">,
 ): ResolvedDestination {
-  const host = resolveHost(destination.host, client.resourceNamespace, world.mesh.clusterDomain);
-  const service = world.services.get(host);
+  const written = resolveHost(destination.host, client.resourceNamespace, world.mesh.clusterDomain);
+  const service = calledService(world.index, written, client.clientNamespace);
   const subset = destination.subset === "" ? undefined : destination.subset;
-  if (service === undefined || !isExportedTo(service.exportTo, service.namespace, client.clientNamespace)) {
+  if (service === undefined) {
     const port = destination.port?.number ?? client.port;
-    const what =
-      service === undefined ? "is not a service of the mesh" : `is not exported to ${client.clientNamespace}`;
-    return { host, subset, port, problem: { field: "host", reason: `host ${host} ${what}` } };
+    const reason = unknownHost(written, client.clientNamespace, world.index);
+    return { host: written, subset, port, problem: { field: "host", reason } };
   }
+  const { host } = service;
   const only = service.ports.length === 1 ? service.ports[0]?.number : undefined;
   const port = destination.port?.number ?? only ?? client.port;
   if (!service.ports.some((each) => each.number === port)) {
@@ -206,6 +206,10 @@ export function resolveDestination(
   if (rule?.subsets.some((each) => each.name === subset) === true) return { host, subset, port, problem: undefined };
   const reason = `subset ${subset} of ${host} is not defined by any DestinationRule`;
   return { host, subset, port, problem: { field: "subset", reason } };
+}
+
+function unknownHost(host: string, clientNamespace: string, { services }: ServiceIndex): string {
+  return `host ${host} is not ${services.has(host) ? `exported to ${clientNamespace}` : "a service of the mesh"}`;
 }
 
 /** Of the form that was written, also where an earlier one is in force. */
@@ -233,7 +237,7 @@ function missingDestinations(effective: VirtualService, input: RoutingInput): re
 function defaultPort(resource: VirtualService, input: RoutingInput): number {
   const namespace = resource.metadata.namespace ?? "default";
   for (const host of resource.spec.hosts ?? []) {
-    const service = input.services.get(resolveHost(host, namespace, input.mesh.clusterDomain));
+    const service = calledService(input.index, resolveHost(host, namespace, input.mesh.clusterDomain), namespace);
     const port = service?.ports[0]?.number;
     if (port !== undefined) return port;
   }

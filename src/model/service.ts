@@ -1,7 +1,8 @@
-// Kubernetes' Services as the mesh sees them: a host with ports, protocols and endpoints.
+// A service as the mesh sees it, whatever made it: a host with ports, protocols and endpoints. And those of Kubernetes.
 
 import type { ServicePortSpec, ServiceResource } from "../ingest/resources.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { type ResourceRef, refOf } from "./finding.ts";
 import { type TrafficDistribution, trafficDistribution } from "./locality.ts";
 
 /** `sniffed`: the port says nothing, so each connection tells. */
@@ -16,7 +17,16 @@ export interface ServicePort {
   readonly targetPort: number | string;
 }
 
+/**
+ * Where a service's endpoints come from. STATIC: they are known by address; NONE: the address that was called;
+ * DNS and DNS_ROUND_ROBIN: the proxy looks their names up; DYNAMIC_DNS: the name that each call says.
+ */
+export type Resolution = "STATIC" | "NONE" | "DNS" | "DNS_ROUND_ROBIN" | "DYNAMIC_DNS";
+
 export interface Service {
+  /** A Service or a ServiceEntry. */
+  readonly source: ResourceRef;
+  /** A wildcard where a ServiceEntry says one. */
   readonly host: string;
   readonly name: string;
   readonly namespace: string;
@@ -24,6 +34,15 @@ export interface Service {
   readonly headless: boolean;
   /** Cluster addresses; none for a headless service. */
   readonly addresses: readonly string[];
+  /** CIDR ranges whose every address is the service's. */
+  readonly subnets: readonly string[];
+  /** Chosen by the control plane, for clients whose names the proxy resolves. */
+  readonly allocated: readonly string[];
+  readonly resolution: Resolution;
+  /** Outside the mesh: it doesn't take the mesh's TLS by itself. */
+  readonly external: boolean;
+  /** What its certificates may say, where a rule doesn't. */
+  readonly subjectAltNames: readonly string[];
   readonly ports: readonly ServicePort[];
   readonly exportTo: readonly string[] | undefined;
   /** How near its endpoints are to be, where no rule says it. */
@@ -40,14 +59,15 @@ export function buildService(
   resource: ServiceResource,
   clusterDomain: string,
   endpointsOf: (port: ServicePort) => readonly Endpoint[],
-): Service | undefined {
-  const { spec, metadata } = resource;
-  if (spec === undefined || spec.type === "ExternalName") return undefined;
+): Service {
+  const { spec = {}, metadata } = resource;
   const namespace = metadata.namespace ?? "default";
   const ports = (spec.ports ?? []).map(toPort).filter((port) => port.protocol !== "udp");
   const clusterIps = spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP]);
   const exportTo = metadata.annotations?.["networking.istio.io/exportTo"];
   return {
+    ...KUBERNETES,
+    source: refOf(resource),
     host: hostOf(resource, clusterDomain),
     name: metadata.name,
     namespace,
@@ -55,12 +75,21 @@ export function buildService(
     addresses: clusterIps.filter((address) => address !== "None" && address !== ""),
     ports,
     exportTo: exportTo?.split(",").map((each) => each.trim()),
-    trafficDistribution: trafficDistribution(spec.trafficDistribution, metadata.annotations?.[DISTRIBUTION]),
+    trafficDistribution: trafficDistribution(spec.trafficDistribution, metadata.annotations?.[TRAFFIC_DISTRIBUTION]),
     endpoints: new Map(ports.map((port) => [port.number, endpointsOf(port)])),
   };
 }
 
-const DISTRIBUTION = "networking.istio.io/traffic-distribution";
+const KUBERNETES = {
+  subnets: [],
+  allocated: [],
+  resolution: "STATIC",
+  external: false,
+  subjectAltNames: [],
+} as const;
+
+/** An annotation. */
+export const TRAFFIC_DISTRIBUTION = "networking.istio.io/traffic-distribution";
 
 function toPort(port: ServicePortSpec): ServicePort {
   const name = port.name ?? "";
@@ -96,5 +125,15 @@ export function protocolOf(port: ServicePortSpec): { readonly protocol: Protocol
   const prefix = name.startsWith("grpc-web") ? "grpc-web" : (name.split("-")[0] ?? "");
   const declared = port.appProtocol?.toLowerCase() ?? prefix;
   const unknown = TCP_PORTS.has(port.port) ? "tcp" : "sniffed";
-  return { protocol: BY_NAME[declared] ?? unknown, declared };
+  return { protocol: declaredProtocol(declared) ?? unknown, declared };
+}
+
+/** How weft carries what is declared, in small letters. */
+export function declaredProtocol(declared: string): Protocol | undefined {
+  return BY_NAME[declared];
+}
+
+/** The client's own TLS, whose server name tells which host is meant. */
+export function isTls({ declared }: ServicePort): boolean {
+  return declared === "https" || declared === "tls";
 }

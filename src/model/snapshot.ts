@@ -1,11 +1,11 @@
 // All mesh resources at one instant, indexed for translation. Never changed, only replaced.
 
-import { deepEqual } from "../base/equal.ts";
 import type { EndpointSliceResource, ResourceSet } from "../ingest/resources.ts";
 import { type AuthorizationIndex, indexAuthorization, providerFindings } from "./authorization.ts";
+import { type Allocation, allocateAddresses } from "./auto-address.ts";
 import { type ClientTraits, clientTraits } from "./client-traits.ts";
 import { type DestinationIndex, indexDestinations, keepSubsets } from "./destination.ts";
-import { endpointsOfPort, indexPods, indexSlices, type PodsByAddress } from "./endpoint.ts";
+import { indexPods, indexSlices, type PodsByAddress } from "./endpoint.ts";
 import type { Finding } from "./finding.ts";
 import { type IndexedGateway, indexGateways } from "./gateway.ts";
 import { gatewayFindings } from "./gateway-finding.ts";
@@ -16,8 +16,10 @@ import { indexMtls, type MtlsIndex } from "./mtls.ts";
 import { proxyConfigFindings } from "./proxy-config.ts";
 import { type AuthenticationIndex, indexAuthentication, type KeySets, keyFindings } from "./request-authentication.ts";
 import { type BoundRoutes, type HostRoutes, indexRouting } from "./routing.ts";
-import { buildService, hostOf, type Service } from "./service.ts";
+import type { Service } from "./service.ts";
+import { indexServices, type ServiceIndex } from "./services.ts";
 import { indexTelemetry, type TelemetryIndex, tracerFindings } from "./telemetry.ts";
+import { type InstanceIndex, indexInstances } from "./workload-entry.ts";
 
 export interface MeshSnapshot {
   readonly mesh: MeshConfig;
@@ -25,8 +27,10 @@ export interface MeshSnapshot {
   readonly resources: ResourceSet;
   /** By host, in the order of hosts. */
   readonly services: ReadonlyMap<string, Service>;
-  /** The Services themselves: the same value while only endpoints change. */
-  readonly serviceShapes: ResourceSet["services"];
+  /** What `services` is a part of. */
+  readonly index: ServiceIndex;
+  readonly instances: InstanceIndex;
+  readonly allocation: Allocation;
   readonly routing: RoutingParts;
   readonly slices: ReadonlyMap<string, readonly EndpointSliceResource[]>;
   readonly pods: PodsByAddress;
@@ -70,8 +74,16 @@ export function buildSnapshot(
   const pods = older?.pods === resources.pods && known !== undefined ? known.pods : indexPods(resources.pods);
   const nodes = older?.nodes === resources.nodes && known !== undefined ? known.nodes : indexNodes(resources.nodes);
   const slices = indexSlices(resources);
-  const services = buildServices({ resources, mesh, pods, slices }, known);
-  const serviceShapes = resources.services;
+  const instances =
+    older?.workloadEntries === resources.workloadEntries && known !== undefined
+      ? known.instances
+      : indexInstances(resources.workloadEntries);
+  const allocation =
+    older?.serviceEntries === resources.serviceEntries && known !== undefined
+      ? known.allocation
+      : allocateAddresses(resources.serviceEntries);
+  const index = indexServices({ resources, mesh, pods, slices, instances, allocation }, known);
+  const { services } = index;
   const mtls = indexMtls(resources.peerAuthentications.values());
   const authorization =
     older?.authorizationPolicies === resources.authorizationPolicies && known !== undefined
@@ -83,18 +95,19 @@ export function buildSnapshot(
       : indexAuthentication(resources.requestAuthentications.values());
   const telemetry = indexTelemetry(resources.telemetries.values());
   const sameRouting =
-    older?.services === resources.services &&
-    older.virtualServices === resources.virtualServices &&
+    sameShapes(resources, older) &&
+    older?.virtualServices === resources.virtualServices &&
     older.destinationRules === resources.destinationRules;
-  const routing =
-    sameRouting && known !== undefined ? known.routing : buildRouting({ resources, services, mesh }, forms);
+  const routing = sameRouting && known !== undefined ? known.routing : buildRouting({ resources, index, mesh }, forms);
   const gateways = buildGateways({ resources, bound: routing.bound }, before);
   return {
     mesh,
     meshSource,
     resources,
     services,
-    serviceShapes,
+    index,
+    instances,
+    allocation,
     slices,
     pods,
     nodes,
@@ -111,6 +124,7 @@ export function buildSnapshot(
     keySets,
     telemetry: telemetry.index,
     findings: [
+      ...index.findings,
       ...routing.findings,
       ...gateways.findings,
       ...mtls.findings,
@@ -121,6 +135,11 @@ export function buildSnapshot(
       ...tracerFindings(telemetry.index, { mesh, resources }),
     ],
   };
+}
+
+/** Whether the services that two snapshots were made from are the same but for their endpoints. */
+export function sameShapes(one: ResourceSet, other: ResourceSet | undefined): boolean {
+  return one.services === other?.services && one.serviceEntries === other.serviceEntries;
 }
 
 /** What follows from VirtualServices, DestinationRules and which services there are, whatever their endpoints. */
@@ -158,12 +177,12 @@ function buildGateways(
 }
 
 function buildRouting(
-  { resources, services, mesh }: Pick<MeshSnapshot, "resources" | "services" | "mesh">,
+  { resources, index, mesh }: Pick<MeshSnapshot, "resources" | "index" | "mesh">,
   forms: GoodForms,
 ): RoutingParts {
   const destinations = indexDestinations(resources.destinationRules.values(), mesh);
   const { virtualServices } = resources;
-  const world = { virtualServices, services, destinations: destinations.index, mesh };
+  const world = { virtualServices, index, destinations: destinations.index, mesh };
   const good = lastGood(world, forms);
   const routing = indexRouting({ ...world, kept: good.kept });
   return {
@@ -172,38 +191,7 @@ function buildRouting(
     bound: routing.bound,
     goodForms: good.forms,
     keptForms: good.kept,
-    traits: clientTraits({ routes: routing.all, destinations: destinations.index, services, mesh }),
+    traits: clientTraits({ routes: routing.all, destinations: destinations.index, services: index.services, mesh }),
     findings: [...destinations.findings, ...routing.findings],
   };
-}
-
-function buildServices(
-  { resources, mesh, pods, slices }: Pick<MeshSnapshot, "resources" | "mesh" | "pods" | "slices">,
-  before: MeshSnapshot | undefined,
-): ReadonlyMap<string, Service> {
-  const services = new Map<string, Service>();
-  for (const key of [...resources.services.keys()].sort()) {
-    const resource = resources.services.get(key);
-    if (resource === undefined) continue;
-    const own = slices.get(key) ?? [];
-    const host = hostOf(resource, mesh.clusterDomain);
-    const older = before?.resources.services.get(key) === resource ? before.services.get(host) : undefined;
-    const untouched = before?.pods === pods && sameSlices(before.slices.get(key) ?? [], own);
-    if (older !== undefined && untouched) {
-      services.set(host, older);
-      continue;
-    }
-    const service = buildService(resource, mesh.clusterDomain, (port) => endpointsOfPort(own, port.name, pods));
-    if (service !== undefined)
-      services.set(host, older !== undefined && sameEndpoints(older, service) ? older : service);
-  }
-  return services;
-}
-
-function sameEndpoints(older: Service, newer: Service): boolean {
-  return deepEqual([...older.endpoints], [...newer.endpoints]);
-}
-
-function sameSlices(older: readonly EndpointSliceResource[], newer: readonly EndpointSliceResource[]): boolean {
-  return older.length === newer.length && older.every((slice, i) => slice === newer[i]);
 }

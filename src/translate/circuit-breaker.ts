@@ -3,7 +3,8 @@
 import type { TrafficPolicy } from "../api/istio/destination-rule.ts";
 import type { ConnectionPool, OutlierDetectionSettings } from "../api/istio/traffic.ts";
 import { CircuitBreakers } from "../proto/gen/envoy/config/cluster/v3/circuit_breaker.ts";
-import { UpstreamConnectionOptions } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
+import { type Cluster, UpstreamConnectionOptions } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
+import { UpstreamHttpProtocolOptions } from "../proto/gen/envoy/config/core/v3/protocol.ts";
 import { HttpProtocolOptions } from "../proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { any, durationFromText } from "./wire.ts";
@@ -102,4 +103,16 @@ export function keepalive(pool: ConnectionPool | undefined): UpstreamConnectionO
       ...(settings.interval === undefined ? {} : { keepaliveInterval: durationFromText(settings.interval).seconds }),
     },
   });
+}
+
+/** The server name is the host that the request names; `verify`: the certificate has to be that host's too. */
+export function takeNameFromRequest(cluster: Cluster, { verify }: { readonly verify: boolean }): void {
+  const known = cluster.typedExtensionProtocolOptions[OPTIONS];
+  if (known === undefined) return;
+  const options = HttpProtocolOptions.decode(known.value);
+  options.upstreamHttpProtocolOptions = UpstreamHttpProtocolOptions.fromPartial({
+    autoSni: true,
+    autoSanValidation: verify,
+  });
+  cluster.typedExtensionProtocolOptions[OPTIONS] = any(OPTIONS, HttpProtocolOptions, options);
 }

@@ -1,45 +1,32 @@
 // Outbound clusters: one for each port of a service and each subset of it.
 
-import { effectivePolicy, type HostRule } from "../model/destination.ts";
+import type { ClientTls } from "../api/istio/destination-rule.ts";
+import { effectivePolicy } from "../model/destination.ts";
 import type { Endpoint } from "../model/endpoint.ts";
 import { localityRule } from "../model/locality.ts";
-import type { Service, ServicePort } from "../model/service.ts";
 import {
   Cluster,
   Cluster_DiscoveryType,
   Cluster_LbPolicy,
   Cluster_TransportSocketMatch,
 } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
-import { circuitBreakers, grpcProtocolOptions, httpProtocolOptions, keepalive } from "./circuit-breaker.ts";
+import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
+import {
+  circuitBreakers,
+  grpcProtocolOptions,
+  httpProtocolOptions,
+  keepalive,
+  takeNameFromRequest,
+} from "./circuit-breaker.ts";
 import { setLoadBalancer } from "./load-balancer.ts";
 import { setLocality } from "./locality.ts";
-import { BLACK_HOLE, explicitServerName, outboundName, outboundServerName, PASSTHROUGH, podName } from "./names.ts";
+import { BLACK_HOLE, explicitServerName, outboundServerName, PASSTHROUGH, podName } from "./names.ts";
 import { outlierDetection } from "./outlier.ts";
+import { callOriginal, findingOf, lookUp } from "./service-entry.ts";
+import { type ClusterTarget, podEndpoints, targetName } from "./target.ts";
 import { externalSocket, meshClientSocket, plainSocket } from "./tls.ts";
 import type { ClientView } from "./view.ts";
 import { adsSource, durationFromText, durationOf, istioConfigPath, metadataOf, resourceText } from "./wire.ts";
-
-export interface ClusterTarget {
-  readonly service: Service;
-  readonly port: ServicePort;
-  readonly subset: string | undefined;
-  readonly rule: HostRule | undefined;
-}
-
-/** A service as its clients may route to it: each port, and each port of each subset. */
-export function serviceTargets(service: Service, rule: HostRule | undefined): readonly ClusterTarget[] {
-  const subsets = [undefined, ...(rule?.subsets ?? []).map((subset) => subset.name)];
-  return service.ports.flatMap((port) => subsets.map((subset) => ({ service, port, subset, rule })));
-}
-
-export function targetName(target: ClusterTarget): string {
-  return outboundName(target.port.number, target.subset, target.service.host);
-}
-
-/** Of a headless service: what each can be called as by itself. */
-export function podEndpoints({ headless, endpoints }: Service, port: ServicePort): readonly Endpoint[] {
-  return headless ? (endpoints.get(port.number) ?? []) : [];
-}
 
 /** For headless services, where a client means the one pod whose address it called: with the same policy as for any. */
 export function podClusters(target: ClusterTarget, view: ClientView): readonly Cluster[] {
@@ -58,17 +45,9 @@ export function podClusters(target: ClusterTarget, view: ClientView): readonly C
   });
 }
 
-function callOriginal(cluster: Cluster): void {
-  cluster.clusterDiscoveryType = { $case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST };
-  cluster.edsClusterConfig = undefined;
-  cluster.lbPolicy = Cluster_LbPolicy.CLUSTER_PROVIDED;
-  cluster.lbConfig = undefined;
-}
-
-/** `simple: PASSTHROUGH`: to the address that the client called. In explicit mode and at a gateway there is none, so it balances. */
-export function isPassthrough({ port, subset, rule }: ClusterTarget, view: ClientView): boolean {
-  const { loadBalancer } = effectivePolicy(rule, subset, port.number);
-  return loadBalancer?.simple === "PASSTHROUGH" && view.mode === "REDIRECT" && view.type === "sidecar";
+/** Whether its endpoints are told by discovery. */
+export function isDiscovered(target: ClusterTarget, view: ClientView): boolean {
+  return findingOf(target, view) === "eds";
 }
 
 export function outboundCluster(target: ClusterTarget, view: ClientView): Cluster {
@@ -95,8 +74,33 @@ export function outboundCluster(target: ClusterTarget, view: ClientView): Cluste
   } else if (port.declared === "grpc") cluster.typedExtensionProtocolOptions = grpcProtocolOptions();
   cluster.metadata = describe(target, policy.outlierDetection?.minRequestVolume);
   secure(cluster, target, view);
-  if (isPassthrough(target, view)) passThrough(cluster, target);
+  find(cluster, target, view);
   return cluster;
+}
+
+function find(cluster: Cluster, target: ClusterTarget, view: ClientView): void {
+  const kind = findingOf(target, view);
+  switch (kind) {
+    case "eds":
+      return;
+    case "original":
+      passThrough(cluster, target);
+      return;
+    case "strict-dns":
+    case "logical-dns":
+      lookUp(cluster, kind, { target, view });
+      return;
+    case "dynamic-dns":
+      nowhere(cluster);
+      return;
+  }
+}
+
+function nowhere(cluster: Cluster): void {
+  cluster.clusterDiscoveryType = { $case: "type", value: Cluster_DiscoveryType.STATIC };
+  cluster.edsClusterConfig = undefined;
+  cluster.loadAssignment = ClusterLoadAssignment.fromPartial({ clusterName: cluster.name });
+  cluster.metadata = metadataOf({ unreachable: "names that each call brings are not looked up yet" });
 }
 
 /** One socket for all of them: the mesh's TLS only where every endpoint takes it. */
@@ -135,14 +139,14 @@ function secure(cluster: Cluster, target: ClusterTarget, view: ClientView): void
       return;
     case "SIMPLE":
     case "MUTUAL":
-      cluster.transportSocket = externalSocket(tls, service.host);
+      useForeignTls(cluster, tls, target);
       return;
     case "ISTIO_MUTUAL":
       if (view.mode === "NONE") cluster.transportSocketMatches = meshMatches(target, endpoints, view);
       else cluster.transportSocket = meshSocket(target, endpoints, view);
       return;
     default:
-      if (!view.snapshot.mesh.enableAutoMtls) return;
+      if (!view.snapshot.mesh.enableAutoMtls || service.external) return;
       cluster.transportSocketMatches = [
         ...meshMatches(target, endpoints, view),
         Cluster_TransportSocketMatch.fromPartial({
@@ -152,6 +156,17 @@ function secure(cluster: Cluster, target: ClusterTarget, view: ClientView): void
         }),
       ];
   }
+}
+
+/** Where the rule doesn't say whose certificate it has to be, it is that of the host: the service's, or the one that the request names. */
+function useForeignTls(cluster: Cluster, tls: ClientTls, { service, port }: ClusterTarget): void {
+  const wild = service.host.startsWith("*");
+  const sni = tls.sni ?? (wild ? "" : service.host);
+  const names = (tls.subjectAltNames ?? []).length > 0 ? (tls.subjectAltNames ?? []) : service.subjectAltNames;
+  const expected = names.length === 0 && sni !== "" ? [sni] : names;
+  cluster.transportSocket = externalSocket(tls, { sni, names: expected });
+  if (sni === "" && port.protocol !== "tcp")
+    takeNameFromRequest(cluster, { verify: expected.length === 0 && tls.insecureSkipVerify !== true });
 }
 
 /** Which endpoints take the mesh's TLS; in explicit mode each workload port has its own server name. */
@@ -180,7 +195,8 @@ function meshMatches(
 
 function meshSocket({ service, port, subset, rule }: ClusterTarget, endpoints: readonly Endpoint[], view: ClientView) {
   const { tls } = effectivePolicy(rule, subset, port.number);
-  const names = tls?.subjectAltNames ?? [];
+  const own = tls?.subjectAltNames ?? [];
+  const names = own.length > 0 ? own : service.subjectAltNames;
   const serverName = tls?.sni ?? outboundServerName(port.number, subset, service.host);
   return meshClientSocket(serverName, names.length > 0 ? names : identities(endpoints, view));
 }
@@ -189,7 +205,7 @@ function meshSocket({ service, port, subset, rule }: ClusterTarget, endpoints: r
 function identities(endpoints: readonly Endpoint[], view: ClientView): readonly string[] {
   const { trustDomain, trustDomainAliases } = view.snapshot.mesh;
   const accounts = endpoints
-    .filter((each) => each.hasSidecar)
+    .filter((each) => each.hasSidecar && each.serviceAccount !== "")
     .map((each) => `ns/${each.namespace}/sa/${each.serviceAccount}`);
   return [...new Set(accounts)]
     .sort()
@@ -209,11 +225,11 @@ export function unreachableCluster(name: string, reason: string, resource: strin
 }
 
 /** Where calls to hosts outside the mesh go, and where those that are not allowed end. */
-export function egressClusters(): readonly Cluster[] {
+export function egressClusters({ snapshot }: ClientView): readonly Cluster[] {
   const passthrough = Cluster.fromPartial({
     name: PASSTHROUGH,
     clusterDiscoveryType: { $case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
-    connectTimeout: durationOf(10_000),
+    connectTimeout: durationOf(snapshot.mesh.connectTimeoutMs),
     lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
   });
   passthrough.circuitBreakers = circuitBreakers(undefined);

@@ -2,6 +2,7 @@
 
 import type { LoadBalancerSettings } from "../api/istio/destination-rule.ts";
 import { effectivePolicy } from "../model/destination.ts";
+import { visibleService } from "../model/services.ts";
 import { type Cluster, Cluster_LbPolicy } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { type RouteAction, RouteAction_HashPolicy } from "../proto/gen/envoy/config/route/v3/route_components.ts";
 import { type ClientView, ruleFor } from "./view.ts";
@@ -34,7 +35,7 @@ export interface HashTarget {
 
 /** Adds what the destination's rule hashes by. A retry then may meet the same host again: the hash says which it is. */
 export function setHashPolicy(action: RouteAction, target: HashTarget, view: ClientView): void {
-  const service = view.snapshot.services.get(target.host);
+  const service = visibleService(view.snapshot.index, target.host, view.namespace);
   if (service === undefined) return;
   const policy = effectivePolicy(ruleFor(view, service), target.subset, target.port);
   const hash = policy.loadBalancer?.consistentHash;

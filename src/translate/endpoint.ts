@@ -3,11 +3,12 @@
 import { effectivePolicy } from "../model/destination.ts";
 import { type Endpoint, matchesLabels } from "../model/endpoint.ts";
 import { localityRule } from "../model/locality.ts";
+import { Address } from "../proto/gen/envoy/config/core/v3/address.ts";
 import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import { LbEndpoint } from "../proto/gen/envoy/config/endpoint/v3/endpoint_components.ts";
-import { type ClusterTarget, targetName } from "./cluster.ts";
 import { localityGroups } from "./locality.ts";
 import { INBOUND_PORT } from "./names.ts";
+import { type ClusterTarget, targetName } from "./target.ts";
 import type { ClientView } from "./view.ts";
 import { socketAddress } from "./wire.ts";
 
@@ -34,9 +35,9 @@ function localityMessage(text: string) {
 }
 
 /** False where the rule asks for plaintext or for foreign TLS, which a peer's sidecar port can't take in explicit mode. */
-function isMeshed({ port, subset, rule }: ClusterTarget, view: ClientView): boolean {
+function isMeshed({ service, port, subset, rule }: ClusterTarget, view: ClientView): boolean {
   const { tls } = effectivePolicy(rule, subset, port.number);
-  if (tls?.mode === undefined) return view.snapshot.mesh.enableAutoMtls;
+  if (tls?.mode === undefined) return view.snapshot.mesh.enableAutoMtls && !service.external;
   return tls.mode === "ISTIO_MUTUAL";
 }
 
@@ -47,9 +48,14 @@ function lbEndpoint(endpoint: Endpoint, view: ClientView, meshed: boolean): LbEn
   return LbEndpoint.fromPartial({
     hostIdentifier: {
       $case: "endpoint",
-      value: { address: socketAddress(endpoint.address, explicit ? INBOUND_PORT : endpoint.port) },
+      value: { address: addressOf(endpoint, explicit ? INBOUND_PORT : endpoint.port) },
     },
     loadBalancingWeight: endpoint.weight,
     ...(viaSidecar ? { metadata: { filterMetadata: { "envoy.transport_socket_match": match } } } : {}),
   });
+}
+
+function addressOf({ address }: Endpoint, port: number): Address {
+  if (!address.startsWith("unix://")) return socketAddress(address, port);
+  return Address.fromPartial({ address: { $case: "pipe", value: { path: address.slice("unix://".length) } } });
 }

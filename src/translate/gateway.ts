@@ -8,12 +8,13 @@ import type { FilterChain } from "../proto/gen/envoy/config/listener/v3/listener
 import type { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import type { Route } from "../proto/gen/envoy/config/route/v3/route_components.ts";
 import { TcpProxy } from "../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
-import { blackHoleCluster, type ClusterTarget, outboundCluster, unreachableCluster } from "./cluster.ts";
+import { blackHoleCluster, isDiscovered, outboundCluster, unreachableCluster } from "./cluster.ts";
 import { loadAssignment } from "./endpoint.ts";
 import { type GatewayListener, gatewayListener } from "./gateway-listener.ts";
 import { gatewaySecrets } from "./gateway-tls.ts";
 import type { DeadEnd } from "./http-route.ts";
 import type { ProxyNode } from "./proxy.ts";
+import type { ClusterTarget } from "./target.ts";
 import { decorate, traceClusters } from "./tracing.ts";
 import type { ProxyConfiguration } from "./translate.ts";
 import { type ClientView, ruleFor } from "./view.ts";
@@ -70,7 +71,7 @@ function clustersOf(
     const deadEnd = dead.get(name);
     if (target !== undefined) {
       clusters.push(outboundCluster(target, view));
-      endpoints.push(loadAssignment(target, view));
+      if (isDiscovered(target, view)) endpoints.push(loadAssignment(target, view));
     } else if (deadEnd !== undefined) {
       clusters.push(unreachableCluster(name, deadEnd.reason, deadEnd.resource));
     }

@@ -253,7 +253,7 @@ function isHost(name: string): boolean {
 }
 
 /** `set` replaces, `add` appends; the host is rewritten by the action instead. */
-function headersToAdd(operations: HeaderOperations | undefined): HeaderValueOption[] {
+export function headersToAdd(operations: HeaderOperations | undefined): HeaderValueOption[] {
   const option = (
     key: string,
     value: string,

@@ -1,10 +1,15 @@
 // Istio's names of generated resources.
 
+import { isExportedTo } from "../model/hosts.ts";
 import type { Service } from "../model/service.ts";
+import { addressesOf, type ClientView } from "./view.ts";
 
 export const PASSTHROUGH = "PassthroughCluster";
 export const BLACK_HOLE = "BlackHoleCluster";
 export const INBOUND_PASSTHROUGH = "InboundPassthroughCluster";
+
+/** What keeps calls to unknown hosts inside. */
+export const BLOCKED = { resource: "MeshConfig", rule: "outboundTrafficPolicy" } as const;
 
 export const OUTBOUND_PORT = 15_001;
 export const INBOUND_PORT = 15_006;
@@ -28,10 +33,14 @@ export function tracesName(port: number, host: string): string {
   return `outbound|${port}|traces.weft.dev|${host}`;
 }
 
-/** Every name by which a client of a namespace may call one pod of a headless service. */
-export function podCallNames(service: Service, pod: string, address: string, clientNamespace: string): string[] {
-  const names = callNames(service, clientNamespace).map((name) => `${pod}.${name}`);
-  return [...(pod === "" ? [] : names), address.includes(":") ? `[${address}]` : address];
+/** Every name by which a client may call one pod of a headless service. */
+export function podCallNames(
+  service: Service,
+  pod: { readonly name: string; readonly address: string },
+  view: ClientView,
+) {
+  const names = callNames(service, view).map((name) => `${pod.name}.${name}`);
+  return [...(pod.name === "" ? [] : names), domainOf(pod.address)];
 }
 
 export function inboundName(port: number): string {
@@ -43,9 +52,26 @@ export function outboundServerName(port: number, subset: string | undefined, hos
   return `outbound_.${port}_.${subset ?? ""}_.${host}`;
 }
 
-/** Every name by which a client of a namespace may call a service. */
-export function callNames(service: Service, clientNamespace: string): readonly string[] {
-  const { name, namespace } = service;
+/** Every name by which a client may call a service. */
+export function callNames(service: Service, view: ClientView): readonly string[] {
+  const aliases = view.snapshot.index.aliases.filter(
+    (each) => each.target === service.host && isExportedTo(each.exportTo, each.namespace, view.namespace),
+  );
+  const others = aliases.flatMap((alias) => clusterNames(alias, view.namespace));
+  const own = service.source.kind === "Service" ? clusterNames(service, view.namespace) : [service.host];
+  return [...own, ...addressesOf(service, view).map(domainOf), ...others];
+}
+
+/** Short names are those of Kubernetes' services. */
+function clusterNames(
+  { host, name, namespace }: Pick<Service, "host" | "name" | "namespace">,
+  clientNamespace: string,
+) {
   const short = namespace === clientNamespace ? [name] : [];
-  return [service.host, `${name}.${namespace}.svc`, `${name}.${namespace}`, ...short, ...service.addresses];
+  return [host, `${name}.${namespace}.svc`, `${name}.${namespace}`, ...short];
+}
+
+/** An address as a Host header says it. */
+function domainOf(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
 }

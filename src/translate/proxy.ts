@@ -19,6 +19,8 @@ export interface ProxyNode {
   readonly locality: string;
   /** REDIRECT: connections are captured; NONE: the application names the proxy itself. */
   readonly mode: "REDIRECT" | "NONE";
+  /** Its application's DNS questions come to it. */
+  readonly dnsCapture: boolean;
   /** What runs the configuration: Envoy where the node doesn't say that it is weft's own proxy. */
   readonly engine: "weft" | "envoy";
   readonly topology: GatewayTopology;
@@ -55,6 +57,7 @@ export function readNode(node: Node): Result<ProxyNode, string> {
     labels: textMap(metadata["LABELS"]),
     locality: localityText(node.locality),
     mode: metadata["INTERCEPTION_MODE"] === "NONE" ? "NONE" : "REDIRECT",
+    dnsCapture: metadata["DNS_CAPTURE"] === "true" || metadata["DNS_CAPTURE"] === true,
     engine: node.userAgentName === "weft" ? "weft" : "envoy",
     topology: topologyOf(metadata["PROXY_CONFIG"]),
   });

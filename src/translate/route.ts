@@ -2,12 +2,13 @@
 
 import { findRoutes, type HostRoutes } from "../model/routing.ts";
 import type { Service, ServicePort } from "../model/service.ts";
+import { visibleService } from "../model/services.ts";
 import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
-import { type Route, VirtualHost } from "../proto/gen/envoy/config/route/v3/route_components.ts";
-import { podEndpoints } from "./cluster.ts";
+import { Route, VirtualHost } from "../proto/gen/envoy/config/route/v3/route_components.ts";
 import { setHashPolicy } from "./consistent-hash.ts";
-import { type DeadEnd, defaultRoute, hostRoutes } from "./http-route.ts";
-import { BLACK_HOLE, callNames, outboundName, PASSTHROUGH, podCallNames, podName } from "./names.ts";
+import { type DeadEnd, defaultRoute, headersToAdd, hostRoutes } from "./http-route.ts";
+import { BLOCKED, callNames, outboundName, PASSTHROUGH, podCallNames, podName } from "./names.ts";
+import { podEndpoints } from "./target.ts";
 import { decorate } from "./tracing.ts";
 import type { ClientView } from "./view.ts";
 import { metadataOf } from "./wire.ts";
@@ -63,7 +64,7 @@ function portConfig(number: number, view: ClientView): BuiltRouteConfig {
   for (const service of view.services) {
     const port = service.ports.find((each) => each.number === number && each.protocol === "http");
     if (port === undefined) continue;
-    builder.addService(service, port, withPort(callNames(service, view.namespace), number));
+    builder.addService(service, port, withPort(callNames(service, view), number));
     builder.addPods(service, port);
   }
   builder.addForeignHosts(number, (host) => withPort([host], number));
@@ -84,11 +85,14 @@ function explicitConfig(view: ClientView): BuiltRouteConfig {
     names.flatMap((name) => (port === HTTP_PORT ? [name, `${name}:${port}`] : [`${name}:${port}`]));
   for (const service of view.services) {
     for (const port of service.ports.filter((each) => each.protocol !== "tcp")) {
-      builder.addService(service, port, domains(callNames(service, view.namespace), port.number));
+      builder.addService(service, port, domains(callNames(service, view), port.number));
     }
   }
   builder.addForeignHosts(HTTP_PORT, (host) => domains([host], HTTP_PORT));
-  return builder.finish(EXPLICIT_ROUTES, refusalHost());
+  return builder.finish(
+    EXPLICIT_ROUTES,
+    view.outboundTrafficPolicy === "REGISTRY_ONLY" ? blockedHost() : refusalHost(),
+  );
 }
 
 function withPort(names: readonly string[], port: number): string[] {
@@ -120,7 +124,7 @@ class HostBuilder {
   /** A pod of a headless service that is called by itself is the one that is meant. */
   addPods(service: Service, port: ServicePort): void {
     for (const { pod, address, port: number, hasSidecar } of podEndpoints(service, port)) {
-      const names = podCallNames(service, pod, address, this.#view.namespace);
+      const names = podCallNames(service, { name: pod, address }, this.#view);
       const cluster = podName(port.number, service.host, hasSidecar);
       this.#add(`${address}:${number}`, withPort(names, number), [defaultRoute(cluster)]);
     }
@@ -129,7 +133,8 @@ class HostBuilder {
   /** Hosts that VirtualServices route although no service has them. */
   addForeignHosts(port: number, domains: (host: string) => readonly string[]): void {
     for (const rules of this.#view.routes.values()) {
-      if (this.#view.snapshot.services.has(rules.host) || rules.http.length === 0) continue;
+      if (rules.http.length === 0 || this.#hosts.some(({ name }) => name === `${rules.host}:${port}`)) continue;
+      if (visibleService(this.#view.snapshot.index, rules.host, this.#view.namespace) !== undefined) continue;
       this.#add(`${rules.host}:${port}`, domains(rules.host), this.#routes(rules, port, undefined));
     }
   }
@@ -162,37 +167,41 @@ class HostBuilder {
 }
 
 function egressHost(view: ClientView): VirtualHost {
-  const open = view.snapshot.mesh.outboundTrafficPolicy === "ALLOW_ANY";
-  const host = VirtualHost.fromPartial({
-    name: open ? "allow_any" : "block_all",
-    domains: ["*"],
-    includeRequestAttemptCount: true,
-  });
-  const route = defaultRoute(open ? PASSTHROUGH : BLACK_HOLE);
-  route.name = open ? "allow_any" : "block_all";
-  if (!open) route.metadata = metadataOf({ resource: "MeshConfig", rule: "outboundTrafficPolicy" });
+  if (view.outboundTrafficPolicy === "REGISTRY_ONLY") return blockedHost();
+  const host = VirtualHost.fromPartial({ name: "allow_any", domains: ["*"], includeRequestAttemptCount: true });
+  const route = defaultRoute(PASSTHROUGH);
+  route.name = "allow_any";
   // What isn't the mesh's is neither retried nor timed.
   if (route.action?.$case === "route") route.action.value.retryPolicy = undefined;
   host.routes = [route];
   return host;
 }
 
+/** The answer itself says which setting refuses it, whatever proxy gives it. */
+function blockedHost(): VirtualHost {
+  const cause = `${BLOCKED.resource} ${BLOCKED.rule} REGISTRY_ONLY: no service or ServiceEntry has this host`;
+  const route = refusal(`${cause}. Add a ServiceEntry for it, or set ${BLOCKED.rule} to ALLOW_ANY.\n`);
+  route.metadata = metadataOf(BLOCKED);
+  route.responseHeadersToAdd = headersToAdd({ set: { "x-weft-cause": cause } });
+  const host = VirtualHost.fromPartial({ name: "block_all", domains: ["*"], includeRequestAttemptCount: true });
+  host.routes = [route];
+  return host;
+}
+
+function refusal(text: string): Route {
+  return Route.fromPartial({
+    name: "block_all",
+    match: { pathSpecifier: { $case: "prefix", value: "/" } },
+    action: {
+      $case: "directResponse",
+      value: { status: 502, body: { specifier: { $case: "inlineString", value: text } } },
+    },
+  });
+}
+
 /** In explicit mode there is no original destination to pass a foreign host's request on to. */
 function refusalHost(): VirtualHost {
   const text =
     "This host is not a service of the mesh, and in explicit mode the proxy reaches only those. Exclude it with no_proxy.\n";
-  return VirtualHost.fromPartial({
-    name: "block_all",
-    domains: ["*"],
-    routes: [
-      {
-        name: "block_all",
-        match: { pathSpecifier: { $case: "prefix", value: "/" } },
-        action: {
-          $case: "directResponse",
-          value: { status: 502, body: { specifier: { $case: "inlineString", value: text } } },
-        },
-      },
-    ],
-  });
+  return VirtualHost.fromPartial({ name: "block_all", domains: ["*"], routes: [refusal(text)] });
 }

@@ -6,8 +6,10 @@ import type { PlacedRule } from "../model/delegate.ts";
 import { effectivePolicy } from "../model/destination.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { formatRef } from "../model/finding.ts";
-import { findRoutes, type ResolvedDestination } from "../model/routing.ts";
+import { hostMatches } from "../model/hosts.ts";
+import { findRoutes, type HostRoutes, type ResolvedDestination } from "../model/routing.ts";
 import type { Service, ServicePort } from "../model/service.ts";
+import { visibleService } from "../model/services.ts";
 import type { CidrRange } from "../proto/gen/envoy/config/core/v3/address.ts";
 import { FilterChain, FilterChainMatch } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import type { DeadEnd } from "./http-route.ts";
@@ -27,14 +29,21 @@ export interface TcpChains {
 
 export function tcpChains(service: Service, port: ServicePort, view: ClientView): TcpChains {
   const builder = new ChainBuilder(port.number, view);
-  const rules = findRoutes(view.routes, service.host);
-  for (const rule of rules?.tls ?? []) builder.addTls(rule);
-  for (const rule of rules?.tcp ?? []) builder.addTcp(rule);
+  const rules = rulesFor(service, view);
+  for (const { tls } of rules) for (const rule of tls) builder.addTls(rule);
+  for (const { tcp } of rules) for (const rule of tcp) builder.addTcp(rule);
   const own = { host: service.host, subset: undefined, port: port.number };
   const plain = FilterChain.fromPartial({});
   plain.filters = [tcpProxy(outboundName(port.number, undefined, service.host), poolOf(own, view))];
   const { chains, deadEnds, readsServerName } = builder;
   return { chains, otherwise: builder.otherwise ?? plain, deadEnds, readsServerName };
+}
+
+/** Of the service's own host; of a wildcard also those of the hosts that it covers. */
+function rulesFor({ host }: Service, { routes }: ClientView): readonly HostRoutes[] {
+  const own = findRoutes(routes, host);
+  const covered = host.startsWith("*") ? [...routes.values()].filter((each) => hostMatches(host, each.host)) : [];
+  return [...new Set([...(own === undefined ? [] : [own]), ...covered])];
 }
 
 interface L4Match {
@@ -148,7 +157,7 @@ export class ChainBuilder {
 type Place = Pick<ResolvedDestination, "host" | "subset" | "port">;
 
 function poolOf({ host, subset, port }: Place, view: ClientView): ConnectionPool | undefined {
-  const service = view.snapshot.services.get(host);
+  const service = visibleService(view.snapshot.index, host, view.namespace);
   return service === undefined ? undefined : effectivePolicy(ruleFor(view, service), subset, port).connectionPool;
 }
 
@@ -167,7 +176,7 @@ function conditions(match: L4Match): FilterChainMatch | undefined {
   });
 }
 
-function cidr(subnet: string): CidrRange {
+export function cidr(subnet: string): CidrRange {
   const [addressPrefix = "", length] = subnet.split("/");
   const whole = addressPrefix.includes(":") ? 128 : 32;
   return { addressPrefix, prefixLen: length === undefined ? whole : Number(length) };

@@ -92,10 +92,13 @@ export function meshServerSocket(alpn: readonly string[], identities: readonly s
 }
 
 /** SIMPLE and MUTUAL: certificates from files, the server's checked against the given or the system's roots. */
-export function externalSocket(tls: ClientTls, serverName: string): TransportSocket {
+export function externalSocket(
+  tls: ClientTls,
+  server: { readonly sni: string; readonly names: readonly string[] },
+): TransportSocket {
   const mutual = tls.mode === "MUTUAL";
   const context = UpstreamTlsContext.fromPartial({
-    sni: tls.sni ?? serverName,
+    sni: server.sni,
     commonTlsContext: {
       ...(mutual
         ? {
@@ -106,17 +109,19 @@ export function externalSocket(tls: ClientTls, serverName: string): TransportSoc
         : {}),
       ...(tls.insecureSkipVerify === true
         ? {}
-        : { validationContextType: { $case: "validationContext" as const, value: serverValidation(tls) } }),
+        : {
+            validationContextType: { $case: "validationContext" as const, value: serverValidation(tls, server.names) },
+          }),
     },
   });
   return tlsSocket(any(`${TLS}.UpstreamTlsContext`, UpstreamTlsContext, context));
 }
 
-function serverValidation(tls: ClientTls): CertificateValidationContext {
+function serverValidation(tls: ClientTls, names: readonly string[]): CertificateValidationContext {
   return CertificateValidationContext.fromPartial({
     ...((tls.caCertificates ?? "") === "" ? { systemRootCerts: {} } : { trustedCa: pemFile(tls.caCertificates) }),
     ...((tls.caCrl ?? "") === "" ? {} : { crl: pemFile(tls.caCrl) }),
-    matchTypedSubjectAltNames: (tls.subjectAltNames ?? []).flatMap((name) =>
+    matchTypedSubjectAltNames: names.flatMap((name) =>
       [SubjectAltNameMatcher_SanType.DNS, SubjectAltNameMatcher_SanType.URI].map((sanType) => ({
         sanType,
         matcher: { matchPattern: { $case: "exact" as const, value: name } },

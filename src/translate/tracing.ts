@@ -25,9 +25,10 @@ import { HttpProtocolOptions } from "../proto/gen/envoy/extensions/upstreams/htt
 import { CustomTag } from "../proto/gen/envoy/type/tracing/v3/custom_tag.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { JaegerAgentConfig } from "../proto/gen/weft/trace.ts";
-import { type ClusterTarget, outboundCluster } from "./cluster.ts";
+import { isDiscovered, outboundCluster } from "./cluster.ts";
 import { loadAssignment } from "./endpoint.ts";
 import { tracesName } from "./names.ts";
+import type { ClusterTarget } from "./target.ts";
 import type { ProxyTelemetry } from "./telemetry.ts";
 import { type ClientView, ruleFor } from "./view.ts";
 import { adsSource, any, durationOf, socketAddress } from "./wire.ts";
@@ -178,7 +179,8 @@ export function traceClusters(view: ClientView): TraceClusters {
     [client, server].flatMap((rule) => (rule === undefined ? [] : [[key(rule.target), rule.target]])),
   );
   const built = [...targets.values()].map((target) => traceCluster(target, view));
-  return { clusters: built.map(({ cluster }) => cluster), endpoints: built.map(({ assignment }) => assignment) };
+  const endpoints = built.flatMap(({ assignment }) => (assignment === undefined ? [] : [assignment]));
+  return { clusters: built.map(({ cluster }) => cluster), endpoints };
 }
 
 function key({ port, host }: TraceTarget): string {
@@ -187,7 +189,8 @@ function key({ port, host }: TraceTarget): string {
 
 interface Built {
   readonly cluster: Cluster;
-  readonly assignment: ClusterLoadAssignment;
+  /** Undefined where the cluster finds its endpoints itself. */
+  readonly assignment: ClusterLoadAssignment | undefined;
 }
 
 function traceCluster(target: TraceTarget, view: ClientView): Built {
@@ -200,6 +203,7 @@ function traceCluster(target: TraceTarget, view: ClientView): Built {
   const cluster = outboundCluster(of, view);
   cluster.name = name;
   if (target.protocol === "otlp-grpc") cluster.typedExtensionProtocolOptions = HTTP2;
+  if (!isDiscovered(of, view)) return { cluster, assignment: undefined };
   return { cluster, assignment: { ...loadAssignment(of, view), clusterName: name } };
 }
 

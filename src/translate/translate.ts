@@ -3,7 +3,7 @@
 import { deepEqual } from "../base/equal.ts";
 import type { HostRule } from "../model/destination.ts";
 import type { Service } from "../model/service.ts";
-import type { MeshSnapshot } from "../model/snapshot.ts";
+import { type MeshSnapshot, sameShapes } from "../model/snapshot.ts";
 import type { Cluster } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import type { TypedExtensionConfig } from "../proto/gen/envoy/config/core/v3/extension.ts";
 import type { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
@@ -11,14 +11,7 @@ import type { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts
 import type { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import type { Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import type { NameTable } from "../proto/gen/istio/nds.ts";
-import {
-  egressClusters,
-  isPassthrough,
-  outboundCluster,
-  podClusters,
-  serviceTargets,
-  unreachableCluster,
-} from "./cluster.ts";
+import { egressClusters, isDiscovered, outboundCluster, podClusters, unreachableCluster } from "./cluster.ts";
 import { loadAssignment } from "./endpoint.ts";
 import { gatewayConfiguration } from "./gateway.ts";
 import type { DeadEnd } from "./http-route.ts";
@@ -26,6 +19,7 @@ import { inboundClusters, inboundListener } from "./inbound-listener.ts";
 import { outboundListeners } from "./outbound-listener.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { routeConfigs } from "./route.ts";
+import { serviceTargets } from "./target.ts";
 import { traceClusters } from "./tracing.ts";
 import { type ClientView, clientView, ruleFor } from "./view.ts";
 import { type Workload, workloadOf } from "./workload.ts";
@@ -153,7 +147,12 @@ function outbound(view: ClientView, before: OutboundConfiguration | undefined): 
   const same = before !== undefined && deepEqual(before.traces, traces.clusters) ? before : undefined;
   return {
     view,
-    clusters: sameClusters(same, parts, deadEnds) ?? [...clusters, ...dead, ...EGRESS, ...traces.clusters],
+    clusters: sameClusters(same, parts, deadEnds) ?? [
+      ...clusters,
+      ...dead,
+      ...egressClusters(view),
+      ...traces.clusters,
+    ],
     traces: traces.clusters,
     endpoints,
     routes,
@@ -162,8 +161,6 @@ function outbound(view: ClientView, before: OutboundConfiguration | undefined): 
     byHost,
   };
 }
-
-const EGRESS = egressClusters();
 
 /** The list as it was, where each service's clusters are the same values: it then needs no encoding and no comparing. */
 function sameClusters(
@@ -186,7 +183,7 @@ function partsOf(service: Service, view: ClientView, before: OutboundConfigurati
   const targets = serviceTargets(service, rule);
   const clusters = targets.flatMap((target) => [outboundCluster(target, view), ...podClusters(target, view)]);
   const endpoints = targets
-    .filter((target) => !isPassthrough(target, view))
+    .filter((target) => isDiscovered(target, view))
     .map((target) => loadAssignment(target, view));
   // Endpoints come and go more often than they change who may answer.
   const same = older !== undefined && deepEqual(older.clusters, clusters);
@@ -211,7 +208,7 @@ function sameShape(view: ClientView, before: ClientView | undefined): boolean {
   const { snapshot } = view;
   const older = before.snapshot;
   if (snapshot.routes !== older.routes || snapshot.destinations !== older.destinations) return false;
-  if (snapshot.mesh !== older.mesh || snapshot.serviceShapes !== older.serviceShapes) return false;
+  if (snapshot.mesh !== older.mesh || !sameShapes(snapshot.resources, older.resources)) return false;
   return view.services.every((service, i) => {
     const other = before.services[i];
     return service === other || (!service.headless && other?.host === service.host);

@@ -1,11 +1,14 @@
 // What one proxy sees of the snapshot: the services and routes exported to its namespace.
 
+import { isIPv6 } from "node:net";
 import type { Destination } from "../api/istio/virtual-service.ts";
 import { findRule, type HostRule } from "../model/destination.ts";
-import { gatewayName, isExportedTo, MESH_GATEWAY } from "../model/hosts.ts";
+import { gatewayName, MESH_GATEWAY } from "../model/hosts.ts";
 import { localityOfPod } from "../model/locality.ts";
+import type { MeshConfig } from "../model/mesh-config.ts";
 import { type HostRoutes, type ResolvedDestination, resolveDestination, routesFor } from "../model/routing.ts";
 import type { Service } from "../model/service.ts";
+import { visibleServices } from "../model/services.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { type ProxyTelemetry, telemetryOf } from "./telemetry.ts";
@@ -26,6 +29,12 @@ export interface ClientView {
   readonly services: readonly Service[];
   readonly routes: ReadonlyMap<string, HostRoutes>;
   readonly telemetry: ProxyTelemetry;
+  /** What a call to a host that nobody registered gets. */
+  readonly outboundTrafficPolicy: MeshConfig["outboundTrafficPolicy"];
+  /** The proxy answers its application's DNS questions, so that hosts may have addresses of the mesh's own choice. */
+  readonly dnsCapture: boolean;
+  /** The family of the addresses that the application can call. */
+  readonly family: 4 | 6;
 }
 
 export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView {
@@ -37,9 +46,11 @@ export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView
   const locality = traits.locality ? localityOfPod(pod, snapshot.nodes) || proxy.locality : "";
   const node = traits.node ? (pod?.spec?.nodeName ?? "") : "";
   const telemetry = telemetryOf(snapshot, proxy);
-  const own = Object.entries(labels).sort();
+  const family = proxy.address.includes(":") ? 6 : 4;
+  const { namespace, type, mode, dnsCapture } = proxy;
+  const chosen = Object.entries(labels).sort();
   return {
-    key: JSON.stringify([proxy.namespace, proxy.type, proxy.mode, own, locality, node, telemetry.key]),
+    key: JSON.stringify([namespace, type, mode, chosen, locality, node, telemetry.key, dnsCapture, family]),
     snapshot,
     namespace: proxy.namespace,
     labels,
@@ -48,12 +59,19 @@ export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView
     mode: proxy.mode,
     type: proxy.type,
     gateway: MESH_GATEWAY,
-    services: [...snapshot.services.values()].filter((each) =>
-      isExportedTo(each.exportTo, each.namespace, proxy.namespace),
-    ),
+    services: visibleServices(snapshot.index, proxy.namespace),
     routes: routesFor(snapshot.routes, proxy.namespace),
     telemetry,
+    outboundTrafficPolicy: snapshot.mesh.outboundTrafficPolicy,
+    dnsCapture: proxy.dnsCapture,
+    family,
   };
+}
+
+/** Where the view's clients call a service: at its own addresses, else at those chosen for it if they can get to know them. */
+export function addressesOf({ addresses, subnets, allocated }: Service, view: ClientView): readonly string[] {
+  if (addresses.length > 0 || subnets.length > 0 || !view.dnsCapture) return addresses;
+  return allocated.filter((address) => (isIPv6(address) ? 6 : 4) === view.family);
 }
 
 export function ruleFor(view: ClientView, service: Service): HostRule | undefined {

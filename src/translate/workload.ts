@@ -7,6 +7,7 @@ import { matchesLabels } from "../model/endpoint.ts";
 import { mtlsOf, type WorkloadMtls } from "../model/mtls.ts";
 import { jwtRulesOf, type KeySets, keySetsOf } from "../model/request-authentication.ts";
 import type { Protocol } from "../model/service.ts";
+import { entryProtocol } from "../model/service-entry.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { type ProxyTelemetry, telemetryOf } from "./telemetry.ts";
@@ -43,7 +44,7 @@ export function workloadOf(snapshot: MeshSnapshot, proxy: ProxyNode): Workload {
   };
 }
 
-/** The target ports of every Service that selects the pod, known before the pod is ready and has an endpoint. */
+/** The target ports of every Service and ServiceEntry that selects the pod, known before the pod is ready and has an endpoint. */
 function portsOf(snapshot: MeshSnapshot, proxy: ProxyNode): readonly WorkloadPort[] {
   const found = new Map<number, WorkloadPort>();
   const own = `${proxy.namespace}/`;
@@ -63,7 +64,27 @@ function portsOf(snapshot: MeshSnapshot, proxy: ProxyNode): readonly WorkloadPor
       }
     }
   }
+  for (const { number, protocol, calledAs } of entryPorts(snapshot, proxy)) {
+    const known = found.get(number);
+    const both = widen(known?.protocol, protocol);
+    found.set(number, { number, protocol: both, calledAs: known?.calledAs ?? calledAs });
+  }
   return [...found.values()].sort((a, b) => a.number - b.number);
+}
+
+function entryPorts(snapshot: MeshSnapshot, proxy: ProxyNode): readonly WorkloadPort[] {
+  const own = [...snapshot.resources.serviceEntries.values()].filter(
+    ({ metadata, spec }) =>
+      (metadata.namespace ?? "default") === proxy.namespace &&
+      spec.workloadSelector !== undefined &&
+      matchesLabels(spec.workloadSelector.labels, proxy.labels),
+  );
+  const ports = own.flatMap(({ spec }) => (spec.ports ?? []).map((port) => ({ ...port, host: spec.hosts[0] ?? "" })));
+  return ports
+    .map(({ number, targetPort, protocol, host }) => {
+      return { number: targetPort ?? number, protocol: entryProtocol(protocol), calledAs: `${host}:${number}` };
+    })
+    .filter(({ protocol }) => protocol !== "udp");
 }
 
 /** Two Services that call the same port by different protocols leave it to each connection. */

@@ -200,7 +200,6 @@ export const meshConfigIneffective: readonly Ineffective[] = [
   { field: "defaultServiceExportTo", effect: NOT_YET },
   { field: "defaultVirtualServiceExportTo", effect: NOT_YET },
   { field: "defaultDestinationRuleExportTo", effect: NOT_YET },
-  { field: "dnsRefreshRate", effect: NOT_YET },
   { field: "discoverySelectors", effect: NOT_YET },
   { field: "defaultHttpRetryPolicy", effect: NOT_YET },
   { field: "defaultTrafficPolicy", effect: NOT_YET },
@@ -241,6 +240,7 @@ export function readMeshSettings(text: string): ReadMeshSettings {
     ...checkDuration(settings.defaultConfig?.terminationDrainDuration, "defaultConfig.terminationDrainDuration", 0),
     // Which hosts have outlier detection is for their rules to say.
     ...checkLocality(settings.localityLbSetting, "localityLbSetting", true),
+    ...checkDuration(settings.dnsRefreshRate, "dnsRefreshRate"),
   ];
   if (found.some(({ severity }) => severity === "error")) return { settings: {}, issues: found };
   return { settings, issues: [...found, ...warnIneffective(settings, meshConfigIneffective)] };

@@ -2,6 +2,7 @@
 
 import { compilePattern } from "../../base/pattern.ts";
 import { errorIssue, type Issue } from "../issue.ts";
+import { isDnsLabel } from "../names.ts";
 
 const DURATION_UNIT_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,
@@ -74,6 +75,18 @@ export function checkRange(
 ): readonly Issue[] {
   if (value === undefined || (value >= range.min && value <= range.max)) return [];
   return [errorIssue(path, `Invalid value: ${value}: must be from ${range.min} to ${range.max}`)];
+}
+
+/** Namespaces, `.` for the resource's own, `*` for all; `~` alone for none. */
+export function checkExportTo(exportTo: readonly string[] | undefined, path: string): readonly Issue[] {
+  const all = exportTo ?? [];
+  return all.flatMap((to, i) => {
+    if (to === "*" && all.length > 1) return [errorIssue(`${path}[${i}]`, "* must stand alone")];
+    if (to === "~" && all.length > 1) return [errorIssue(`${path}[${i}]`, "~ must stand alone")];
+    if (all.indexOf(to) < i) return [errorIssue(`${path}[${i}]`, `${quote(to)} is named twice`, "duplicate")];
+    if (to === "." || to === "*" || to === "~" || isDnsLabel(to)) return [];
+    return [errorIssue(`${path}[${i}]`, `${quote(to)} is not a namespace, ".", "*" or "~"`)];
+  });
 }
 
 export function quote(text: string): string {

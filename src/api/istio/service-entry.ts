@@ -5,6 +5,7 @@ import { ageColumn, pathColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
+import { checkServiceEntry } from "./service-entry-check.ts";
 import { labelMap, meshStatus, oneOf, serverPort, strings } from "./shapes.ts";
 import { workloadEntrySpec } from "./workload-entry.ts";
 
@@ -33,7 +34,10 @@ const schema = Type.Object({
 export type ServiceEntry = KubeObject & Static<typeof schema>;
 
 export const serviceEntryIneffective: readonly Ineffective[] = [
-  { field: "spec", effect: "its hosts are not served yet" },
+  {
+    field: "spec.endpoints[].network",
+    effect: "one network is all there is: gateways of other networks are not built",
+  },
 ];
 
 export const serviceEntryKind: Kind<ServiceEntry> = {
@@ -54,5 +58,5 @@ export const serviceEntryKind: Kind<ServiceEntry> = {
     pathColumn("Resolution", ".spec.resolution"),
     ageColumn,
   ],
-  check: (object) => warnIneffective(object, serviceEntryIneffective),
+  check: (object) => [...checkServiceEntry(object), ...warnIneffective(object, serviceEntryIneffective)],
 };

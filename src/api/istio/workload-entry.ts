@@ -6,6 +6,7 @@ import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { labelMap, mapOf, meshStatus, portNumber, uint32 } from "./shapes.ts";
+import { checkWorkload } from "./workload-entry-check.ts";
 
 /** Also what a ServiceEntry writes as an endpoint. */
 export const workloadEntrySpec = Type.Object({
@@ -18,12 +19,14 @@ export const workloadEntrySpec = Type.Object({
   serviceAccount: Type.Optional(Type.String()),
 });
 
+export type WorkloadEntrySpec = Static<typeof workloadEntrySpec>;
+
 const schema = Type.Object({ spec: workloadEntrySpec, status: Type.Optional(meshStatus) });
 
 export type WorkloadEntry = KubeObject & Static<typeof schema>;
 
 export const workloadEntryIneffective: readonly Ineffective[] = [
-  { field: "spec", effect: "workloads outside pods are not served yet" },
+  { field: "spec.network", effect: "one network is all there is: gateways of other networks are not built" },
 ];
 
 export const workloadEntryKind: Kind<WorkloadEntry> = {
@@ -39,5 +42,5 @@ export const workloadEntryKind: Kind<WorkloadEntry> = {
   subresources: ["status"],
   schema,
   columns: [ageColumn, pathColumn("Address", ".spec.address")],
-  check: (object) => warnIneffective(object, workloadEntryIneffective),
+  check: (object) => [...checkWorkload(object.spec, "spec"), ...warnIneffective(object, workloadEntryIneffective)],
 };

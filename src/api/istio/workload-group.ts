@@ -7,6 +7,7 @@ import type { KubeObject } from "../object.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { int32, labelMap, meshStatus, uint32 } from "./shapes.ts";
 import { workloadEntrySpec } from "./workload-entry.ts";
+import { checkWorkload } from "./workload-entry-check.ts";
 
 const probe = Type.Object({
   initialDelaySeconds: Type.Optional(int32),
@@ -42,7 +43,11 @@ const schema = Type.Object({
 export type WorkloadGroup = KubeObject & Static<typeof schema>;
 
 export const workloadGroupIneffective: readonly Ineffective[] = [
-  { field: "spec", effect: "workloads outside pods are not served yet" },
+  { field: "spec.template", effect: "workloads do not register themselves: write a WorkloadEntry for each" },
+  {
+    field: "spec.probe",
+    effect: "what is outside pods is not probed: the Healthy condition of a WorkloadEntry counts",
+  },
 ];
 
 export const workloadGroupKind: Kind<WorkloadGroup> = {
@@ -58,5 +63,8 @@ export const workloadGroupKind: Kind<WorkloadGroup> = {
   subresources: ["status"],
   schema,
   columns: [ageColumn],
-  check: (object) => warnIneffective(object, workloadGroupIneffective),
+  check: (object) => [
+    ...checkWorkload(object.spec.template, "spec.template", "template"),
+    ...warnIneffective(object, workloadGroupIneffective),
+  ],
 };

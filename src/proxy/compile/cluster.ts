@@ -73,7 +73,7 @@ export interface ClusterConfig {
   /** What its hosts speak. HTTP/2 is for the proxy's own gRPC calls: requests are not routed to such a cluster yet. */
   readonly protocol: "http1" | "http2";
   readonly statName: string;
-  readonly discovery: "static" | "strict-dns" | "eds" | "original-dst";
+  readonly discovery: "static" | "strict-dns" | "logical-dns" | "eds" | "original-dst";
   readonly edsName: string;
   readonly endpoints: readonly EndpointConfig[];
   readonly connectTimeoutMs: number;
@@ -203,8 +203,15 @@ function compileDiscovery(cluster: Cluster, at: Field): ClusterConfig["discovery
       return "eds";
     case Cluster_DiscoveryType.ORIGINAL_DST:
       return "original-dst";
+    case Cluster_DiscoveryType.LOGICAL_DNS: {
+      const [group, ...others] = cluster.loadAssignment?.endpoints ?? [];
+      if (group?.lbEndpoints.length !== 1 || others.length > 0) {
+        at.at("loadAssignment").refuse("LOGICAL_DNS needs exactly one endpoint in one locality");
+      }
+      return "logical-dns";
+    }
     default:
-      at.at("type").refuse("LOGICAL_DNS is not built in; use STRICT_DNS");
+      at.at("type").refuse("this type of discovery is not known");
       return "static";
   }
 }

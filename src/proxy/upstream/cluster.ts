@@ -99,7 +99,8 @@ export class Cluster {
     const { lb, cleanupMs } = config;
     this.#originalDst =
       lb.kind === "original-dst" ? new OriginalDst({ portOverride: lb.portOverride, cleanupMs }) : undefined;
-    this.#dns = config.discovery === "strict-dns" ? this.#makeDns() : undefined;
+    const byName = config.discovery === "strict-dns" || config.discovery === "logical-dns";
+    this.#dns = byName ? this.#makeDns() : undefined;
     if (config.healthCheck !== undefined) void this.#loadChecker(config.healthCheck);
     this.#begin();
     this.#sweepLater();
@@ -246,14 +247,23 @@ export class Cluster {
       random,
       resolve,
       stats: this.stats,
-      onHosts: (endpoints) => this.setEndpoints(endpoints),
+      onHosts: (endpoints) =>
+        this.config.discovery === "logical-dns" ? this.#moveTo(endpoints) : this.setEndpoints(endpoints),
     });
+  }
+
+  /** LOGICAL_DNS: one host, whose next connections go to the name's first address; those that are open stay. */
+  #moveTo(endpoints: readonly EndpointConfig[]): void {
+    const [first] = endpoints;
+    const [host] = this.hosts;
+    if (host === undefined) this.setEndpoints(endpoints.slice(0, 1));
+    else if (first !== undefined) host.endpoint = first;
   }
 
   #begin(): void {
     const { discovery, endpoints, waitsForWarm } = this.config;
     if (discovery === "static") this.setEndpoints(endpoints);
-    else if (discovery === "strict-dns") this.#dns?.start();
+    else this.#dns?.start();
     if (discovery === "original-dst" || !waitsForWarm) this.#becomeWarm();
   }
 

@@ -1,4 +1,5 @@
-// A STRICT_DNS cluster's names: each is resolved on its own time, and every address of every name is a host.
+// The names of a STRICT_DNS or LOGICAL_DNS cluster: each is resolved on its own time, and its addresses are told whenever
+// they or the first of them change.
 
 import { isIP } from "node:net";
 import { backoffMs } from "../../base/backoff.ts";
@@ -72,7 +73,7 @@ export class StrictDns {
       if (result.value.addresses.length === 0) stats.counters.update_empty.value += 1;
       const addresses = ofFamilies([...new Set(result.value.addresses)], this.#config.families);
       const hosts = addresses.map((address) => resolved(target.endpoint, address));
-      changed ||= addressesOf(hosts) !== addressesOf(target.hosts);
+      changed ||= addressesOf(hosts) !== addressesOf(target.hosts) || hosts[0]?.address !== target.hosts[0]?.address;
       target.hosts = hosts;
     } else {
       // The hosts that the name had stay.

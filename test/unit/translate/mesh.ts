@@ -31,6 +31,7 @@ export function proxyOf(overrides: Partial<ProxyNode> = {}): ProxyNode {
     locality: "",
     mode: "REDIRECT",
     engine: "weft",
+    dnsCapture: false,
     ...overrides,
   };
 }

@@ -137,3 +137,23 @@ test("an ORIGINAL_DST host is made for where a connection was going, on another 
   assert.equal(stat(registry, "cluster.c.membership_total"), 0);
   cluster.close();
 });
+
+test("LOGICAL_DNS: one host, whose next connections go to the first address; what is open stays, and so does a name that went", () => {
+  const clock = new VirtualClock();
+  const dns = names(clock, { one: ["10.0.0.1", "10.0.0.2"] });
+  const endpoints = [{ lbEndpoints: [name("one")] }];
+  const around = { clock, resolve: dns.resolve };
+  const { cluster, registry } = make({ type: "LOGICAL_DNS", dnsLookupFamily: "V4_ONLY" }, endpoints, around);
+  assert.equal(cluster.warm, true);
+  const [host] = cluster.hosts;
+  assert.deepEqual([cluster.hosts.length, host?.endpoint.host, host?.endpoint.hostname], [1, "10.0.0.1", "one"]);
+  dns.answers = { one: ["10.0.0.2", "10.0.0.1"] };
+  clock.advance(5000);
+  assert.deepEqual([cluster.hosts.length, cluster.hosts[0] === host, host?.address], [1, true, "10.0.0.2:80"]);
+  dns.answers = { one: [] };
+  clock.advance(5000);
+  assert.equal(cluster.hosts[0]?.endpoint.host, "10.0.0.2");
+  assert.equal(stat(registry, "cluster.c.membership_change"), 1);
+  const two = { clusterName: "c", endpoints: [{ lbEndpoints: [name("one"), name("two")] }] };
+  assert.deepEqual(refusals({ name: "c", type: "LOGICAL_DNS", loadAssignment: two }), ["load_assignment"]);
+});

@@ -229,7 +229,7 @@ test("what is neither honoured nor harmless is refused by name", () => {
     { upstreamConnectionOptions: { setLocalInterfaceNameOnUpstreamConnections: true } },
     "upstream_connection_options.set_local_interface_name_on_upstream_connections",
   );
-  refused({ type: "LOGICAL_DNS" }, "type");
+  refused({ type: "LOGICAL_DNS" }, "load_assignment");
   refused({ trackClusterStats: { timeoutBudgets: true } }, "track_cluster_stats");
   refused({ connectionPoolPerDownstreamConnection: true }, "connection_pool_per_downstream_connection");
 });
