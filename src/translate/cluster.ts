@@ -139,7 +139,7 @@ function secure(cluster: Cluster, target: ClusterTarget, view: ClientView): void
       return;
     case "SIMPLE":
     case "MUTUAL":
-      useForeignTls(cluster, tls, target);
+      useForeignTls(cluster, tls, { target, view });
       return;
     case "ISTIO_MUTUAL":
       if (view.mode === "NONE") cluster.transportSocketMatches = meshMatches(target, endpoints, view);
@@ -159,12 +159,16 @@ function secure(cluster: Cluster, target: ClusterTarget, view: ClientView): void
 }
 
 /** Where the rule doesn't say whose certificate it has to be, it is that of the host: the service's, or the one that the request names. */
-function useForeignTls(cluster: Cluster, tls: ClientTls, { service, port }: ClusterTarget): void {
+function useForeignTls(
+  cluster: Cluster,
+  tls: ClientTls,
+  { target: { service, port }, view }: { readonly target: ClusterTarget; readonly view: ClientView },
+): void {
   const wild = service.host.startsWith("*");
   const sni = tls.sni ?? (wild ? "" : service.host);
   const names = (tls.subjectAltNames ?? []).length > 0 ? (tls.subjectAltNames ?? []) : service.subjectAltNames;
   const expected = names.length === 0 && sni !== "" ? [sni] : names;
-  cluster.transportSocket = externalSocket(tls, { sni, names: expected });
+  cluster.transportSocket = externalSocket(tls, { sni, names: expected, engine: view.engine });
   if (sni === "" && port.protocol !== "tcp")
     takeNameFromRequest(cluster, { verify: expected.length === 0 && tls.insecureSkipVerify !== true });
 }

@@ -15,6 +15,7 @@ import {
   DownstreamTlsContext,
   UpstreamTlsContext,
 } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
+import type { ProxyNode } from "./proxy.ts";
 import { any } from "./wire.ts";
 
 /** The client offers this; HTTP replaces it by a filter, so that the server can tell HTTP from TCP before decrypting. */
@@ -91,11 +92,15 @@ export function meshServerSocket(alpn: readonly string[], identities: readonly s
   return tlsSocket(any(`${TLS}.DownstreamTlsContext`, DownstreamTlsContext, context));
 }
 
+interface ForeignServer {
+  readonly sni: string;
+  /** One of them has to be in the certificate; none: any name will do. */
+  readonly names: readonly string[];
+  readonly engine: ProxyNode["engine"];
+}
+
 /** SIMPLE and MUTUAL: certificates from files, the server's checked against the given or the system's roots. */
-export function externalSocket(
-  tls: ClientTls,
-  server: { readonly sni: string; readonly names: readonly string[] },
-): TransportSocket {
+export function externalSocket(tls: ClientTls, server: ForeignServer): TransportSocket {
   const mutual = tls.mode === "MUTUAL";
   const context = UpstreamTlsContext.fromPartial({
     sni: server.sni,
@@ -110,16 +115,20 @@ export function externalSocket(
       ...(tls.insecureSkipVerify === true
         ? {}
         : {
-            validationContextType: { $case: "validationContext" as const, value: serverValidation(tls, server.names) },
+            validationContextType: { $case: "validationContext" as const, value: serverValidation(tls, server) },
           }),
     },
   });
   return tlsSocket(any(`${TLS}.UpstreamTlsContext`, UpstreamTlsContext, context));
 }
 
-function serverValidation(tls: ClientTls, names: readonly string[]): CertificateValidationContext {
+/** Where Envoy finds the system's roots: it has no name for them. */
+const SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt";
+
+function serverValidation(tls: ClientTls, { names, engine }: ForeignServer): CertificateValidationContext {
+  const roots = engine === "weft" ? { systemRootCerts: {} } : { trustedCa: pemFile(SYSTEM_ROOTS) };
   return CertificateValidationContext.fromPartial({
-    ...((tls.caCertificates ?? "") === "" ? { systemRootCerts: {} } : { trustedCa: pemFile(tls.caCertificates) }),
+    ...((tls.caCertificates ?? "") === "" ? roots : { trustedCa: pemFile(tls.caCertificates) }),
     ...((tls.caCrl ?? "") === "" ? {} : { crl: pemFile(tls.caCrl) }),
     matchTypedSubjectAltNames: names.flatMap((name) =>
       [SubjectAltNameMatcher_SanType.DNS, SubjectAltNameMatcher_SanType.URI].map((sanType) => ({

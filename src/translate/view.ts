@@ -26,6 +26,7 @@ export interface ClientView {
   readonly type: ProxyNode["type"];
   /** Which rules hold: those bound to `mesh`, or to the Gateway `namespace/name`. */
   readonly gateway: string;
+  readonly engine: ProxyNode["engine"];
   readonly services: readonly Service[];
   readonly routes: ReadonlyMap<string, HostRoutes>;
   readonly telemetry: ProxyTelemetry;
@@ -47,10 +48,11 @@ export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView
   const node = traits.node ? (pod?.spec?.nodeName ?? "") : "";
   const telemetry = telemetryOf(snapshot, proxy);
   const family = proxy.address.includes(":") ? 6 : 4;
-  const { namespace, type, mode, dnsCapture } = proxy;
+  const { namespace, type, mode, engine, dnsCapture } = proxy;
   const chosen = Object.entries(labels).sort();
+  const own = [namespace, type, mode, engine, chosen, locality, node, telemetry.key, dnsCapture, family];
   return {
-    key: JSON.stringify([namespace, type, mode, chosen, locality, node, telemetry.key, dnsCapture, family]),
+    key: JSON.stringify(own),
     snapshot,
     namespace: proxy.namespace,
     labels,
@@ -59,6 +61,7 @@ export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView
     mode: proxy.mode,
     type: proxy.type,
     gateway: MESH_GATEWAY,
+    engine: proxy.engine,
     services: visibleServices(snapshot.index, proxy.namespace),
     routes: routesFor(snapshot.routes, proxy.namespace),
     telemetry,

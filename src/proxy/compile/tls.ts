@@ -211,6 +211,11 @@ function compileValidation(context: CertificateValidationContext, at: Field): Tr
     field.only(one, fields("sanType matcher"));
     if (one.sanType === SubjectAltNameMatcher_SanType.OTHER_NAME)
       field.at("sanType").refuse("names of other kinds (OTHER_NAME) are not read");
+    const pattern = one.matcher?.matchPattern;
+    if (one.sanType === SubjectAltNameMatcher_SanType.DNS && pattern?.$case === "exact") {
+      const wanted = pattern.value.toLowerCase();
+      return { type: "DNS", matches: (name) => coversName(name.toLowerCase(), wanted) };
+    }
     return { type: sanType(one.sanType), matches: compileString(one.matcher, field.at("matcher")) };
   });
   const untyped = context.matchSubjectAltNames.map((one, index): SanMatcher => {
@@ -225,6 +230,14 @@ function compileValidation(context: CertificateValidationContext, at: Field): Tr
     acceptUntrusted:
       context.trustChainVerification === CertificateValidationContext_TrustChainVerification.ACCEPT_UNTRUSTED,
   };
+}
+
+/** `*.example.com` in a certificate is for every name with one label more, as in Envoy. */
+function coversName(certified: string, wanted: string): boolean {
+  if (certified === wanted) return true;
+  return (
+    certified.startsWith("*.") && wanted.indexOf(".") > 0 && wanted.slice(wanted.indexOf(".")) === certified.slice(1)
+  );
 }
 
 function sanType(type: SubjectAltNameMatcher_SanType): SanMatcher["type"] {

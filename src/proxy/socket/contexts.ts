@@ -2,7 +2,7 @@
 
 import { X509Certificate } from "node:crypto";
 import fs from "node:fs";
-import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
+import tls, { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
 import { deepEqual } from "../../base/equal.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 import { watchFiles } from "../../base/watch-file.ts";
@@ -230,6 +230,15 @@ const CIPHERS =
   ECDHE-ECDSA-CHACHA20-POLY1305 ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-CHACHA20-POLY1305 ECDHE-ECDSA-AES256-GCM-SHA384
   ECDHE-RSA-AES256-GCM-SHA384`.replace(/\s+/g, ":");
 
+let roots: string[] | undefined;
+
+/** The machine's roots, its own additions among them; without any those that come with the runtime. */
+function systemRoots(): string[] | undefined {
+  // Bun has no such function.
+  roots ??= typeof tls.getCACertificates === "function" ? tls.getCACertificates("system") : [];
+  return roots.length === 0 ? undefined : roots;
+}
+
 function secureOptions(
   config: TlsConfig,
   certificates: readonly (SecretValue | undefined)[],
@@ -242,7 +251,7 @@ function secureOptions(
   return {
     ...(cert === undefined || own.length === 0 ? {} : { cert }),
     ...(key === undefined || own.length === 0 ? {} : { key }),
-    ...(trust?.kind === "trust" ? { ca: trust.bundlePem } : {}),
+    ...(trust?.kind === "trust" ? { ca: trust.bundlePem } : config.systemRoots ? { ca: systemRoots() } : {}),
     ...(trust?.kind === "trust" && trust.crlPem !== undefined ? { crl: trust.crlPem } : {}),
     ciphers: config.ciphers === "" ? CIPHERS : config.ciphers,
     ...(config.ecdhCurve === "" ? {} : { ecdhCurve: config.ecdhCurve }),
