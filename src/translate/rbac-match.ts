@@ -67,6 +67,13 @@ export function listForm(matcher: StringMatcher): ValueMatcher {
   });
 }
 
+/** A claim is a text or a list of texts, as its issuer likes. */
+export function claimForm(matcher: StringMatcher): ValueMatcher {
+  return ValueMatcher.fromPartial({
+    matchPattern: { $case: "orMatch", value: { valueMatchers: [valueForm(matcher), listForm(matcher)] } },
+  });
+}
+
 /** `/a/{*}/b` in Envoy's own form: a UriTemplateMatchConfig, whose only field is the template. */
 export function templateForm(path: string): Any | undefined {
   if (!isPathTemplate(path)) return undefined;

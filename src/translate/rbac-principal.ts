@@ -2,10 +2,11 @@
 
 import { Principal } from "../proto/gen/envoy/config/rbac/v3/rbac.ts";
 import type { StringMatcher } from "../proto/gen/envoy/type/matcher/v3/string.ts";
+import type { ValueMatcher } from "../proto/gen/envoy/type/matcher/v3/value.ts";
 import {
   cidrOf,
+  claimForm,
   headerForm,
-  listForm,
   metadataForm,
   quoteRegex,
   regexMatcher,
@@ -90,11 +91,11 @@ function principalFor(
     case "requestPrincipals":
       return requestPrincipal(value);
     case "audiences":
-      return claim(["payload", "aud"], value, "list");
+      return claim(["payload", "aud"], claimForm(stringForm(value)));
     case "presenter":
-      return claim(["payload", "azp"], value, "text");
+      return claim(["payload", "azp"], valueForm(stringForm(value)));
     case "claims":
-      return claim(["payload", ...path], value, "list");
+      return claim(["payload", ...path], claimForm(stringForm(value)));
   }
 }
 
@@ -150,8 +151,6 @@ function jwt(path: readonly string[], matcher: StringMatcher): Principal {
   });
 }
 
-function claim(path: readonly string[], value: string, shape: "list" | "text"): Principal {
-  const matcher = stringForm(value);
-  const form = shape === "list" ? listForm(matcher) : valueForm(matcher);
+function claim(path: readonly string[], form: ValueMatcher): Principal {
   return Principal.fromPartial({ identifier: { $case: "metadata", value: metadataForm(JWT_FILTER, path, form) } });
 }
