@@ -4,12 +4,12 @@ import { Argument, type Command } from "commander";
 import { describeService, type FieldLine, type ServiceDescription } from "../analyze/describe-service.ts";
 import { describePod, type MtlsLine, type PodDescription, type PolicyLine } from "../analyze/describe-workload.ts";
 import type { Finding } from "../analyze/finding.ts";
-import { buildWorld, type Workload, type World } from "../analyze/world.ts";
+import { buildWorld } from "../analyze/world.ts";
 import { defaultMeshConfig } from "../model/mesh-config.ts";
-import type { Service } from "../model/service.ts";
 import { readCluster } from "./cluster-objects.ts";
-import { CommandFailure, examples } from "./command.ts";
+import { examples } from "./command.ts";
 import { dataDirOption } from "./data-dir.ts";
+import { findPod, findService } from "./find.ts";
 import { describeFinding } from "./finding-text.ts";
 import { formatOption, paint, printStructured, readFormat } from "./output.ts";
 
@@ -45,46 +45,6 @@ export function define(command: Command): void {
     "weft describe pod api-v1-6d5f -n shop",
     "weft describe svc api -o json",
   ]);
-}
-
-function findService(world: World, text: string, namespace: string | undefined): Service {
-  const services = [...world.snapshot.services.values()];
-  return only(services, { text, namespace, kind: "service" });
-}
-
-function findPod(world: World, text: string, namespace: string | undefined): Workload {
-  const pods = world.pods.map((workload) => ({ ...workload.resource, workload }));
-  return only(pods, { text, namespace, kind: "pod" }).workload;
-}
-
-interface Wanted {
-  readonly text: string;
-  readonly namespace: string | undefined;
-  readonly kind: string;
-}
-
-function only<T extends { readonly name: string; readonly namespace: string }>(all: readonly T[], wanted: Wanted): T {
-  const { text, namespace, kind } = wanted;
-  const found = all.filter(
-    (each) =>
-      (namespace === undefined || each.namespace === namespace) &&
-      (each.name === text ||
-        text === `${each.name}.${each.namespace}` ||
-        text.startsWith(`${each.name}.${each.namespace}.svc`)),
-  );
-  const [first, second] = found;
-  const known = (some: readonly T[]): string => some.map((each) => `${each.name}.${each.namespace}`).join(", ");
-  if (first === undefined) {
-    const next = all.length === 0 ? `There is no ${kind} at all.` : `There are: ${known(all)}.`;
-    throw new CommandFailure(`there is no ${kind} ${text}${namespace === undefined ? "" : ` in ${namespace}`}`, {
-      next,
-    });
-  }
-  if (second !== undefined) {
-    const next = `Name one of them: ${known(found)}.`;
-    throw new CommandFailure(`several namespaces have a ${kind} ${text}`, { next, exitCode: 2 });
-  }
-  return first;
 }
 
 function serviceText(of: ServiceDescription): string {
@@ -178,7 +138,7 @@ function fieldText(fields: readonly FieldLine[]): readonly string[] {
   });
 }
 
-function policyText(policies: readonly PolicyLine[]): readonly string[] {
+export function policyText(policies: readonly PolicyLine[]): readonly string[] {
   if (policies.length === 0) return ["no AuthorizationPolicy: everybody may do everything"];
   return policies.flatMap(({ policy, action, rules }) => [
     `${paint(action === "ALLOW" ? "green" : "red", action)}  ${policy}`,

@@ -82,6 +82,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./describe.ts"),
   },
   {
+    name: "authz",
+    aliases: [],
+    summary: "show which policies decide about calls to a pod, and why a call is let in or refused",
+    load: () => import("./authz.ts"),
+  },
+  {
     name: "proxy-status",
     aliases: ["ps"],
     summary: "show whether each proxy runs what it was sent",
