@@ -38,6 +38,16 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly schema: TSchema;
   /** Where the versions differ: each one's own. */
   readonly schemas?: Readonly<Record<string, TSchema>>;
+  /** Where the scale subresource reads and writes; a Deployment's fields when absent. */
+  readonly scale?: {
+    readonly specReplicasPath: string;
+    readonly statusReplicasPath: string;
+    readonly labelSelectorPath?: string;
+  };
+  /** Fields beside name and namespace that a field selector may name. */
+  readonly selectableFields?: readonly string[];
+  /** Said to everybody who uses this version. */
+  readonly deprecation?: string;
   /** What it is, in a sentence, for `kubectl explain`. */
   readonly summary?: string;
   readonly columns: readonly Column<T>[];

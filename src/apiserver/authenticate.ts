@@ -12,9 +12,6 @@ import { API_AUDIENCE, type Tokens } from "./tokens.ts";
 
 export const UNAUTHORIZED: ApiFailure = failure(401, "Unauthorized", "Unauthorized");
 
-/** The cluster's own parts, which ask in process. */
-export const SYSTEM_USER: User = { name: "system:weft", groups: ["system:masters"], isAdmin: true };
-
 const ADMINISTRATORS = "system:masters";
 
 export async function authenticate(

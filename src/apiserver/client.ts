@@ -13,7 +13,7 @@ import type {
 import { eraseKind, type Kind } from "../api/kind.ts";
 import type { KubeObject } from "../api/object.ts";
 import { err, ok, type Result } from "../base/result.ts";
-import { SYSTEM_USER } from "./authenticate.ts";
+import { SYSTEM_USER } from "./http.ts";
 import { mergePatch } from "./json-patch.ts";
 import type { Resources, Selection, WriteContext } from "./resources.ts";
 import type { ApiFailure } from "./status.ts";

@@ -69,10 +69,19 @@ export async function dispatch(handlers: Handlers, request: ApiRequest): Promise
   if (metrics !== undefined) return metrics;
   const route = findRoute(handlers.registry, parts);
   if (route === undefined) return replyFailed(NOT_THERE);
+  return withDeprecation(route, await toResource(handlers, request, route));
+}
+
+function toResource(handlers: Handlers, request: ApiRequest, route: ResourceRoute): Promise<Reply> {
   if (route.subresource !== undefined) return subresource(handlers, request, route);
   return route.name === undefined
     ? collection(handlers, request, route)
     : single(handlers, request, { ...route, name: route.name });
+}
+
+function withDeprecation({ kind }: ResourceRoute, reply: Reply): Reply {
+  if (kind.deprecation === undefined || reply.kind !== "json") return reply;
+  return { ...reply, warnings: [...(reply.warnings ?? []), kind.deprecation] };
 }
 
 function fixedPath(registry: Registry, request: ApiRequest): Reply | undefined {

@@ -13,6 +13,9 @@ export interface User {
   readonly isAdmin: boolean;
 }
 
+/** The cluster's own parts, which ask in process. */
+export const SYSTEM_USER: User = { name: "system:weft", groups: ["system:masters"], isAdmin: true };
+
 export interface ApiRequest {
   readonly method: string;
   readonly pathname: string;

@@ -26,6 +26,10 @@ export const EXEC_SESSIONS_MAX = 100;
 export const STREAM_BUFFER_BYTES_MAX = 1024 * 1024;
 export const JSON_PATCH_OPERATIONS_MAX = 10_000;
 export const EXEC_ARGUMENTS_MAX = 1_000;
+/** Depth of the schema of a user's kind. */
+export const SCHEMA_DEPTH_MAX = 40;
+/** Compiled CEL rules that are kept. */
+export const CEL_RULES_MAX = 2_000;
 /** Writers by update that an object remembers by name; older ones are counted as one. Kubernetes' own. */
 export const MANAGERS_MAX = 10;
 /** A writer's name in metadata.managedFields, in characters. Kubernetes' own. */

@@ -6,6 +6,7 @@ import { apiVersionOf, type Kind } from "../api/kind.ts";
 import { namespaceKind } from "../api/kubernetes/namespace.ts";
 import { serviceKind } from "../api/kubernetes/service.ts";
 import type { KubeObject } from "../api/object.ts";
+import type { Registry } from "../api/registry.ts";
 import { checkMetadata, objectSchema } from "../api/validate.ts";
 import type { Clock } from "../base/clock.ts";
 import { deepEqual } from "../base/equal.ts";
@@ -15,7 +16,7 @@ import type { AdmissionPlugin } from "./admission.ts";
 import { applied, type Declaration, declaredPaths } from "./apply.ts";
 import { decode, type FieldValidation } from "./decode.ts";
 import type { FieldPaths } from "./field-set.ts";
-import type { User } from "./http.ts";
+import { SYSTEM_USER, type User } from "./http.ts";
 import {
   changedMetadata,
   ending,
@@ -92,18 +93,18 @@ export function collectionOf(kind: Kind): string {
 
 export class Resources {
   readonly store: Store;
-  readonly #kinds: readonly Kind[];
+  readonly #registry: Pick<Registry, "kinds">;
   readonly #admission: readonly AdmissionPlugin[];
   readonly #clock: Clock;
 
   constructor(options: {
     readonly store: Store;
-    readonly kinds: readonly Kind[];
+    readonly registry: Pick<Registry, "kinds">;
     readonly admission: readonly AdmissionPlugin[];
     readonly clock: Clock;
   }) {
     this.store = options.store;
-    this.#kinds = options.kinds;
+    this.#registry = options.registry;
     this.#admission = options.admission;
     this.#clock = options.clock;
   }
@@ -200,6 +201,12 @@ export class Resources {
     options: { target: Target; context: WriteContext },
   ): Outcome {
     return this.#write(kind, ref, change, options);
+  }
+
+  /** A status that this server itself works out. */
+  async writeStatus(kind: Kind, ref: ObjectRef, status: unknown): Outcome {
+    const context = { user: SYSTEM_USER, manager: undefined, dryRun: false, fieldValidation: "Strict" } as const;
+    return this.patch(kind, ref, (current) => ok(withStatus(current, status)), { target: "status", context });
   }
 
   async remove(
@@ -386,7 +393,7 @@ export class Resources {
   }
 
   #hasDependents(uid: string): boolean {
-    return this.#kinds.some((kind) =>
+    return this.#registry.kinds.some((kind) =>
       this.store
         .list(collectionOf(kind))
         .some((object) => object.metadata.ownerReferences?.some((owner) => owner.uid === uid) === true),

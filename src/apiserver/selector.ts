@@ -105,7 +105,7 @@ function parseFieldSelector(kind: Kind, text: string): Result<Predicate, ApiFail
     const known = [
       "metadata.name",
       "metadata.namespace",
-      ...(kind.origin === "builtin" ? (FIELDS[kind.plural] ?? []) : []),
+      ...(kind.origin === "builtin" ? (FIELDS[kind.plural] ?? []) : (kind.selectableFields ?? [])),
     ];
     if (!known.includes(path)) {
       return err(badRequest(`field label not supported: ${path}; ${kind.plural} know ${known.join(", ")}`));

@@ -7,14 +7,14 @@ import { eraseKind, type Kind } from "../api/kind.ts";
 import { eventKind } from "../api/kubernetes/event.ts";
 import { namespaceKind } from "../api/kubernetes/namespace.ts";
 import { clusterRoleBindingKind, clusterRoleKind } from "../api/kubernetes/role.ts";
-import { makeRegistry, type Registry } from "../api/registry.ts";
 import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { AdmissionPlugin } from "./admission.ts";
-import { SYSTEM_USER } from "./authenticate.ts";
 import { LocalClient } from "./client.ts";
+import { definitionPlugin, KindRegistry } from "./custom/registry.ts";
 import { escalationPlugin } from "./escalation.ts";
 import { FIRST_BINDING, FIRST_ROLES } from "./first-roles.ts";
+import { SYSTEM_USER } from "./http.ts";
 import { makeKubeconfig } from "./kubeconfig.ts";
 import { EVENT_AGE_MAX_MS, EVENT_SWEEP_INTERVAL_MS } from "./limits.ts";
 import { openPki, type Pki } from "./pki.ts";
@@ -39,7 +39,7 @@ export interface ApiServerOptions {
 
 export interface ApiServer {
   readonly client: KubeClient;
-  readonly registry: Registry;
+  readonly registry: KindRegistry;
   readonly address: { readonly host: string; readonly port: number };
   readonly caPem: string;
   /** For the administrator; contains a credential. */
@@ -55,10 +55,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<Result<
   const opened = await openState(dataDir, options);
   if (!opened.ok) return opened;
   const { store, pki } = opened.value;
-  const registry = makeRegistry(kinds);
+  const registry = new KindRegistry(kinds, store);
   const authorizer = new Authorizer(store);
-  const admission = [...options.admission, escalationPlugin(authorizer)];
-  const resources = new Resources({ store, kinds, admission, clock });
+  const admission = [...options.admission, escalationPlugin(authorizer), definitionPlugin(kinds)];
+  const resources = new Resources({ store, registry, admission, clock });
+  registry.follow(resources, clock);
   const tokens = new Tokens({ store, clock, keyPem: pki.tokenKeyPem });
   await makeFirst(resources);
   const reader = new Reader(resources, clock);

@@ -74,7 +74,7 @@ async function start(
     client,
     clock: systemClock,
     nodeName: NODE_NAME,
-    customKinds: istioKinds,
+    kinds: registry,
     onFailure: (failure) => warn(JSON.stringify(failure)),
   });
   parts.add(() => controllers.close());

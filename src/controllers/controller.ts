@@ -16,11 +16,17 @@ export interface ControllerContext {
   readonly onFailure: WorkQueueOptions["onFailure"];
 }
 
+/** What is served: definitions come and go. */
+export interface ChangingKinds {
+  readonly kinds: readonly Kind[];
+  onChange(listener: () => void): () => void;
+}
+
 export interface Controller {
   close(): Promise<void>;
 }
 
-interface Feed {
+export interface Feed {
   /** Begins a watch that turns each change of the kind into keys of the queue. */
   watch<T extends KubeObject>(
     kind: Kind<T>,

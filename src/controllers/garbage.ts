@@ -2,40 +2,67 @@
 
 import type { Kind } from "../api/kind.ts";
 import type { KubeObject, OwnerReference } from "../api/object.ts";
-import { type Controller, type ControllerContext, failed, isRace, runController } from "./controller.ts";
+import {
+  type ChangingKinds,
+  type Controller,
+  type ControllerContext,
+  type Feed,
+  failed,
+  isRace,
+  runController,
+} from "./controller.ts";
 import { DONE, type Outcome } from "./work-queue.ts";
 
 const ORPHAN = "orphan";
 const FOREGROUND = "foregroundDeletion";
 
-/** `kinds` are those that own or are owned. */
-export function startGarbageCollection(context: ControllerContext, kinds: readonly Kind[]): Controller {
+/** Follows every kind that owns or is owned, those that come later too. */
+export function startGarbageCollection(context: ControllerContext, served: ChangingKinds): Controller {
   const graph = new OwnerGraph();
-  return runController(context, {
+  const followed = new Set<string>();
+  let stopListening = (): void => undefined;
+  const controller = runController(context, {
     name: "garbage",
     feed: (feed) => {
-      for (const kind of kinds) {
-        feed.watch(kind, (object, change) => {
-          const uid = object.metadata.uid ?? "";
-          if (change === "deleted") {
-            graph.remove(uid);
-            // Owners that wait for their dependents, and dependents that lost their owner.
-            const owners = (object.metadata.ownerReferences ?? []).map((reference) => graph.keyOf(reference.uid));
-            return [...graph.dependentsOf(uid), ...owners.filter((key) => key !== undefined)];
-          }
-          graph.set(kind, object);
-          const concerned = (object.metadata.ownerReferences ?? []).length > 0 || endsSlowly(object);
-          return concerned ? [keyText(kind, object)] : [];
-        });
-      }
+      const followNew = (): void => {
+        for (const kind of served.kinds) {
+          const name = `${kind.plural}.${kind.group}`;
+          if (kind.kind === "Event" || followed.has(name)) continue;
+          followed.add(name);
+          follow(feed, kind, graph);
+        }
+      };
+      followNew();
+      stopListening = served.onChange(followNew);
     },
-    reconcile: (key) => reconcile(parseKey(key), { context, kinds, graph }),
+    reconcile: (key) => reconcile(parseKey(key), { context, served, graph }),
+  });
+  return {
+    close: () => {
+      stopListening();
+      return controller.close();
+    },
+  };
+}
+
+function follow(feed: Feed, kind: Kind, graph: OwnerGraph): void {
+  feed.watch(kind, (object, change) => {
+    const uid = object.metadata.uid ?? "";
+    if (change === "deleted") {
+      graph.remove(uid);
+      // Owners that wait for their dependents, and dependents that lost their owner.
+      const owners = (object.metadata.ownerReferences ?? []).map((reference) => graph.keyOf(reference.uid));
+      return [...graph.dependentsOf(uid), ...owners.filter((key) => key !== undefined)];
+    }
+    graph.set(kind, object);
+    const concerned = (object.metadata.ownerReferences ?? []).length > 0 || endsSlowly(object);
+    return concerned ? [keyText(kind, object)] : [];
   });
 }
 
 interface Scope {
   readonly context: ControllerContext;
-  readonly kinds: readonly Kind[];
+  readonly served: ChangingKinds;
   readonly graph: OwnerGraph;
 }
 
@@ -83,7 +110,7 @@ class OwnerGraph {
 }
 
 async function reconcile(key: ObjectKey, scope: Scope): Promise<Outcome> {
-  const kind = scope.kinds.find((other) => other.plural === key.plural && other.group === key.group);
+  const kind = scope.served.kinds.find((other) => other.plural === key.plural && other.group === key.group);
   if (kind === undefined) return DONE;
   const { client } = scope.context;
   const ref = refOf(key);
@@ -106,10 +133,10 @@ async function reconcile(key: ObjectKey, scope: Scope): Promise<Outcome> {
 async function ownerState(
   owner: OwnerReference,
   namespace: string,
-  { context, kinds }: Scope,
+  { context, served }: Scope,
 ): Promise<"present" | "absent" | "unknown"> {
   const group = owner.apiVersion.includes("/") ? (owner.apiVersion.split("/")[0] ?? "") : "";
-  const kind = kinds.find((other) => other.kind === owner.kind && other.group === group);
+  const kind = served.kinds.find((other) => other.kind === owner.kind && other.group === group);
   // An owner of a kind that is not followed here is somebody else's business.
   if (kind === undefined) return "present";
   const ref = { name: owner.name, ...(kind.namespaced && namespace !== "" ? { namespace } : {}) };
@@ -131,7 +158,7 @@ async function finishDeletion(kind: Kind, object: KubeObject, scope: Scope): Pro
   const finalizers = object.metadata.finalizers ?? [];
   for (const text of scope.graph.dependentsOf(uid)) {
     const key = parseKey(text);
-    const dependentKind = scope.kinds.find((other) => other.plural === key.plural && other.group === key.group);
+    const dependentKind = scope.served.kinds.find((other) => other.plural === key.plural && other.group === key.group);
     if (dependentKind === undefined) continue;
     const outcome = finalizers.includes(ORPHAN)
       ? await setFree(dependentKind, key, { uid, scope })

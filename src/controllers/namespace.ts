@@ -2,19 +2,22 @@
 
 import type { Kind } from "../api/kind.ts";
 import { namespaceKind } from "../api/kubernetes/namespace.ts";
-import { type Controller, type ControllerContext, failed, isRace, runController } from "./controller.ts";
+import {
+  type ChangingKinds,
+  type Controller,
+  type ControllerContext,
+  failed,
+  isRace,
+  runController,
+} from "./controller.ts";
 import { NAMESPACE_RETRY_MS } from "./limits.ts";
 import { keyOf, refOf } from "./owner.ts";
 import { DONE, type Outcome } from "./work-queue.ts";
 
 const FINALIZER = "kubernetes";
 
-/** `kinds` is everything that a namespace can hold. */
-export function startNamespaces(context: ControllerContext, kinds: readonly Kind[]): Controller {
-  const namespaced = kinds.filter((kind) => kind.namespaced);
-  // What makes others goes before what it makes.
-  const isMaker = (kind: Kind) => kind.group === "apps" || kind.group === "batch";
-  const contents = [...namespaced.filter(isMaker), ...namespaced.filter((kind) => !isMaker(kind))];
+/** `served` has everything that a namespace can hold. */
+export function startNamespaces(context: ControllerContext, served: ChangingKinds): Controller {
   return runController(context, {
     name: "namespace",
     feed: (feed) => {
@@ -22,8 +25,15 @@ export function startNamespaces(context: ControllerContext, kinds: readonly Kind
         namespace.metadata.deletionTimestamp === undefined ? [] : [keyOf(namespace)],
       );
     },
-    reconcile: (key) => reconcile(key, context, contents),
+    reconcile: (key) => reconcile(key, context, contentsOf(served.kinds)),
   });
+}
+
+/** What makes others goes before what it makes. */
+function contentsOf(kinds: readonly Kind[]): readonly Kind[] {
+  const namespaced = kinds.filter((kind) => kind.namespaced);
+  const isMaker = (kind: Kind) => kind.group === "apps" || kind.group === "batch";
+  return [...namespaced.filter(isMaker), ...namespaced.filter((kind) => !isMaker(kind))];
 }
 
 async function reconcile(key: string, context: ControllerContext, kinds: readonly Kind[]): Promise<Outcome> {

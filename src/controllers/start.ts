@@ -1,11 +1,10 @@
 // All controllers of the local cluster together.
 
 import type { KubeClient } from "../api/client.ts";
-import type { Kind } from "../api/kind.ts";
 import { kubernetesKinds } from "../api/kubernetes/kinds.ts";
 import type { Clock } from "../base/clock.ts";
 import { type Random, systemRandom } from "../base/random.ts";
-import type { Controller, ControllerContext } from "./controller.ts";
+import type { ChangingKinds, Controller, ControllerContext } from "./controller.ts";
 import { startCronJobs } from "./cron-job.ts";
 import { startDaemonSets } from "./daemon-set.ts";
 import { startDeployments } from "./deployment.ts";
@@ -26,8 +25,8 @@ export interface ControllersOptions {
   readonly clock: Clock;
   /** Where every pod is scheduled to. */
   readonly nodeName: string;
-  /** Kinds beyond the built-in ones: a deleted namespace is emptied of them too. */
-  readonly customKinds?: readonly Kind[];
+  /** Kinds beyond the built-in ones, as they are at the moment: a deleted namespace is emptied of them too. */
+  readonly kinds?: ChangingKinds;
   readonly random?: Random;
   /** A key could not be brought to its wanted state; it is tried again. For the log. */
   readonly onFailure?: WorkQueueOptions["onFailure"];
@@ -45,14 +44,11 @@ export function startControllers(options: ControllersOptions): Controllers {
     events: new EventRecorder(options.client, options.clock, { component }),
     onFailure: options.onFailure ?? (() => undefined),
   });
-  const kinds = [...kubernetesKinds, ...(options.customKinds ?? [])];
+  const kinds: ChangingKinds = options.kinds ?? { kinds: kubernetesKinds, onChange: () => () => undefined };
   const running: readonly Controller[] = [
     startServiceAccounts(contextFor("serviceaccount-controller")),
     startNamespaces(contextFor("namespace-controller"), kinds),
-    startGarbageCollection(
-      contextFor("garbage-collector"),
-      kinds.filter((kind) => kind.kind !== "Event"),
-    ),
+    startGarbageCollection(contextFor("garbage-collector"), kinds),
     startDeployments(contextFor("deployment-controller")),
     startReplicaSets(contextFor("replicaset-controller")),
     startStatefulSets(contextFor("statefulset-controller")),

@@ -4,6 +4,7 @@ import type { Kind } from "../kind.ts";
 import { configMapKind } from "./config-map.ts";
 import { controllerRevisionKind } from "./controller-revision.ts";
 import { cronJobKind } from "./cron-job.ts";
+import { customResourceDefinitionKind } from "./custom-resource-definition.ts";
 import { daemonSetKind } from "./daemon-set.ts";
 import { deploymentKind } from "./deployment.ts";
 import { endpointSliceKind } from "./endpoint-slice.ts";
@@ -42,6 +43,7 @@ export const kubernetesKinds: readonly Kind[] = [
   persistentVolumeClaimKind,
   endpointSliceKind,
   leaseKind,
+  customResourceDefinitionKind,
   roleKind,
   clusterRoleKind,
   roleBindingKind,

@@ -33,7 +33,7 @@ let controllers: Controllers;
 
 before(() => {
   store = value(openStore(join(directory, "state.db")));
-  const resources = new Resources({ store, kinds: kubernetesKinds, admission: [], clock });
+  const resources = new Resources({ store, registry: { kinds: kubernetesKinds }, admission: [], clock });
   client = new LocalClient(resources, new Tokens({ store, clock: systemClock, keyPem: makeTokenKeyPem() }));
   controllers = startControllers({ client, clock, nodeName: "local" });
 });

@@ -53,7 +53,7 @@ export function removeDirectory(path: string): void {
 export async function openWorld(options: WorldOptions): Promise<World> {
   const { dataDir } = options;
   const store = value(openStore(join(dataDir, "state.db")));
-  const resources = new Resources({ store, kinds: kubernetesKinds, admission: [], clock: systemClock });
+  const resources = new Resources({ store, registry: { kinds: kubernetesKinds }, admission: [], clock: systemClock });
   const tokens = new Tokens({ store, clock: systemClock, keyPem: makeTokenKeyPem() });
   const client = new LocalClient(resources, tokens);
   await client.create(namespaceKind, { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } });
