@@ -27,6 +27,8 @@ export interface SimCall {
 export interface Outcome {
   readonly listener?: string;
   readonly chain?: string;
+  /** The caller's TLS is the proxy's own to end. */
+  readonly endsTls?: boolean;
   readonly virtualHost?: string;
   readonly route?: string;
   /** Of the resource that the route or chain was made from. */

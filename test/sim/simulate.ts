@@ -5,13 +5,16 @@ import assert from "node:assert/strict";
 import type { Listener } from "../../src/proto/gen/envoy/config/listener/v3/listener.ts";
 import type { FilterChain } from "../../src/proto/gen/envoy/config/listener/v3/listener_components.ts";
 import type { RouteConfiguration } from "../../src/proto/gen/envoy/config/route/v3/route.ts";
-import type { Route } from "../../src/proto/gen/envoy/config/route/v3/route_components.ts";
+import {
+  type Route,
+  VirtualHost_TlsRequirementType,
+} from "../../src/proto/gen/envoy/config/route/v3/route_components.ts";
 import { HTTPFault } from "../../src/proto/gen/envoy/extensions/filters/http/fault/v3/fault.ts";
 import { HttpConnectionManager } from "../../src/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import { TcpProxy } from "../../src/proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
 import { DownstreamTlsContext } from "../../src/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
 import type { HttpCall, Outcome, SimCall } from "./call.ts";
-import { addressOf, type Connection, chainText, findChain, findListener } from "./chain.ts";
+import { type Connection, chainText, findChain, findListener } from "./chain.ts";
 import { extension, type Held, typedConfig, typeOf } from "./held.ts";
 import { findRoute, findVirtualHost, locationOf, rewrite } from "./route.ts";
 import { reach } from "./upstream.ts";
@@ -28,11 +31,15 @@ export function simulate(call: SimCall, held: Held): Outcome {
   const chain = findChain(listener, connection);
   const at = { listener: listener.name };
   if (chain === undefined) return { ...at, error: "no filter chain: closed" };
-  const named = { ...at, chain: chainText(listener, chain) };
-  const opaque = call.tls !== undefined && chain.transportSocket === undefined;
+  const ends = call.tls !== undefined && chain.transportSocket !== undefined;
+  const named = { ...at, chain: chainText(listener, chain), ...(ends ? { endsTls: true } : {}) };
+  const opaque = call.tls !== undefined && !ends;
   const refused = handshake(chain, call);
   if (refused !== undefined) return { ...named, error: refused };
-  return { ...named, ...throughFilters(chain, opaque ? undefined : call.http, { held, original: call.to }) };
+  return {
+    ...named,
+    ...throughFilters(chain, opaque ? undefined : call.http, { held, original: call.to, secure: ends }),
+  };
 }
 
 function split(to: string): { readonly address: string; readonly port: number } {
@@ -60,9 +67,8 @@ function inspect(listener: Listener, call: SimCall, original: ReturnType<typeof 
   const seesTls = call.tls !== undefined && filters.has("envoy.filters.listener.tls_inspector");
   const seesHttp =
     call.tls === undefined && call.http !== undefined && filters.has("envoy.filters.listener.http_inspector");
-  const restored = call.direction === "direct" ? addressOf(listener) : original;
   return {
-    ...restored,
+    ...original,
     from: call.from ?? "10.244.0.9",
     serverName: seesTls ? (call.tls?.sni ?? "").toLowerCase() : "",
     transport: seesTls ? "tls" : "raw_buffer",
@@ -84,6 +90,8 @@ function handshake(chain: FilterChain, call: SimCall): string | undefined {
 interface Beyond {
   readonly held: Held;
   readonly original: string;
+  /** The request came by TLS that ended here. */
+  readonly secure: boolean;
 }
 
 /** The first network filter that ends the chain; RBAC lets pass here, its rules have tests of their own. */
@@ -124,9 +132,12 @@ function tcp({ clusterSpecifier: wanted }: TcpProxy, rule: Pick<Outcome, "rule">
 function throughManager(manager: HttpConnectionManager, call: HttpCall, beyond: Beyond): Outcome {
   const config = routesOf(manager, beyond.held);
   if (typeof config === "string") return { error: config, status: 404 };
-  const host = findVirtualHost(config, call.host);
+  const host = findVirtualHost(config, config.ignorePortInHostMatching ? call.host.replace(/:\d+$/, "") : call.host);
   if (host === undefined) return { status: 404, error: "no virtual host" };
   const named = { virtualHost: host.name };
+  if (host.requireTls === VirtualHost_TlsRequirementType.ALL && !beyond.secure) {
+    return { ...named, status: 301, location: `https://${call.host}${call.path ?? "/"}` };
+  }
   const route = findRoute(host, call);
   if (route === undefined) return { ...named, status: 404, error: "no route" };
   const place = { ...named, ...(route.name === "" ? {} : { route: route.name }), ...ruleOf(route.metadata) };

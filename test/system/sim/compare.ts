@@ -31,7 +31,7 @@ function arrived(call: SimCall, expected: Outcome, seen: Answer, client: string)
   if (expected.status !== undefined || expected.error !== undefined) return [];
   const { arrival } = seen;
   if (arrival === undefined) return ["it should have arrived"];
-  const inner = call.tls !== undefined && !terminated(expected) ? arrival.layers.at(-1) : undefined;
+  const inner = call.tls !== undefined && expected.endsTls !== true ? arrival.layers.at(-1) : undefined;
   const outer = arrival.layers.length > (inner === undefined ? 0 : 1) ? arrival.layers[0] : undefined;
   const kind = outer === undefined ? "plain" : outer.peer === client ? "mesh" : "tls";
   const checks: readonly (readonly [boolean, string])[] = [
@@ -48,9 +48,4 @@ function arrived(call: SimCall, expected: Outcome, seen: Answer, client: string)
 /** What isn't expected may be anything. */
 function same(expected: string | undefined, seen: string | undefined): boolean {
   return expected === undefined || expected === seen;
-}
-
-/** The mesh's TLS ends at the pod's own proxy; all other TLS passes through. */
-function terminated({ chain }: Outcome): boolean {
-  return chain?.includes("-mtls-") === true;
 }

@@ -9,6 +9,7 @@ import type { SecureContext } from "node:tls";
 import * as grpc from "@grpc/grpc-js";
 import { systemClock } from "../../../src/base/clock.ts";
 import { ok } from "../../../src/base/result.ts";
+import type { WorkloadIdentity } from "../../../src/identity/spiffe.ts";
 import { DiscoveryServer } from "../../../src/serve/server.ts";
 import type { Outcome } from "../../sim/call.ts";
 import { CLIENTS, type Client, type SimCase, type Theme } from "../../sim/case.ts";
@@ -55,7 +56,7 @@ execFileSync("nft", ["-f", "-"], { input: RULES });
 const identities = await openIdentities(directory);
 await writeFiles(identities);
 const groups = THEMES.filter(({ name }) => name.includes(only)).flatMap(groupsOf);
-const serving: { mesh?: ThemeMesh; identity?: Identity } = {};
+const serving: { mesh?: ThemeMesh; identity?: Identity; workload?: WorkloadIdentity } = {};
 const discoveryPort = await startDiscovery();
 await startOrigins();
 const results: Record<string, string> = {};
@@ -89,7 +90,7 @@ async function startDiscovery(): Promise<number> {
     events: { log: (level, message) => console.error(`${level}: ${message}`) },
   });
   const server = new grpc.Server();
-  discovery.register(server, () => Promise.resolve(ok(undefined)));
+  discovery.register(server, () => Promise.resolve(ok(serving.workload)));
   registerSecrets(
     server,
     () => {
@@ -128,6 +129,8 @@ async function run({ theme, mesh, client, cases }: Group, variant: "delta" | "so
   const proxy = { ...CLIENTS[client], engine };
   serving.mesh = mesh;
   serving.identity = await identities.get(proxy.namespace, proxy.serviceAccount);
+  const { namespace, serviceAccount } = proxy;
+  serving.workload = { trustDomain: "cluster.local", namespace, serviceAccount };
   const secrets = secretSource(serving.identity, identities.rootPem);
   const stop = await ENGINES[engine]({ proxy, variant, discoveryPort, directory, secrets });
   const peers = client === "explicit" ? await startPeers() : undefined;

@@ -31,7 +31,10 @@ const CALL: AuthzCall = {
 };
 
 const some = (...values: readonly string[]) =>
-  fc.option(fc.subarray([...values], { minLength: 1, maxLength: Math.min(2, values.length) }), { nil: undefined, freq: 3 });
+  fc.option(fc.subarray([...values], { minLength: 1, maxLength: Math.min(2, values.length) }), {
+    nil: undefined,
+    freq: 3,
+  });
 
 function defined(record: object): object {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
