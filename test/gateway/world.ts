@@ -1,4 +1,4 @@
-// A gateway with everything real: API server, control plane, weft's proxy fed by it on loopback, and an origin behind it.
+// A gateway with everything real: API server, control plane, a proxy fed by it on loopback, and an origin behind it.
 
 import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
@@ -9,17 +9,17 @@ import os from "node:os";
 import path from "node:path";
 import type { TestContext } from "node:test";
 import tls from "node:tls";
-import { systemClock } from "../../../src/base/clock.ts";
-import { seededRandom } from "../../../src/base/random.ts";
-import { ok } from "../../../src/base/result.ts";
-import { type Authority, openAuthority } from "../../../src/ca/authority.ts";
-import { generateKey, privateKeyToPem } from "../../../src/identity/key.ts";
-import { Registry } from "../../../src/observe/metrics.ts";
-import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
-import { Node } from "../../../src/proto/gen/envoy/config/core/v3/base.ts";
-import { type RunningProxy, startProxy } from "../../../src/proxy/run/proxy.ts";
-import { makeAdsSource } from "../../../src/proxy/subscribe/ads.ts";
-import { startMesh, type TestMesh } from "../control/mesh.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import { ok } from "../../src/base/result.ts";
+import { type Authority, openAuthority } from "../../src/ca/authority.ts";
+import { generateKey, privateKeyToPem } from "../../src/identity/key.ts";
+import { Registry } from "../../src/observe/metrics.ts";
+import { Bootstrap } from "../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
+import { Node } from "../../src/proto/gen/envoy/config/core/v3/base.ts";
+import { type RunningProxy, startProxy } from "../../src/proxy/run/proxy.ts";
+import { makeAdsSource } from "../../src/proxy/subscribe/ads.ts";
+import { startMesh, type TestMesh } from "../unit/control/mesh.ts";
 
 export const LOOPBACK = "127.0.0.1";
 
@@ -71,11 +71,27 @@ export interface GatewayWorld {
   /** The number behind what the manifests call by a name. */
   port(name: string): number;
   apply(manifests: string): Promise<void>;
-  connect(): RunningProxy;
+  /** Starts the gateway; resolves once it is ready. */
+  connect(): Promise<void>;
+}
+
+/** What runs the gateway's configuration. */
+export interface Engine {
+  readonly name: "weft" | "envoy";
+  start(context: TestContext, mesh: TestMesh): Promise<void>;
+}
+
+export interface Scenario {
+  readonly name: string;
+  run(context: TestContext, engine: Engine): Promise<void>;
 }
 
 /** `names`: ports that the manifests write as `$name`. An HTTP origin that says who asked is Service `production/web`. */
-export async function gatewayWorld(context: TestContext, names: readonly string[]): Promise<GatewayWorld> {
+export async function gatewayWorld(
+  context: TestContext,
+  engine: Engine,
+  names: readonly string[],
+): Promise<GatewayWorld> {
   const mesh = await startMesh(context);
   const origin = await startOrigin(context);
   const ports = new Map<string, number>();
@@ -92,11 +108,7 @@ export async function gatewayWorld(context: TestContext, names: readonly string[
     mesh,
     port,
     apply,
-    connect: () => {
-      const proxy = startGateway(mesh);
-      context.after(() => proxy.close());
-      return proxy;
-    },
+    connect: () => engine.start(context, mesh),
   };
 }
 
@@ -130,32 +142,46 @@ metadata: {name: web-1, namespace: production, labels: {kubernetes.io/service-na
 addressType: IPv4
 ports: [{name: http, port: ORIGIN, protocol: TCP}]
 endpoints: [{addresses: [127.0.0.1], conditions: {ready: true}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: plain, namespace: production}
+spec: {host: "*.production.svc.cluster.local", trafficPolicy: {tls: {mode: DISABLE}}}
 `;
 
-function startGateway(mesh: TestMesh): RunningProxy {
-  const token = mesh.client.createToken({
-    namespace: "edge",
-    serviceAccount: "ingress",
-    audiences: ["istio-ca"],
-    expirationSeconds: 3_600,
-  });
-  let text = "";
-  void token.then((made) => {
-    if (made.ok) text = made.value;
-  });
+export const NODE = {
+  id: `router~${LOOPBACK}~ingress-1.edge~edge.svc.cluster.local`,
+  metadata: { LABELS: { istio: "ingressgateway" }, NAMESPACE: "edge", INTERCEPTION_MODE: "NONE" },
+};
+
+/** Of the gateway's own account. */
+export async function gatewayToken(mesh: TestMesh): Promise<string> {
+  const account = { namespace: "edge", serviceAccount: "ingress" };
+  const token = await mesh.client.createToken({ ...account, audiences: ["istio-ca"], expirationSeconds: 3_600 });
+  assert.ok(token.ok, token.ok ? "" : token.error.message);
+  return token.value;
+}
+
+export const weft: Engine = {
+  name: "weft",
+  start: async (context, mesh) => {
+    const proxy = startGateway(mesh, await gatewayToken(mesh));
+    context.after(() => proxy.close());
+    await proxy.ready;
+    assert.deepEqual(proxy.view.heldUp(), []);
+  },
+};
+
+function startGateway(mesh: TestMesh, token: string): RunningProxy {
   const source = makeAdsSource({
     target: `${LOOPBACK}:${mesh.control.secure.port}`,
     tls: {
       rootPem: () => ok(mesh.authority.rootPem),
       serverName: "istiod.istio-system.svc",
       secrets: undefined,
-      token: () => text,
+      token: () => token,
     },
-    node: Node.fromPartial({
-      id: `router~${LOOPBACK}~ingress-1.edge~edge.svc.cluster.local`,
-      userAgentName: "weft",
-      metadata: { LABELS: { istio: "ingressgateway" }, NAMESPACE: "edge", INTERCEPTION_MODE: "NONE" },
-    }),
+    node: Node.fromPartial({ ...NODE, userAgentName: "weft" }),
     variant: "delta",
     wildcards: new Set(["cluster", "listener"]),
     clock: systemClock,
@@ -184,7 +210,7 @@ async function startOrigin(context: TestContext): Promise<number> {
   return portOf(server.address());
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, LOOPBACK, resolve));
   const port = portOf(server.address());
