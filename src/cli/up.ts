@@ -10,6 +10,7 @@ import { startDetached } from "../cluster/detach.ts";
 import { runningHolder } from "../cluster/lock.ts";
 import { describeFinding, readManifests } from "../cluster/manifests.ts";
 import type { Intercept } from "../cluster/mode.ts";
+import { type PublishedPort, parsePublished, writePublished } from "../cluster/publish.ts";
 import { startCluster } from "../cluster/start.ts";
 import { quote } from "../node/transparent/script.ts";
 import { CommandFailure, examples } from "./command.ts";
@@ -22,6 +23,7 @@ interface UpOptions {
   readonly dataDir: string;
   readonly intercept: Intercept;
   readonly apiPort?: number;
+  readonly publish: readonly PublishedPort[];
 }
 
 export function define(command: Command): void {
@@ -33,6 +35,7 @@ export function define(command: Command): void {
     .option("-f, --filename <file>", "file or folder to apply at start (may be repeated)", collect, [])
     .addOption(dataDirOption())
     .addOption(interceptOption())
+    .addOption(publishOption())
     .option("--api-port <port>", "port of the API on 127.0.0.1 (default: a free one, kept from then on)", readPort)
     .action(up);
   examples(command, [
@@ -40,7 +43,19 @@ export function define(command: Command): void {
     'export KUBECONFIG="$(weft kubeconfig)"; kubectl get nodes',
     "weft up -f manifests/ --data-dir /tmp/mesh",
     "weft up --intercept explicit --api-port 6443",
+    "weft up -f examples/gateway --publish 8080:edge/ingress:80",
   ]);
+}
+
+function publishOption(): Option {
+  const flags = "--publish <[host-port:][namespace/]service:port>";
+  return new Option(flags, "opens a service's port on 127.0.0.1 (may be repeated); without a host port on a free one")
+    .argParser((text: string, before: readonly PublishedPort[]) => {
+      const parsed = parsePublished(text);
+      if (!parsed.ok) throw new InvalidArgumentError(parsed.error);
+      return [...before, parsed.value];
+    })
+    .default([], "none");
 }
 
 export function interceptOption(): Option {
@@ -65,7 +80,7 @@ async function up(options: UpOptions): Promise<void> {
     apiPort: options.apiPort,
     intercept: options.intercept,
     main,
-    task: { kind: "up", files },
+    task: { kind: "up", files, published: options.publish },
   });
   if (!done.ok) throw asFailure(done.error);
   // Everything that was started has ended; what a library still holds open must not keep the process.
@@ -81,6 +96,7 @@ async function upDetached(dir: DataDir, main: string, options: UpOptions): Promi
     "--intercept",
     options.intercept,
     ...options.filename.flatMap((file) => ["-f", file]),
+    ...options.publish.flatMap((each) => ["--publish", writePublished(each)]),
     ...(options.apiPort === undefined ? [] : ["--api-port", String(options.apiPort)]),
   ];
   const state = await startDetached(dir, argv);

@@ -9,6 +9,7 @@ import { type DemoOptions, type DemoReport, installShop, judgeShop, showShop } f
 import type { ClusterError } from "./failure.ts";
 import { STOP_TIMEOUT_MS } from "./limits.ts";
 import { describeFinding, readManifests } from "./manifests.ts";
+import { servePublished } from "./publish.ts";
 import type { RunningCluster } from "./running.ts";
 import { type ClusterState, writeState } from "./state.ts";
 import type { ApiSocket, InsideConfig, Task } from "./task.ts";
@@ -47,7 +48,7 @@ interface Moments {
 }
 
 async function doTask(cluster: RunningCluster, task: Task, moments: Moments): Promise<Result<number, ClusterError>> {
-  if (task.kind === "up") return runUp(cluster, task.files, moments);
+  if (task.kind === "up") return runUp(cluster, task, moments);
   const options: DemoOptions = { ...task, stopping: moments.stopping };
   const say = (text: string): void => (task.format === "table" ? console.log(text) : console.error(text));
   say(`weft: ${cluster.mode} mode: ${cluster.modeReason}`);
@@ -65,7 +66,7 @@ async function doTask(cluster: RunningCluster, task: Task, moments: Moments): Pr
 
 async function runUp(
   cluster: RunningCluster,
-  files: readonly string[],
+  { files, published }: Extract<Task, { kind: "up" }>,
   moments: Moments,
 ): Promise<Result<number, ClusterError>> {
   const applied = await applyFiles(cluster, files);
@@ -73,7 +74,9 @@ async function runUp(
   moments.ready();
   console.log(`weft is up: ${cluster.mode} mode: ${cluster.modeReason}`);
   console.log(`export KUBECONFIG=${quote(cluster.dir.kubeconfig)}`);
+  const unpublish = servePublished(cluster, published);
   await aborted(moments.stopping);
+  unpublish();
   console.log("weft stops");
   return ok(0);
 }

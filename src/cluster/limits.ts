@@ -11,6 +11,8 @@ export const FOLLOW_INTERVAL_MS = 50;
 export const SIGNAL_ECHO_MS = 500;
 /** How often a lock may change hands while it is being taken. */
 export const LOCK_ATTEMPTS_MAX = 5;
+/** Services on the machine's loopback: the sockets that a process inside namespaces can inherit, but for weft's own. */
+export const PUBLISHED_MAX = 3;
 export const MANIFEST_BYTES_MAX = 16 * 1024 * 1024;
 /** How often a cluster looks whether its data directory is still there. */
 export const LOCK_LOOK_MS = 2_000;

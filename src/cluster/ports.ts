@@ -17,18 +17,29 @@ export interface OpenPort {
 }
 
 /** `fixed` is what the flag says: then only that one will do. */
-export async function openApiPort(dir: DataDir, fixed: number | undefined): Promise<Result<OpenPort, ClusterError>> {
-  const wanted = fixed ?? recorded(dir)["api"];
-  const first = await listen(wanted ?? 0);
-  if (first.ok) return keep(dir, first.value);
+export function openApiPort(dir: DataDir, fixed: number | undefined): Promise<Result<OpenPort, ClusterError>> {
+  return openKeptPort(dir, { name: "api", flag: "--api-port", fixed });
+}
+
+interface WantedPort {
+  /** In the record of ports. */
+  readonly name: string;
+  readonly flag: string;
+  readonly fixed: number | undefined;
+}
+
+export async function openKeptPort(dir: DataDir, wanted: WantedPort): Promise<Result<OpenPort, ClusterError>> {
+  const { name, flag, fixed } = wanted;
+  const first = await listen(fixed ?? recorded(dir)[name] ?? 0);
+  if (first.ok) return keep(dir, name, first.value);
   if (fixed !== undefined) {
     return err({
-      message: `port ${fixed} (--api-port) on ${HOST} cannot be used: ${first.error}`,
-      next: "Stop what listens there, or give another --api-port; without the flag weft finds a free one.",
+      message: `port ${fixed} (${flag}) on ${HOST} cannot be used: ${first.error}`,
+      next: `Stop what listens there, or give ${flag} another port; where it names none weft finds a free one.`,
     });
   }
   const second = await listen(0);
-  if (second.ok) return keep(dir, second.value);
+  if (second.ok) return keep(dir, name, second.value);
   return err({ message: `no port on ${HOST} can be opened: ${second.error}`, next: "Allow listening on loopback." });
 }
 
@@ -51,8 +62,8 @@ export async function chooseControlPorts(dir: DataDir): Promise<Result<ControlPo
   return ok({ plain, tls, debug });
 }
 
-function keep(dir: DataDir, open: OpenPort): Result<OpenPort, ClusterError> {
-  record(dir, { api: open.port });
+function keep(dir: DataDir, name: string, open: OpenPort): Result<OpenPort, ClusterError> {
+  record(dir, { [name]: open.port });
   return ok(open);
 }
 

@@ -11,6 +11,7 @@ import { cleanLeftovers } from "./leftovers.ts";
 import { type Lock, takeLock } from "./lock.ts";
 import { chooseMode, type Intercept } from "./mode.ts";
 import { chooseControlPorts, type OpenPort, openApiPort } from "./ports.ts";
+import { type OpenPublished, openPublished, publishedSockets } from "./publish.ts";
 import { onStopSignals } from "./signals.ts";
 import { clearState } from "./state.ts";
 import { type InsideConfig, type Task, writeConfig } from "./task.ts";
@@ -48,6 +49,9 @@ export async function startCluster(request: StartRequest): Promise<Result<number
     if (!port.ok) return port;
     const control = mode.value.mode === "explicit" ? await chooseControlPorts(dir.value) : ok(ISTIO_PORTS);
     if (!control.ok) return control;
+    const { task } = request;
+    const published = await openPublished(dir.value, task.kind === "up" ? task.published : []);
+    if (!published.ok) return published;
     const config: InsideConfig = {
       dataDir: dir.value.root,
       ...mode.value,
@@ -55,9 +59,9 @@ export async function startCluster(request: StartRequest): Promise<Result<number
       control: control.value,
       holderPid: process.pid,
       main: request.main,
-      task: request.task,
+      task: task.kind === "up" ? { ...task, published: published.value.map((each) => each.published) } : task,
     };
-    return await run({ dir: dir.value, lock: lock.value, config, port: port.value });
+    return await run({ dir: dir.value, lock: lock.value, config, port: port.value, published: published.value });
   } finally {
     clearState(dir.value);
     lock.value.release();
@@ -69,9 +73,10 @@ interface Prepared {
   readonly lock: Lock;
   readonly config: InsideConfig;
   readonly port: OpenPort;
+  readonly published: readonly OpenPublished[];
 }
 
-async function run({ dir, lock, config, port }: Prepared): Promise<Result<number, ClusterError>> {
+async function run({ dir, lock, config, port, published }: Prepared): Promise<Result<number, ClusterError>> {
   const stopping = new AbortController();
   if (config.mode === "explicit") {
     const signals = onStopSignals(
@@ -82,6 +87,8 @@ async function run({ dir, lock, config, port }: Prepared): Promise<Result<number
       sayLost(dir);
       stopping.abort();
     });
+    // They were only held so that nobody else takes the ports.
+    for (const { server } of published) await new Promise((resolve) => server.close(resolve));
     const done = await runInside(config, { kind: "server", server: port.server }, stopping.signal);
     watch.stop();
     signals.stop();
@@ -91,7 +98,11 @@ async function run({ dir, lock, config, port }: Prepared): Promise<Result<number
   const launched = launchInNamespaces({
     argv: [process.execPath, config.main, INSIDE_COMMAND],
     env: { ...definedEnvironment(), [INSIDE_VARIABLE]: writeConfig(config) },
-    sockets: { [API_SOCKET]: port.server, ...(names === undefined ? {} : { [DNS_SOCKET]: names }) },
+    sockets: {
+      [API_SOCKET]: port.server,
+      ...publishedSockets(published),
+      ...(names === undefined ? {} : { [DNS_SOCKET]: names }),
+    },
   });
   if (!launched.ok) {
     return err({

@@ -4,6 +4,7 @@ import type { Server } from "node:net";
 import { isRecord, parseJson } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { ControlPorts } from "./bootstrap.ts";
+import type { PublishedPort } from "./publish.ts";
 
 /** The API's socket: opened before the namespaces were made and inherited, or held by this process. */
 export type ApiSocket =
@@ -11,7 +12,7 @@ export type ApiSocket =
   | { readonly kind: "fd"; readonly fd: number; readonly upstreamFd: number | undefined };
 
 export type Task =
-  | { readonly kind: "up"; readonly files: readonly string[] }
+  | { readonly kind: "up"; readonly files: readonly string[]; readonly published: readonly PublishedPort[] }
   | {
       readonly kind: "demo";
       /** Judge once and end, instead of showing for good. */
@@ -59,10 +60,19 @@ const FOREIGN = err("not written by weft");
 function readTask(value: unknown): Task | undefined {
   if (!isRecord(value)) return undefined;
   const { kind, files, once, format, startedMs, examples, weft } = value;
-  if (kind === "up" && Array.isArray(files)) return { kind, files: files.map(String) };
+  if (kind === "up" && Array.isArray(files)) {
+    const published = Array.isArray(value["published"]) ? value["published"].flatMap(readPublished) : [];
+    return { kind, files: files.map(String), published };
+  }
   if (kind !== "demo" || typeof startedMs !== "number" || typeof examples !== "string") return undefined;
   if (typeof weft !== "string" || (format !== "table" && format !== "json" && format !== "yaml")) return undefined;
   return { kind, once: once === true, format, startedMs, examples, weft };
+}
+
+function readPublished(value: unknown): readonly PublishedPort[] {
+  const { namespace, service, port, hostPort } = isRecord(value) ? value : {};
+  if (typeof namespace !== "string" || typeof service !== "string") return [];
+  return typeof port === "number" && typeof hostPort === "number" ? [{ namespace, service, port, hostPort }] : [];
 }
 
 function readPorts(value: unknown): ControlPorts | undefined {

@@ -24,7 +24,7 @@ for (const mode of ["auto", "explicit"] as const) {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "weft-gateway-"));
     const env = { ...process.env, KUBECONFIG: path.join(directory, "data/kubeconfig"), HOME: directory };
     t.after(() => fs.rmSync(directory, { recursive: true, force: true }));
-    await startCluster(t, path.join(directory, "data"), mode);
+    const published = await startCluster(t, path.join(directory, "data"), mode);
     const kubectl = async (...args: readonly string[]): Promise<string> =>
       (await run("kubectl", [...args], { env })).stdout;
     await kubectl("apply", "-f", path.join(root, "examples/gateway"));
@@ -38,6 +38,7 @@ for (const mode of ["auto", "explicit"] as const) {
     const hello = await get({ port: plain, host: "web.example.com", path: "/a" });
     assert.equal(hello.status, 200);
     assert.match(hello.body, /this is \/a/);
+    assert.equal((await get({ port: published, host: "web.example.com", path: "/p" })).status, 200, "by --publish");
     const redirect = await get({ port: plain, host: "secure.example.com", path: "/b" });
     assert.deepEqual([redirect.status, redirect.location], [301, "https://secure.example.com/b"]);
     assert.match(await resolvedRefs(kubectl), /Secret edge\/web-credential.*does not exist/);
@@ -59,17 +60,22 @@ for (const mode of ["auto", "explicit"] as const) {
   });
 }
 
-async function startCluster(t: TestContext, dataDir: string, mode: string): Promise<void> {
+async function startCluster(t: TestContext, dataDir: string, mode: string): Promise<number> {
   const main = path.join(root, "src/main.ts");
-  const cluster = spawn(process.execPath, [main, "up", "--data-dir", dataDir, "--intercept", mode], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const cluster = spawn(
+    process.execPath,
+    [main, "up", "--data-dir", dataDir, "--intercept", mode, "--publish", "edge/ingress:80"],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   t.after(async () => {
     const ended = new Promise((resolve) => cluster.once("exit", resolve));
     cluster.kill();
     await ended;
   });
-  await lineOf(cluster, /weft is up/);
+  const text = await lineOf(cluster, /edge\/ingress:80 is at 127\.0\.0\.1:\d+\n/);
+  return Number(/ingress:80 is at 127\.0\.0\.1:(\d+)/.exec(text)?.[1]);
 }
 
 function lineOf(child: ChildProcess, wanted: RegExp): Promise<string> {

@@ -39,11 +39,16 @@ function secured(name: string, initialFetchTimeout: { seconds: number } | undefi
 class Silent implements ResourceSource {
   readonly listeners = true;
   handler: ResourceHandler | undefined;
+  asked = false;
   start(handler: ResourceHandler): void {
     this.handler = handler;
   }
-  setWanted(): void {}
-  stop(): void {}
+  setWanted(): void {
+    this.asked = true;
+  }
+  stop(): void {
+    this.handler = undefined;
+  }
 }
 
 const turn = () => new Promise((resolve) => setTimeout(resolve, 20));
