@@ -123,3 +123,5 @@ export const AGENT_DATAGRAM_BYTES_MAX = 8 * 1024;
 /** How long a process that ends waits for its last spans to be taken, and how often it looks. */
 export const SPANS_SETTLE_MS = 1000;
 export const SPANS_LOOK_MS = 10;
+/** Routes of one connection manager whose counters are remembered; those of others are found anew for each request. */
+export const ROUTE_STATS_MAX = 1024;

@@ -1,6 +1,7 @@
 // Consistent hashing: what a request is hashed by (on the route), and the ring that it falls on (on the cluster).
 
 import type { LoadBalancerSettings } from "../api/istio/destination-rule.ts";
+import { deepEqual } from "../base/equal.ts";
 import { effectivePolicy } from "../model/destination.ts";
 import { visibleService } from "../model/services.ts";
 import { type Cluster, Cluster_LbPolicy } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
@@ -15,12 +16,12 @@ const RING_SIZE_MIN = 1_024;
 export function setRing(cluster: Cluster, hash: ConsistentHash): void {
   if (hash.maglev !== undefined) {
     cluster.lbPolicy = Cluster_LbPolicy.MAGLEV;
-    const { tableSize } = hash.maglev;
-    if (tableSize !== undefined) cluster.lbConfig = { $case: "maglevLbConfig", value: { tableSize } };
+    const { tableSize = 0 } = hash.maglev;
+    if (tableSize > 0) cluster.lbConfig = { $case: "maglevLbConfig", value: { tableSize } };
     return;
   }
   cluster.lbPolicy = Cluster_LbPolicy.RING_HASH;
-  const minimumRingSize = hash.ringHash?.minimumRingSize ?? hash.minimumRingSize ?? RING_SIZE_MIN;
+  const minimumRingSize = hash.ringHash?.minimumRingSize || hash.minimumRingSize || RING_SIZE_MIN;
   cluster.lbConfig = {
     $case: "ringHashLbConfig",
     value: { minimumRingSize, maximumRingSize: undefined, hashFunction: 0 },
@@ -33,17 +34,21 @@ export interface HashTarget {
   readonly subset: string | undefined;
 }
 
-/** Adds what the destination's rule hashes by. A retry then may meet the same host again: the hash says which it is. */
-export function setHashPolicy(action: RouteAction, target: HashTarget, view: ClientView): void {
-  const service = visibleService(view.snapshot.index, target.host, view.namespace);
-  if (service === undefined) return;
-  const policy = effectivePolicy(ruleFor(view, service), target.subset, target.port);
-  const hash = policy.loadBalancer?.consistentHash;
-  if (hash === undefined) return;
-  action.hashPolicy = hashPolicies(hash);
-  if (action.retryPolicy === undefined) return;
+/** Adds what the destinations' rules hash by. A retry then may meet the same host again: the hash says which it is. */
+export function setHashPolicy(action: RouteAction, targets: readonly HashTarget[], view: ClientView): void {
+  const hashes = targets.flatMap((target) => hashOf(target, view));
+  const distinct = hashes.filter((hash, i) => hashes.findIndex((other) => deepEqual(other, hash)) === i);
+  action.hashPolicy = distinct.flatMap(hashPolicies);
+  if (action.hashPolicy.length === 0 || action.retryPolicy === undefined) return;
   action.retryPolicy.retryHostPredicate = [];
   action.retryPolicy.hostSelectionRetryMaxAttempts = 0;
+}
+
+function hashOf(target: HashTarget, view: ClientView): readonly ConsistentHash[] {
+  const service = visibleService(view.snapshot.index, target.host, view.namespace);
+  if (service === undefined) return [];
+  const { loadBalancer } = effectivePolicy(ruleFor(view, service), target.subset, target.port);
+  return loadBalancer?.consistentHash === undefined ? [] : [loadBalancer.consistentHash];
 }
 
 function hashPolicies(hash: ConsistentHash): RouteAction_HashPolicy[] {

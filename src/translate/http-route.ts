@@ -98,6 +98,7 @@ function buildRoute(context: RuleContext): Route {
   route.requestHeadersToRemove = rule.headers?.request?.remove ?? [];
   route.responseHeadersToAdd = headersToAdd(rule.headers?.response);
   route.responseHeadersToRemove = rule.headers?.response?.remove ?? [];
+  route.statPrefix = match?.statPrefix ?? "";
   if (rule.fault !== undefined) route.typedPerFilterConfig["envoy.filters.http.fault"] = faultConfig(rule.fault);
   if (rule.corsPolicy !== undefined)
     route.typedPerFilterConfig["envoy.filters.http.cors"] = corsConfig(rule.corsPolicy);
@@ -171,7 +172,8 @@ function routeAction(context: RuleContext): RouteAction {
   const authority = rule.rewrite?.authority ?? hostHeader(rule.headers?.request);
   if (authority !== undefined) action.hostRewriteSpecifier = { $case: "hostRewriteLiteral", value: authority };
   action.requestMirrorPolicies = mirrors(context);
-  if (only !== undefined) setHashPolicy(action, targetOf(only.destination, context), context.view);
+  const targets = destinations.map(({ destination }) => targetOf(destination, context));
+  setHashPolicy(action, targets, context.view);
   return action;
 }
 
@@ -184,8 +186,16 @@ function weighted(destinations: NonNullable<HttpRoute["route"]>, context: RuleCo
       requestHeadersToRemove: each.headers?.request?.remove ?? [],
       responseHeadersToAdd: headersToAdd(each.headers?.response),
       responseHeadersToRemove: each.headers?.response?.remove ?? [],
+      ...hostRewrite(each.headers?.request),
     })),
   });
+}
+
+/** A destination's own host goes before the rule's. */
+function hostRewrite(operations: HeaderOperations | undefined) {
+  const host = hostHeader(operations);
+  if (host === undefined) return {};
+  return { hostRewriteSpecifier: { $case: "hostRewriteLiteral" as const, value: host } };
 }
 
 function targetOf(destination: Destination, { placed, port, view }: RuleContext): ResolvedDestination {

@@ -4,6 +4,7 @@ import { parseDurationMs } from "../api/istio/rules.ts";
 import type { HttpRetries } from "../api/istio/virtual-service.ts";
 import { RetryPolicy } from "../proto/gen/envoy/config/route/v3/route_components.ts";
 import { PreviousHostsPredicate } from "../proto/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.ts";
+import { PreviousPrioritiesConfig } from "../proto/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.ts";
 import { any, durationFromText, durationOf } from "./wire.ts";
 
 const DEFAULT_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
@@ -11,6 +12,10 @@ const DEFAULT_ATTEMPTS = 2;
 const HOST_SELECTION_TRIES_MAX = 5;
 /** Envoy's own relation of the two where only one is given. */
 const BACKOFF_MAX_FACTOR = 10;
+
+const PRIORITIES = "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig";
+/** Two tries in a place, then the next place. */
+const PLACES = { updateFrequency: 2 };
 
 /** Undefined when the route turns retries off. */
 export function retryPolicy(retries: HttpRetries | undefined): RetryPolicy | undefined {
@@ -33,6 +38,12 @@ export function retryPolicy(retries: HttpRetries | undefined): RetryPolicy | und
         },
       },
     ];
+  }
+  if (retries?.retryRemoteLocalities === true) {
+    policy.retryPriority = {
+      name: "envoy.retry_priorities.previous_priorities",
+      configType: { $case: "typedConfig", value: any(PRIORITIES, PreviousPrioritiesConfig, PLACES) },
+    };
   }
   if (retries?.perTryTimeout !== undefined) policy.perTryTimeout = durationFromText(retries.perTryTimeout);
   if (retries?.backoff !== undefined) {

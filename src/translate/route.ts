@@ -116,7 +116,7 @@ class HostBuilder {
     const [plain] = routes;
     if (rules === undefined && plain?.action?.$case === "route") {
       const target = { host: service.host, port: port.number, subset: undefined };
-      setHashPolicy(plain.action.value, target, this.#view);
+      setHashPolicy(plain.action.value, [target], this.#view);
     }
     this.#add(`${service.host}:${port.number}`, domains, routes);
   }

@@ -1,6 +1,5 @@
 // Where TCP connections to a service's port go: a VirtualService's tcp and tls rules as filter chains, or the plain default.
 
-import type { ConnectionPool } from "../api/istio/traffic.ts";
 import type { Destination, TcpRoute, TlsRoute } from "../api/istio/virtual-service.ts";
 import type { PlacedRule } from "../model/delegate.ts";
 import { effectivePolicy } from "../model/destination.ts";
@@ -14,7 +13,7 @@ import type { CidrRange } from "../proto/gen/envoy/config/core/v3/address.ts";
 import { FilterChain, FilterChainMatch } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import type { DeadEnd } from "./http-route.ts";
 import { outboundName } from "./names.ts";
-import { tcpProxy, weightedTcpProxy } from "./tcp.ts";
+import { type TcpPolicy, tcpProxy, weightedTcpProxy } from "./tcp.ts";
 import { type ClientView, isBoundTo, resolveFor, ruleFor } from "./view.ts";
 import { istioConfigPath, metadataOf } from "./wire.ts";
 
@@ -34,7 +33,7 @@ export function tcpChains(service: Service, port: ServicePort, view: ClientView)
   for (const { tcp } of rules) for (const rule of tcp) builder.addTcp(rule);
   const own = { host: service.host, subset: undefined, port: port.number };
   const plain = FilterChain.fromPartial({});
-  plain.filters = [tcpProxy(outboundName(port.number, undefined, service.host), poolOf(own, view))];
+  plain.filters = [tcpProxy(outboundName(port.number, undefined, service.host), policyOf(own, view))];
   const { chains, deadEnds, readsServerName } = builder;
   return { chains, otherwise: builder.otherwise ?? plain, deadEnds, readsServerName };
 }
@@ -130,11 +129,11 @@ export class ChainBuilder {
     const [only] = clusters;
     // One filter for all of them: as in Istio, the first destination's rule says how long connections last.
     const [first] = used;
-    const pool = first === undefined ? undefined : poolOf(this.#targetOf(placed, first.destination), this.#view);
+    const policy = first === undefined ? undefined : policyOf(this.#targetOf(placed, first.destination), this.#view);
     chain.filters = [
       only !== undefined && clusters.length === 1
-        ? tcpProxy(only.name, pool)
-        : weightedTcpProxy(clusters, only?.name ?? resource, pool),
+        ? tcpProxy(only.name, policy)
+        : weightedTcpProxy(clusters, only?.name ?? resource, policy),
     ];
     return chain;
   }
@@ -156,9 +155,9 @@ export class ChainBuilder {
 
 type Place = Pick<ResolvedDestination, "host" | "subset" | "port">;
 
-function poolOf({ host, subset, port }: Place, view: ClientView): ConnectionPool | undefined {
+function policyOf({ host, subset, port }: Place, view: ClientView): TcpPolicy | undefined {
   const service = visibleService(view.snapshot.index, host, view.namespace);
-  return service === undefined ? undefined : effectivePolicy(ruleFor(view, service), subset, port).connectionPool;
+  return service === undefined ? undefined : effectivePolicy(ruleFor(view, service), subset, port);
 }
 
 /** Undefined where every connection fits. */

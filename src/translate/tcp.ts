@@ -1,6 +1,6 @@
 // TCP: the proxy filter, and the listener filters that look before a chain is chosen.
 
-import type { ConnectionPool } from "../api/istio/traffic.ts";
+import type { TrafficPolicy } from "../api/istio/destination-rule.ts";
 import { Filter, ListenerFilter } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { HttpInspector } from "../proto/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector.ts";
 import { OriginalDst } from "../proto/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst.ts";
@@ -9,29 +9,34 @@ import { TcpProxy } from "../proto/gen/envoy/extensions/filters/network/tcp_prox
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { any, durationFromText } from "./wire.ts";
 
-export function tcpProxy(cluster: string, pool?: ConnectionPool): Filter {
+/** What of a destination's policy concerns connections. */
+export type TcpPolicy = Pick<TrafficPolicy, "connectionPool" | "loadBalancer">;
+
+export function tcpProxy(cluster: string, policy?: TcpPolicy): Filter {
   const clusterSpecifier = { $case: "cluster" as const, value: cluster };
-  return proxyFilter(TcpProxy.fromPartial({ statPrefix: cluster, clusterSpecifier, ...timeouts(pool) }));
+  return proxyFilter(TcpProxy.fromPartial({ statPrefix: cluster, clusterSpecifier, ...settings(policy) }));
 }
 
 /** Each connection goes to one of them. */
 export function weightedTcpProxy(
   clusters: readonly { readonly name: string; readonly weight: number }[],
   statPrefix: string,
-  pool?: ConnectionPool,
+  policy?: TcpPolicy,
 ): Filter {
   const value = { clusters: clusters.map((each) => ({ ...each })) };
   const clusterSpecifier = { $case: "weightedClusters" as const, value };
-  return proxyFilter(TcpProxy.fromPartial({ statPrefix, clusterSpecifier, ...timeouts(pool) }));
+  return proxyFilter(TcpProxy.fromPartial({ statPrefix, clusterSpecifier, ...settings(policy) }));
 }
 
-/** How long a connection may be silent, and how old it may grow. */
-function timeouts(pool: ConnectionPool | undefined) {
-  const idle = pool?.tcp?.idleTimeout;
-  const duration = pool?.tcp?.maxConnectionDuration;
+/** How long a connection may be silent, how old it may grow, and what it is hashed by. */
+function settings(policy: TcpPolicy | undefined) {
+  const idle = policy?.connectionPool?.tcp?.idleTimeout;
+  const duration = policy?.connectionPool?.tcp?.maxConnectionDuration;
+  const bySource = policy?.loadBalancer?.consistentHash?.useSourceIp === true;
   return {
     ...(idle === undefined ? {} : { idleTimeout: durationFromText(idle) }),
     ...(duration === undefined ? {} : { maxDownstreamConnectionDuration: durationFromText(duration) }),
+    ...(bySource ? { hashPolicy: [{ policySpecifier: { $case: "sourceIp" as const, value: {} } }] } : {}),
   };
 }
 

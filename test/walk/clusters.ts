@@ -27,6 +27,7 @@ export function tableClusters(ports: OriginPorts): readonly Json[] {
     cluster("authz-grpc", [host(1, {}, ports.authzGrpc)], HTTP2),
     subsets(host),
     levels("second-priority", [[host(1, SICK), host(2, SICK)], [host(3)]]),
+    levels("three-places", [[host(1)], [host(2)], [host(3)]]),
     levels("all-sick", [[host(1, SICK)]], { healthyPanicThreshold: { value: 0 } }),
     levels("panic", [[host(1, SICK), host(2, SICK)]]),
     levels("degraded", [[host(1, SICK), host(2, { healthStatus: "DEGRADED" })]]),

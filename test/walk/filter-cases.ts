@@ -94,6 +94,33 @@ export const filterCases: readonly WalkCase[] = [
     expect: { status: 503, body: "fault filter abort", origin: null, log: /^FI fault_filter_abort/ },
   },
   {
+    name: "fault-abort-grpc",
+    routes: [toOrigin(ANY)],
+    host: fault({ abort: { grpcStatus: 14, percentage: FULL } }),
+    call: { headers: { "content-type": "application/grpc" } },
+    expect: {
+      status: 200,
+      body: "",
+      headers: { "grpc-status": "14", "grpc-message": "fault filter abort", "content-type": "application/grpc" },
+      origin: null,
+      log: /^FI fault_filter_abort/,
+    },
+  },
+  {
+    name: "fault-abort-grpc-of-another",
+    routes: [toOrigin(ANY)],
+    host: fault({ abort: { grpcStatus: 14, percentage: FULL } }),
+    call: {},
+    expect: { status: 200, body: "fault filter abort", headers: { "grpc-status": null }, origin: null },
+  },
+  {
+    name: "fault-grpc-by-header",
+    routes: [toOrigin(ANY)],
+    host: fault({ abort: { headerAbort: {}, percentage: FULL } }),
+    call: { headers: { "content-type": "application/grpc+proto", "x-envoy-fault-abort-grpc-request": "5" } },
+    expect: { status: 200, headers: { "grpc-status": "5" }, origin: null },
+  },
+  {
     name: "fault-none",
     routes: [toOrigin(ANY)],
     host: fault({ abort: { httpStatus: 503, percentage: { numerator: 0 } } }),

@@ -1,7 +1,7 @@
 // Which outcomes are tried again, and how often.
 
 import type { Json, WalkCase } from "./case.ts";
-import { toOrigin } from "./route.ts";
+import { TYPE, toOrigin } from "./route.ts";
 
 const ANY = { prefix: "/" };
 const FAST = { retryBackOff: { baseInterval: "0.001s" } };
@@ -138,4 +138,50 @@ const byHeader: readonly WalkCase[] = [
   { ...asked("by-a-stranger", { "x-envoy-retry-on": "5xx", "x-forwarded-for": "8.8.8.8" }, "/status/500", 1) },
 ];
 
-export const retryCases: readonly WalkCase[] = [...policies, ...broken, ...byHeader];
+/** Each host has a priority of its own: whose turn the last try was. */
+function places(updateFrequency: number, numRetries: number, host: string): WalkCase {
+  const retryPriority = {
+    name: "envoy.retry_priorities.previous_priorities",
+    typedConfig: { "@type": `${TYPE}.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig`, updateFrequency },
+  };
+  const retryPolicy = { ...FAST, retryOn: "5xx", numRetries, retryPriority };
+  return {
+    name: `retry-priority-${updateFrequency}-${numRetries}`,
+    routes: [toOrigin(ANY, { cluster: "three-places", autoHostRewrite: true, retryPolicy })],
+    call: { path: "/status/500" },
+    expect: { status: 500, origin: { times: numRetries + 1, headers: { host } } },
+  };
+}
+
+const byPlace: readonly WalkCase[] = [
+  places(1, 0, "one.host"),
+  places(1, 1, "two.host"),
+  places(1, 2, "three.host"),
+  places(1, 3, "one.host"),
+  places(1, 4, "two.host"),
+  places(2, 1, "one.host"),
+  places(2, 2, "two.host"),
+  places(2, 4, "three.host"),
+];
+
+const counted: readonly WalkCase[] = [
+  {
+    name: "retry-route-counts",
+    routes: [toOrigin(ANY, { retryPolicy: { ...FAST, retryOn: "5xx" } }, { statPrefix: "counted" })],
+    call: { path: "/status/503" },
+    expect: {
+      status: 503,
+      stats: {
+        "vhost.retry-route-counts.route.counted.upstream_rq_total": 2,
+        "vhost.retry-route-counts.route.counted.upstream_rq_completed": 1,
+        "vhost.retry-route-counts.route.counted.upstream_rq_503": 1,
+        "vhost.retry-route-counts.route.counted.upstream_rq_5xx": 1,
+        "vhost.retry-route-counts.route.counted.upstream_rq_retry": 1,
+        "vhost.retry-route-counts.route.counted.upstream_rq_retry_success": 0,
+        "vhost.retry-route-counts.route.counted.upstream_rq_retry_limit_exceeded": 1,
+      },
+    },
+  },
+];
+
+export const retryCases: readonly WalkCase[] = [...policies, ...broken, ...byHeader, ...byPlace, ...counted];

@@ -102,11 +102,41 @@ function checkLoadBalancer(value: LoadBalancerSettings | undefined, path: string
     const keys = ["httpHeaderName", "httpCookie", "useSourceIp", "httpQueryParameterName"];
     issues.push(...checkAtMostOne(hash, keys, `${path}.consistentHash`));
     issues.push(...checkAtMostOne(hash, ["ringHash", "maglev"], `${path}.consistentHash`));
+    issues.push(...checkDuration(hash.httpCookie?.ttl, `${path}.consistentHash.httpCookie.ttl`, 0));
+    if (hash.httpCookie?.name === "")
+      issues.push(errorIssue(`${path}.consistentHash.httpCookie.name`, "must not be empty", "required"));
+    issues.push(...checkTable(hash, `${path}.consistentHash`));
     if (keys.every((key) => Reflect.get(hash, key) === undefined)) {
       issues.push(errorIssue(`${path}.consistentHash`, `one of ${keys.join(", ")} is required`, "required"));
     }
   }
   return issues;
+}
+
+const RING_SIZE_MAX = 8_388_608;
+const TABLE_SIZE_MAX = 5_000_011;
+
+/** What Envoy refuses a cluster for. */
+function checkTable(
+  { maglev, ringHash, minimumRingSize }: NonNullable<LoadBalancerSettings["consistentHash"]>,
+  path: string,
+): readonly Issue[] {
+  const size = maglev?.tableSize ?? 0;
+  const range = { min: 0, max: RING_SIZE_MAX };
+  const issues = [
+    ...checkRange(ringHash?.minimumRingSize, `${path}.ringHash.minimumRingSize`, range),
+    ...checkRange(minimumRingSize, `${path}.minimumRingSize`, range),
+  ];
+  if (size !== 0 && (size > TABLE_SIZE_MAX || !isPrime(size))) {
+    issues.push(errorIssue(`${path}.maglev.tableSize`, `must be a prime number of at most ${TABLE_SIZE_MAX}`));
+  }
+  return issues;
+}
+
+function isPrime(number: number): boolean {
+  if (number < 2) return false;
+  for (let divisor = 2; divisor * divisor <= number; divisor += 1) if (number % divisor === 0) return false;
+  return true;
 }
 
 function checkConnectionPool(value: ConnectionPool | undefined, path: string): readonly Issue[] {

@@ -12,6 +12,8 @@ export interface FaultConfig {
   /** Delay and abort come from the request's x-envoy-fault-… headers. */
   readonly delayByHeader: boolean;
   readonly abortStatus: number;
+  /** Instead: what a gRPC caller reads. Anyone else gets a 200 with the abort's words. */
+  readonly abortGrpcStatus: number | undefined;
   readonly abortShare: number;
   readonly abortByHeader: boolean;
   readonly abortBody: string;
@@ -32,13 +34,13 @@ export function compileFault(fault: HTTPFault, at: Field): FaultConfig {
   );
   const delay = fault.delay?.faultDelaySecifier;
   const abort = fault.abort?.errorType;
-  if (abort?.$case === "grpcStatus") at.at("abort").at("grpcStatus").refuse("gRPC is not served yet");
   return {
     kind: "fault",
     delayMs: delay?.$case === "fixedDelay" ? (durationMs(delay.value) ?? 0) : 0,
     delayShare: fault.delay === undefined ? 0 : fraction(fault.delay.percentage),
     delayByHeader: delay?.$case === "headerDelay",
     abortStatus: abort?.$case === "httpStatus" ? abort.value : 0,
+    abortGrpcStatus: abort?.$case === "grpcStatus" ? abort.value : undefined,
     abortShare: fault.abort === undefined ? 0 : fraction(fault.abort.percentage),
     abortByHeader: abort?.$case === "headerAbort",
     abortBody: fault.abort?.responseBody || "fault filter abort",

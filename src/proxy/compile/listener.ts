@@ -42,6 +42,8 @@ export interface TcpConfig {
   readonly totalWeight: number;
   readonly idleTimeoutMs: number;
   readonly connectAttemptsMax: number;
+  /** Consistent hashing goes by the client's address; otherwise a connection has no hash. */
+  readonly hashesSource: boolean;
   readonly maxConnectionDurationMs: number;
   readonly accessLogs: readonly AccessLogConfig[];
 }
@@ -102,7 +104,7 @@ const MATCH =
   fields(`destinationPort prefixRanges directSourcePrefixRanges sourceType sourcePrefixRanges sourcePorts serverNames
   transportProtocol applicationProtocols`);
 const TCP = fields(
-  "statPrefix clusterSpecifier idleTimeout accessLog maxConnectAttempts maxDownstreamConnectionDuration",
+  "statPrefix clusterSpecifier idleTimeout accessLog maxConnectAttempts maxDownstreamConnectionDuration hashPolicy",
 );
 
 export function compileListener(listener: Listener, at: Field): ListenerConfig {
@@ -225,6 +227,7 @@ const NOWHERE: TcpConfig = {
   totalWeight: 0,
   idleTimeoutMs: 0,
   connectAttemptsMax: 1,
+  hashesSource: false,
   maxConnectionDurationMs: 0,
   accessLogs: [],
 };
@@ -281,6 +284,9 @@ function compileTcp(tcp: TcpProxy, at: Field): TcpConfig {
         ? [{ name: specifier.value, weight: 1 }]
         : specifier.value.clusters.map((one) => ({ name: one.name, weight: one.weight }));
   if (clusters.length === 0) at.refuse("a TCP proxy needs a cluster");
+  for (const [index, { policySpecifier }] of tcp.hashPolicy.entries()) {
+    if (policySpecifier?.$case !== "sourceIp") at.at("hashPolicy").at(index).refuse("only source_ip is built in");
+  }
   return {
     kind: "tcp",
     statPrefix: tcp.statPrefix,
@@ -288,6 +294,7 @@ function compileTcp(tcp: TcpProxy, at: Field): TcpConfig {
     totalWeight: clusters.reduce((sum, one) => sum + one.weight, 0),
     idleTimeoutMs: durationMs(tcp.idleTimeout) ?? 3_600_000,
     connectAttemptsMax: tcp.maxConnectAttempts ?? 1,
+    hashesSource: tcp.hashPolicy.length > 0,
     maxConnectionDurationMs: durationMs(tcp.maxDownstreamConnectionDuration) ?? 0,
     accessLogs: compileAccessLogs(tcp.accessLog, at.at("accessLog")),
   };

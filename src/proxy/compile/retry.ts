@@ -3,7 +3,9 @@
 import {
   type RetryPolicy,
   RetryPolicy_ResetHeaderFormat,
+  type RetryPolicy_RetryPriority,
 } from "../../proto/gen/envoy/config/route/v3/route_components.ts";
+import { PreviousPrioritiesConfig } from "../../proto/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.ts";
 import { RESET_MAX_MS } from "../limits.ts";
 import { type Field, fields } from "./field.ts";
 import { compileHeaders, type HeaderPredicate } from "./matcher.ts";
@@ -38,6 +40,8 @@ export interface RetryConfig {
   readonly retriableRequestHeaders: readonly HeaderPredicate[];
   readonly avoidPreviousHosts: boolean;
   readonly hostSelectionAttempts: number;
+  /** After so many tries the priorities that they led to are passed over; 0: never. */
+  readonly priorityFrequency: number;
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
   /** Headers of a response that say when to come back: in seconds from now, or since the epoch. */
@@ -47,7 +51,7 @@ export interface RetryConfig {
 }
 
 const HONOURED = fields(`retryOn numRetries perTryTimeout retryHostPredicate hostSelectionRetryMaxAttempts
-  retriableStatusCodes retryBackOff rateLimitedRetryBackOff retriableHeaders retriableRequestHeaders`);
+  retryPriority retriableStatusCodes retryBackOff rateLimitedRetryBackOff retriableHeaders retriableRequestHeaders`);
 const PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate";
 
 export function compileRetry(policy: RetryPolicy, at: Field): RetryConfig {
@@ -69,6 +73,7 @@ export function compileRetry(policy: RetryPolicy, at: Field): RetryConfig {
     retriableHeaders: compileHeaders(policy.retriableHeaders, at.at("retriableHeaders")),
     retriableRequestHeaders: compileHeaders(policy.retriableRequestHeaders, at.at("retriableRequestHeaders")),
     avoidPreviousHosts,
+    priorityFrequency: compilePriority(policy.retryPriority, at.at("retryPriority")),
     hostSelectionAttempts: policy.hostSelectionRetryMaxAttempts,
     backoffBaseMs: baseMs,
     backoffMaxMs: durationMs(policy.retryBackOff?.maxInterval) ?? baseMs * 10,
@@ -78,6 +83,21 @@ export function compileRetry(policy: RetryPolicy, at: Field): RetryConfig {
     })),
     resetMaxMs: durationMs(policy.rateLimitedRetryBackOff?.maxInterval) ?? RESET_MAX_MS,
   };
+}
+
+const PREVIOUS_PRIORITIES =
+  "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig";
+
+function compilePriority(priority: RetryPolicy_RetryPriority | undefined, at: Field): number {
+  if (priority === undefined) return 0;
+  const config = priority.configType?.value;
+  if (config?.typeUrl !== PREVIOUS_PRIORITIES) {
+    at.refuse(`retry priority ${priority.name} is not built in`);
+    return 0;
+  }
+  const { updateFrequency } = PreviousPrioritiesConfig.decode(config.value);
+  if (updateFrequency <= 0) at.at("typedConfig").at("updateFrequency").refuse("must be above 0");
+  return updateFrequency;
 }
 
 /** A comma-separated list. Numbers are retriable status codes that Istio writes among the names; they are taken from the list of codes. */

@@ -31,6 +31,8 @@ export interface RouteEntry {
   readonly rateLimits: RouteRateLimits | undefined;
   readonly metadata: Metadata | undefined;
   readonly tracing: RouteTracing | undefined;
+  /** Under which it counts; empty: it doesn't. */
+  readonly statPrefix: string;
 }
 
 export interface VirtualHostEntry {
@@ -222,6 +224,7 @@ function compileRoute(route: Route, around: Around, at: Field): RouteEntry {
     rateLimits: compileRouteLimits(route, around.host, at),
     metadata: route.metadata,
     tracing: compileRouteTracing(route, at),
+    statPrefix: route.statPrefix,
   };
 }
 

@@ -21,18 +21,12 @@ export function faultFilter(name: string, own: FaultConfig, scope: Scope): Filte
     return true;
   };
   const abort = (exchange: Exchange, config: FaultConfig): Verdict => {
-    const status = abortStatus(exchange, config);
+    const grpcStatus = abortGrpcStatus(exchange, config);
+    const status = abortStatus(exchange, config) || (grpcStatus === undefined ? 0 : 200);
     if (status === 0 || exchange.random() >= abortShare(exchange, config) || !take(exchange, config)) return undefined;
     stats.aborts.value += 1;
-    return {
-      kind: "reply",
-      status,
-      body: config.abortBody,
-      details: "fault_filter_abort",
-      flag: "FI",
-      headers: ["content-type", "text/plain"],
-      cause: "fault injection",
-    };
+    const answer = grpcStatus !== undefined && isGrpc(exchange) ? grpcAnswer(grpcStatus, config) : textAnswer(config);
+    return { kind: "reply", status, ...answer, details: "fault_filter_abort", flag: "FI", cause: "fault injection" };
   };
   return {
     onRequest(exchange) {
@@ -75,6 +69,27 @@ function abortShare(exchange: Exchange, config: FaultConfig): number {
 
 function headerShare(exchange: Exchange, name: string, parts: number): number {
   return exchange.head.headers.has(name) ? headerNumber(exchange, name) / parts : 1;
+}
+
+function isGrpc({ head }: Exchange): boolean {
+  return /^application\/grpc(?:[+;]|$)/.test(head.headers.get("content-type") ?? "");
+}
+
+function textAnswer(config: FaultConfig) {
+  return { body: config.abortBody, headers: ["content-type", "text/plain"] };
+}
+
+/** A response without a body, whose trailers stand among its headers. */
+function grpcAnswer(status: number, config: FaultConfig) {
+  const headers = ["content-type", "application/grpc", "grpc-status", String(status), "grpc-message", config.abortBody];
+  return { body: "", headers };
+}
+
+function abortGrpcStatus(exchange: Exchange, config: FaultConfig): number | undefined {
+  if (!config.abortByHeader) return config.abortGrpcStatus;
+  const asked = "x-envoy-fault-abort-grpc-request";
+  const plain = exchange.head.headers.has("x-envoy-fault-abort-request");
+  return !plain && exchange.head.headers.has(asked) ? headerNumber(exchange, asked) : undefined;
 }
 
 function abortStatus(exchange: Exchange, config: FaultConfig): number {

@@ -34,6 +34,7 @@ const EMPTY: RetryConfig = {
   retriableRequestHeaders: [],
   avoidPreviousHosts: false,
   hostSelectionAttempts: 1,
+  priorityFrequency: 0,
   backoffBaseMs: 25,
   backoffMaxMs: 250,
   resetHeaders: [],

@@ -20,6 +20,7 @@ import {
 import { rewriteHost, rewritePath } from "../route/rewrite.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { Host } from "../upstream/host.ts";
+import { PriorityTrail } from "../upstream/priority-trail.ts";
 import { Attempt } from "./attempt.ts";
 import type { HttpStream } from "./http-stream.ts";
 import { NO_BODY } from "./kept-body.ts";
@@ -33,6 +34,7 @@ import {
   routeTimeout,
   upstreamReset,
 } from "./rescue.ts";
+import type { RouteStats } from "./route-stats.ts";
 
 export class Forward implements DeadlineOwner {
   readonly stream: HttpStream;
@@ -48,7 +50,10 @@ export class Forward implements DeadlineOwner {
   sending = false;
   timeoutMs: number;
   readonly #plan: RetryPlan | undefined;
+  /** Of the route, where it names any. */
+  readonly #counts: RouteStats | undefined;
   #tried: Host[] | undefined;
+  #trail: PriorityTrail | undefined;
   #hash: Hash64 | undefined;
   #perTryMs = 0;
   #retryAllowed = true;
@@ -63,6 +68,7 @@ export class Forward implements DeadlineOwner {
     this.route = route;
     this.action = action;
     this.timeoutMs = action.timeoutMs;
+    this.#counts = route.statPrefix === "" ? undefined : stream.connection.runtime.routeStats(route);
     this.#plan = planRetries(action.retry, stream.head);
     // What an internal caller asked of the router is not the host's business.
     if (stream.head.headers.has("x-envoy-internal")) for (const name of ASKED) stream.head.headers.remove(name);
@@ -147,7 +153,10 @@ export class Forward implements DeadlineOwner {
       return false;
     }
     this.#tryTimer?.cancel();
-    if (this.#retrying && head.status < 500) this.cluster?.stats.counters.upstream_rq_retry_success.inc();
+    if (this.#retrying && head.status < 500) {
+      this.cluster?.stats.counters.upstream_rq_retry_success.inc();
+      this.#counts?.retrySuccess.inc();
+    }
     // The route's timeout covers the whole response, but a tunnel has no end that could be waited for.
     if (head.status === 101) this.#timer?.cancel();
     this.stream.details = "via_upstream";
@@ -189,6 +198,8 @@ export class Forward implements DeadlineOwner {
 
   /** The exchange is over. */
   settle(): void {
+    const { response, responseMs } = this.stream;
+    if (!this.#over && response !== undefined) this.#counts?.response(response.status, responseMs);
     this.#over = true;
     this.#cancelTimers();
     this.#endRetry();
@@ -268,6 +279,7 @@ export class Forward implements DeadlineOwner {
         hash: this.#hash,
         avoid: plan?.config.avoidPreviousHosts === true ? (this.#tried ?? NONE) : NONE,
         attemptsMax: plan?.config.hostSelectionAttempts || 1,
+        trail: this.#trail,
         override: headerDestination(cluster, stream.head),
         metadata: stream.weighted === undefined ? this.action.metadataMatch : stream.weighted.metadataMatch,
       },
@@ -279,9 +291,11 @@ export class Forward implements DeadlineOwner {
     }
     this.host = host;
     this.attempts += 1;
+    this.#counts?.total.inc();
     if (plan !== undefined) {
       this.#tried ??= [];
       this.#tried.push(host);
+      this.#trailPriority(plan.config.priorityFrequency, host);
     }
     if (this.action.hostRewrite?.kind === "auto")
       stream.head.authority = rewriteHost(stream.head, this.action, host.endpoint.hostname);
@@ -298,6 +312,12 @@ export class Forward implements DeadlineOwner {
     this.attempt = attempt;
     if (stream.requestEnded) this.#armTry();
     attempt.start();
+  }
+
+  #trailPriority(frequency: number, host: Host): void {
+    if (frequency === 0) return;
+    this.#trail ??= new PriorityTrail(frequency);
+    this.#trail.onTried(host.endpoint.priority);
   }
 
   /** Where there is no redirected connection, the listener's own address is where the client went. */
@@ -330,6 +350,7 @@ export class Forward implements DeadlineOwner {
   #timedOut(): void {
     if (this.#over) return;
     this.cluster?.stats.counters.upstream_rq_timeout.inc();
+    this.#counts?.timeout.inc();
     if (this.attempt !== undefined) this.host?.onLocalOrigin("timeout");
     this.stream.fail(routeTimeout(this.#cause()));
     this.stream.flushDownstream();
@@ -342,6 +363,7 @@ export class Forward implements DeadlineOwner {
     const { counters } = cluster.stats;
     if (plan.left <= 0) {
       counters.upstream_rq_retry_limit_exceeded.value += 1;
+      this.#counts?.retryLimitExceeded.inc();
       stream.addFlag("URX");
       return false;
     }
@@ -349,10 +371,12 @@ export class Forward implements DeadlineOwner {
     const breaker = cluster.breaker(this.action.priority);
     if (!this.#retrying && !breaker.retryAvailable) {
       counters.upstream_rq_retry_overflow.value += 1;
+      this.#counts?.retryOverflow.inc();
       return false;
     }
     plan.left -= 1;
     counters.upstream_rq_retry.value += 1;
+    this.#counts?.retry.inc();
     if (!this.#retrying) breaker.retries.take();
     this.#retrying = true;
     this.attempt = undefined;

@@ -6,7 +6,7 @@ import type { Random } from "../../base/random.ts";
 import type { Registry } from "../../observe/metrics.ts";
 import type { HttpConfig } from "../compile/http.ts";
 import type { NamedFilter } from "../compile/http-filter.ts";
-import type { RouteTable } from "../compile/route.ts";
+import type { RouteEntry, RouteTable } from "../compile/route.ts";
 import type { Caller } from "../filters/caller.ts";
 import { corsFilter } from "../filters/cors.ts";
 import { extAuthzFilter } from "../filters/ext-authz.ts";
@@ -17,10 +17,12 @@ import { jwtFilter } from "../filters/jwt.ts";
 import { localRateLimitFilter } from "../filters/local-ratelimit.ts";
 import { rbacFilter } from "../filters/rbac.ts";
 import { setFilterStateFilter } from "../filters/set-filter-state.ts";
+import { ROUTE_STATS_MAX } from "../limits.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { AccessLogWriter } from "./access-log.ts";
 import { ClusterCaller } from "./call.ts";
 import type { Drain } from "./drain.ts";
+import { RouteStats } from "./route-stats.ts";
 import type { SpanExporters } from "./span-exporters.ts";
 import { HttpStats } from "./stats.ts";
 import { Tracer } from "./tracer.ts";
@@ -45,6 +47,7 @@ export class HttpRuntime {
   readonly filters: readonly Filter[];
   readonly direction: "inbound" | "outbound" | "unspecified";
   readonly tracer: Tracer | undefined;
+  readonly #routeStats = new Map<string, RouteStats>();
   /** Set while the listener drains. */
   drain: Drain | undefined;
 
@@ -66,6 +69,16 @@ export class HttpRuntime {
   routes(): RouteTable | undefined {
     const { routes } = this.config;
     return routes.kind === "inline" ? routes.table : this.core.routes(routes.name);
+  }
+
+  routeStats(route: RouteEntry): RouteStats {
+    const key = `${route.virtualHost.name} ${route.statPrefix}`;
+    let found = this.#routeStats.get(key);
+    if (found === undefined) {
+      found = new RouteStats(this.core.registry, route.virtualHost.name, route.statPrefix);
+      if (this.#routeStats.size < ROUTE_STATS_MAX) this.#routeStats.set(key, found);
+    }
+    return found;
   }
 
   /** What a filter needs that asks others. */

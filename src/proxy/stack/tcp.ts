@@ -1,6 +1,7 @@
 // TCP from end to end: two sockets spliced, each slowed by the other, each half closed on its own.
 
 import type { Socket } from "node:net";
+import { xxHash64 } from "../../base/hash.ts";
 import type { AccessRecord } from "../../observe/access-record.ts";
 import type { TcpConfig } from "../compile/listener.ts";
 import { type Cause, causeText } from "../compile/value.ts";
@@ -68,7 +69,8 @@ export class TcpSession {
     }
     this.#cluster = cluster;
     const original = this.info.originalDst ?? { host: this.info.localIp, port: this.info.localPort };
-    const host = cluster.pick({ hash: undefined, avoid: [], attemptsMax: 0 }, original);
+    const hash = config.hashesSource ? xxHash64(this.info.remoteIp) : undefined;
+    const host = cluster.pick({ hash, avoid: [], attemptsMax: 0 }, original);
     if (host === undefined) {
       this.#give("UH", cluster.config.unreachable);
       return;

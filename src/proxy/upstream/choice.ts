@@ -5,7 +5,7 @@ import type { Balancing } from "../compile/lb.ts";
 import { EdfScheduler } from "./edf.ts";
 import type { HashPick } from "./hash.ts";
 import type { Host } from "./host.ts";
-import { type LevelCounts, priorityLoads } from "./priority.ts";
+import { type LevelCounts, loadsWithout, priorityLoads } from "./priority.ts";
 
 export interface Choice {
   /** One for each priority (and health) that gets load. */
@@ -55,14 +55,28 @@ export interface ChoiceOptions extends Pick<Balancing, "localityWeighted" | "pan
 
 const DEFAULT_OVERPROVISIONING = 140;
 
-export function makeChoice(hosts: readonly Host[], options: ChoiceOptions): Choice {
+/** `excluded`: priorities that are passed over; undefined where the others have nothing. */
+export function makeChoice(hosts: readonly Host[], options: ChoiceOptions): Choice;
+export function makeChoice(
+  hosts: readonly Host[],
+  options: ChoiceOptions,
+  excluded: ReadonlySet<number>,
+): Choice | undefined;
+export function makeChoice(
+  hosts: readonly Host[],
+  options: ChoiceOptions,
+  excluded?: ReadonlySet<number>,
+): Choice | undefined {
   const levels = byPriority(hosts);
   const policy = hosts[0]?.endpoint.policy;
   const counts = levels.map((level) => countLevel(level, policy?.weightedPriorityHealth ?? false));
-  const loads = priorityLoads(counts, {
-    panicPercent: options.panicPercent,
-    overprovisioningPercent: policy?.overprovisioningPercent ?? DEFAULT_OVERPROVISIONING,
-  });
+  const { panicPercent } = options;
+  const overprovisioningPercent = policy?.overprovisioningPercent ?? DEFAULT_OVERPROVISIONING;
+  const loads =
+    excluded === undefined
+      ? priorityLoads(counts, { panicPercent, overprovisioningPercent })
+      : loadsWithout(excluded, counts, overprovisioningPercent);
+  if (loads === undefined) return undefined;
   const turns: Turn[] = [];
   let upTo = 0;
   const add = (index: number, load: number, health: "healthy" | "degraded") => {

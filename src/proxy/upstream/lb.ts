@@ -9,6 +9,7 @@ import type { MetadataMatch } from "../compile/subset.ts";
 import { type Choice, type ChoiceOptions, type Group, makeChoice, type Source } from "./choice.ts";
 import { buildMaglev, buildRing, type HashPick } from "./hash.ts";
 import type { Host } from "./host.ts";
+import type { PriorityTrail } from "./priority-trail.ts";
 
 export interface PickContext {
   /** Undefined: the route has no hash policy, or its sources are absent. */
@@ -18,6 +19,8 @@ export interface PickContext {
   readonly attemptsMax: number;
   /** The address that a header of the request names, where the cluster follows it. */
   readonly override?: { readonly host: string; readonly port: number } | undefined;
+  /** Priorities that earlier tries of the request led to, where it goes on with others. */
+  readonly trail?: PriorityTrail | undefined;
   /** The subset that the route asks for. */
   readonly metadata?: MetadataMatch | undefined;
 }
@@ -39,6 +42,7 @@ export class LoadBalancer {
   readonly #weightOf: ((host: Host) => number) | undefined;
   #hosts: readonly Host[] = [];
   #choice: Choice | undefined;
+  #detour: { readonly of: Choice; readonly key: string; readonly choice: Choice | undefined } | undefined;
   /** When the last host that is starting slowly has its full weight. */
   #settledMs = Number.POSITIVE_INFINITY;
   #cursors = new Map<string, { next: number }>();
@@ -67,6 +71,7 @@ export class LoadBalancer {
       choice = this.#make();
       this.#choice = choice;
     }
+    if (context.trail !== undefined) choice = this.#beyond(choice, context.trail);
     const hash = this.#hashes ? (context.hash ?? this.#anyHash()) : undefined;
     let host = this.#once(choice, hash, 0);
     for (let attempt = 1; attempt <= context.attemptsMax; attempt += 1) {
@@ -76,16 +81,33 @@ export class LoadBalancer {
     return host;
   }
 
+  /** The choice without the priorities of earlier tries: made for retries alone, and kept until hosts change. */
+  #beyond(choice: Choice, trail: PriorityTrail): Choice {
+    const { excluded } = trail;
+    if (excluded.size === 0) return choice;
+    const key = [...excluded].sort((a, b) => a - b).join();
+    if (this.#detour?.of !== choice || this.#detour.key !== key) {
+      this.#detour = { of: choice, key, choice: makeChoice(this.#hosts, this.#choiceOptions(new Map()), excluded) };
+    }
+    const detour = this.#detour.choice;
+    if (detour === undefined) trail.restart();
+    return detour ?? choice;
+  }
+
   #settled(): boolean {
     return this.#settledMs !== Number.POSITIVE_INFINITY && this.#options.clock.monotonicMs() >= this.#settledMs;
   }
 
   #make(): Choice {
-    const { balancing, random, localityScale } = this.#options;
     this.#settledMs = this.#slowStart === undefined ? Number.POSITIVE_INFINITY : this.#slowUntil(this.#slowStart);
     const before = this.#cursors;
     this.#cursors = new Map();
-    return makeChoice(this.#hosts, {
+    return makeChoice(this.#hosts, this.#choiceOptions(before, this.#cursors));
+  }
+
+  #choiceOptions(before: ChoiceOptions["before"], cursors: ChoiceOptions["cursors"] = new Map()): ChoiceOptions {
+    const { balancing, random, localityScale } = this.#options;
+    return {
       ...balancing,
       weightOf: this.#weightOf,
       changing: this.#settledMs !== Number.POSITIVE_INFINITY,
@@ -93,8 +115,8 @@ export class LoadBalancer {
       hashes: this.#hashes,
       startAt: (count) => Math.floor(random() * count),
       before,
-      cursors: this.#cursors,
-    });
+      cursors,
+    };
   }
 
   #slowUntil(config: SlowStart): number {

@@ -21,10 +21,7 @@ export function priorityLoads(
   levels: readonly LevelCounts[],
   options: { readonly panicPercent: number; readonly overprovisioningPercent: number },
 ): PriorityLoads {
-  const share = (part: number, whole: number) =>
-    whole === 0 ? 0 : Math.min(100, Math.floor((options.overprovisioningPercent * part) / whole));
-  const healthy = levels.map(({ measure }) => share(measure.healthy, measure.total));
-  const degraded = levels.map(({ measure }) => share(measure.degraded, measure.total));
+  const { healthy, degraded } = availability(levels, options.overprovisioningPercent);
   const available = Math.min(100, sum(healthy) + sum(degraded));
   if (available === 0 && options.panicPercent === 0) {
     const first = levels.map((_, index) => (index === 0 ? 100 : 0));
@@ -33,6 +30,33 @@ export function priorityLoads(
   const panic = levels.map((level) => available < 100 && inPanic(level, options.panicPercent));
   if (panic.every((one) => one)) return totalPanic(levels, panic);
   return { ...spread(healthy, degraded, available), panic };
+}
+
+/** The same without some of them; undefined where the others have nothing. */
+export function loadsWithout(
+  excluded: ReadonlySet<number>,
+  levels: readonly LevelCounts[],
+  overprovisioningPercent: number,
+): PriorityLoads | undefined {
+  const all = availability(levels, overprovisioningPercent);
+  const kept = (shares: readonly number[]) => shares.map((one, index) => (excluded.has(index) ? 0 : one));
+  const [healthy, degraded] = [kept(all.healthy), kept(all.degraded)];
+  const available = Math.min(100, sum(healthy) + sum(degraded));
+  if (available === 0) return undefined;
+  return { ...spread(healthy, degraded, available), panic: levels.map(() => false) };
+}
+
+/** In per cent, up to 100 for each: more hosts are there than have to be well. */
+function availability(
+  levels: readonly LevelCounts[],
+  overprovisioningPercent: number,
+): Pick<PriorityLoads, "healthy" | "degraded"> {
+  const share = (part: number, whole: number) =>
+    whole === 0 ? 0 : Math.min(100, Math.floor((overprovisioningPercent * part) / whole));
+  return {
+    healthy: levels.map(({ measure }) => share(measure.healthy, measure.total)),
+    degraded: levels.map(({ measure }) => share(measure.degraded, measure.total)),
+  };
 }
 
 function inPanic(level: LevelCounts, panicPercent: number): boolean {

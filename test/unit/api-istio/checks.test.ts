@@ -69,8 +69,11 @@ describe("VirtualService", () => {
   });
 
   it("warns of fields that are not acted on, with the exact path", () => {
-    const spec = { hosts: ["api"], http: [{ route }, { route, retries: { retryRemoteLocalities: true } }] };
-    assert.deepEqual(warnings(virtualService, spec), ["spec.http[1].retries.retryRemoteLocalities"]);
+    const spec = {
+      hosts: ["api"],
+      http: [{ route }, { route, fault: { delay: { fixedDelay: "1s", exponentialDelay: "1s" } } }],
+    };
+    assert.deepEqual(warnings(virtualService, spec), ["spec.http[1].fault.delay.exponentialDelay"]);
   });
 
   it("names what a merge patch of the http list lost", () => {
