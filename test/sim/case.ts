@@ -53,6 +53,15 @@ export const CLIENTS = {
   }),
   db: proxyOf({ pod: "db-v1-0", address: "10.244.3.1", serviceAccount: "db", labels: { app: "db", version: "v1" } }),
   ports: proxyOf({ pod: "ports-0", address: "10.244.7.1", serviceAccount: "ports", labels: { app: "ports" } }),
+  gateway: proxyOf({
+    type: "router",
+    id: "router~10.244.0.30~ingress-1.edge~edge.svc.cluster.local",
+    pod: "ingress-1",
+    namespace: "edge",
+    address: "10.244.0.30",
+    serviceAccount: "ingress",
+    labels: { istio: "ingressgateway" },
+  }),
   explicitApi: proxyOf({
     pod: "api-v1-0",
     address: "10.244.2.1",

@@ -2,6 +2,8 @@
 
 import type { Theme } from "./case.ts";
 import { explicit } from "./explicit-cases.ts";
+import { external } from "./external-cases.ts";
+import { gateways } from "./gateway-cases.ts";
 import { hosts } from "./hosts-cases.ts";
 import { inbound } from "./inbound-cases.ts";
 import { ownership } from "./owner-cases.ts";
@@ -19,4 +21,6 @@ export const THEMES: readonly Theme[] = [
   ...security,
   ...inbound,
   ...explicit,
+  ...external,
+  ...gateways,
 ];

@@ -84,7 +84,11 @@ function podDocument(
     kind: "Pod",
     metadata: { name: pod.name, namespace, labels },
     spec: { serviceAccountName: pod.account ?? app, containers: [{ name: app, image: app }] },
-    status: { podIP: pod.ip, phase: "Running" },
+    status: {
+      podIP: pod.ip,
+      phase: "Running",
+      conditions: [{ type: "Ready", status: pod.ready === false ? "False" : "True" }],
+    },
   };
 }
 

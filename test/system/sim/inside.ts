@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SecureContext } from "node:tls";
 import * as grpc from "@grpc/grpc-js";
@@ -72,8 +72,17 @@ async function writeFiles(from: Identities): Promise<void> {
   writeFileSync(join(directory, "ca.pem"), from.rootPem);
 }
 
+/** Certificates where manifests say that there are some. */
+function placeFiles(text: string): string {
+  const base64 = (file: string): string => readFileSync(join(directory, file)).toString("base64");
+  return text
+    .replaceAll("/etc/certs", directory)
+    .replaceAll("CERTIFICATE_64", base64("cert.pem"))
+    .replaceAll("PRIVATE_KEY_64", base64("key.pem"));
+}
+
 function groupsOf(theme: Theme): readonly Group[] {
-  const mesh = new ThemeMesh(theme, (text) => text.replaceAll("/etc/certs", directory));
+  const mesh = new ThemeMesh(theme, placeFiles);
   const real = theme.cases.filter(({ onlySimulated }) => onlySimulated === undefined);
   const clients = [...new Set(real.map((one) => mesh.clientOf(one)))];
   return clients.map((client) => {

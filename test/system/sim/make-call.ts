@@ -50,10 +50,8 @@ function wrap(socket: net.Socket, wanted: NonNullable<SimCall["tls"]>, mesh: Cli
 function requestOf(call: SimCall): string {
   const { http } = call;
   if (http === undefined) return "bytes\n";
-  const target =
-    call.direction === "direct" && call.tls === undefined
-      ? `http://${http.host}${http.path ?? "/"}`
-      : (http.path ?? "/");
+  const explicit = call.direction === "direct" && call.to.endsWith(":15001");
+  const target = explicit ? `http://${http.host}${http.path ?? "/"}` : (http.path ?? "/");
   const headers = Object.entries({ Host: http.host, Connection: "close", ...http.headers });
   return `${http.method ?? "GET"} ${target} HTTP/1.1\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
 }
