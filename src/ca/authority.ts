@@ -1,7 +1,7 @@
-// The mesh's root of trust: one self-signed key, made once and kept in the data directory, that signs certificates.
+// The mesh's root of trust: one self-signed key, made once and kept in the data directory, or a CA that is plugged in.
 
 import "reflect-metadata";
-import { createPublicKey, type KeyObject, randomBytes, webcrypto } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import * as x509 from "@peculiar/x509";
@@ -9,21 +9,26 @@ import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { type CertificateFacts, readCertificate } from "../identity/chain.ts";
 import { generateKey, privateKeyFromPem, privateKeyToPem } from "../identity/key.ts";
-import { BACK_DATE_MS, ROOT_LIFETIME_MS, SERIAL_BYTES } from "./limits.ts";
+import { BACK_DATE_MS, ROOT_LIFETIME_MS } from "./limits.ts";
+import { importKey, makeSigner, type Signer, type SignRequest, serialNumber, x509PublicKey } from "./signer.ts";
 
-export interface SignRequest {
-  /** SubjectPublicKeyInfo. */
-  readonly publicKeyDer: Uint8Array<ArrayBuffer>;
-  readonly names: readonly { readonly type: "url" | "dns" | "ip"; readonly value: string }[];
-  readonly lifetimeMs: number;
-}
-
+/** What signs at this moment: the mesh's own root, or a CA that somebody plugged in. */
 export interface Authority {
   readonly trustDomain: string;
+  readonly source: "self-signed" | "plugged-in";
+  /** Every root that is trusted. */
   readonly rootPem: string;
+  /** The root that vouches for what is signed. */
   readonly root: CertificateFacts;
-  /** The signed certificate in PEM. It never outlives the root. */
+  /** What follows a leaf on the wire; empty where the root signs by itself. */
+  readonly chainPem: string;
+  readonly signer: CertificateFacts;
+  /** The signed certificate in PEM. It never outlives what vouches for it. */
   sign(request: SignRequest): Promise<string>;
+  /** Signs with this from now on; undefined goes back to the mesh's own root. */
+  plug(signer: Signer | undefined): void;
+  /** Called after each change of what signs. */
+  onChange(run: () => void): void;
 }
 
 export interface AuthorityOptions {
@@ -35,7 +40,6 @@ export interface AuthorityOptions {
 
 const KEY_FILE = "root-key.pem";
 const CERTIFICATE_FILE = "root-cert.pem";
-const SIGNING = { name: "ECDSA", hash: "SHA-256" } as const;
 
 /** Loads the root from `directory`, or makes it there. */
 export async function openAuthority(options: AuthorityOptions): Promise<Result<Authority, string>> {
@@ -50,44 +54,63 @@ export async function openAuthority(options: AuthorityOptions): Promise<Result<A
         `move ${options.directory} away to have a new one made; every workload then needs a restart`,
     );
   }
-  const signingKey = await importKey(key);
-  return ok({
-    trustDomain: options.trustDomain,
-    rootPem,
-    root: root.value,
-    sign: (request) => signWith(request, { signingKey, root: root.value, rootPem, clock: options.clock }),
-  });
+  const own = await makeSigner(
+    { key, certificatePem: rootPem, chainPem: "", rootsPem: rootPem },
+    options.clock.wallMs(),
+  );
+  if (!own.ok) return err(`certificate authority in ${options.directory}: ${own.error}`);
+  return ok(new MeshAuthority(options, own.value));
 }
 
-interface Signer {
-  readonly signingKey: webcrypto.CryptoKey;
-  readonly root: CertificateFacts;
-  readonly rootPem: string;
-  readonly clock: Clock;
-}
+class MeshAuthority implements Authority {
+  readonly trustDomain: string;
+  readonly #clock: Clock;
+  readonly #own: Signer;
+  readonly #listeners: (() => void)[] = [];
+  #plugged: Signer | undefined;
 
-async function signWith(request: SignRequest, signer: Signer): Promise<string> {
-  const issuer = new x509.X509Certificate(signer.rootPem);
-  const nowMs = signer.clock.wallMs();
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serialNumber(),
-    // The subject is empty, so the names must be critical (RFC 5280, 4.2.1.6).
-    subject: "",
-    issuer: issuer.subjectName,
-    notBefore: new Date(Math.max(nowMs - BACK_DATE_MS, signer.root.notBeforeMs)),
-    notAfter: new Date(Math.min(nowMs + request.lifetimeMs, signer.root.notAfterMs)),
-    publicKey: new x509.PublicKey(request.publicKeyDer),
-    signingKey: signer.signingKey,
-    signingAlgorithm: SIGNING,
-    extensions: [
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
-      new x509.SubjectAlternativeNameExtension([...request.names], true),
-    ],
-  });
-  return `${certificate.toString("pem")}\n`;
+  constructor({ trustDomain, clock }: AuthorityOptions, own: Signer) {
+    this.trustDomain = trustDomain;
+    this.#clock = clock;
+    this.#own = own;
+  }
+
+  get source(): Authority["source"] {
+    return this.#plugged === undefined ? "self-signed" : "plugged-in";
+  }
+
+  get rootPem(): string {
+    return this.#current.rootsPem;
+  }
+
+  get root(): CertificateFacts {
+    return this.#current.root;
+  }
+
+  get chainPem(): string {
+    return this.#current.chainPem;
+  }
+
+  get signer(): CertificateFacts {
+    return this.#current.certificate;
+  }
+
+  sign(request: SignRequest): Promise<string> {
+    return this.#current.sign(request, this.#clock.wallMs());
+  }
+
+  plug(signer: Signer | undefined): void {
+    this.#plugged = signer;
+    for (const run of this.#listeners) run();
+  }
+
+  onChange(run: () => void): void {
+    this.#listeners.push(run);
+  }
+
+  get #current(): Signer {
+    return this.#plugged ?? this.#own;
+  }
 }
 
 interface RootMaterial {
@@ -116,7 +139,8 @@ async function loadOrCreate(options: AuthorityOptions): Promise<Result<RootMater
 async function create(options: AuthorityOptions, keyPath: string, certificatePath: string): Promise<RootMaterial> {
   const key = generateKey();
   const nowMs = options.clock.wallMs();
-  const signingKey = await importKey(key);
+  const signing = await importKey(key);
+  if (!signing.ok) throw new Error(signing.error);
   const publicKey = x509PublicKey(key);
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
@@ -125,8 +149,7 @@ async function create(options: AuthorityOptions, keyPath: string, certificatePat
     notBefore: new Date(nowMs - BACK_DATE_MS),
     notAfter: new Date(nowMs + ROOT_LIFETIME_MS),
     publicKey,
-    signingKey,
-    signingAlgorithm: SIGNING,
+    ...signing.value,
     extensions: [
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
       new x509.BasicConstraintsExtension(true, undefined, true),
@@ -151,22 +174,4 @@ function writePrivate(file: string, text: string): void {
     fs.closeSync(handle);
   }
   fs.renameSync(partial, file);
-}
-
-function importKey(key: KeyObject): Promise<webcrypto.CryptoKey> {
-  const der = key.export({ type: "pkcs8", format: "der" });
-  return webcrypto.subtle.importKey("pkcs8", new Uint8Array(der), { name: "ECDSA", namedCurve: "P-256" }, false, [
-    "sign",
-  ]);
-}
-
-function x509PublicKey(key: KeyObject): x509.PublicKey {
-  return new x509.PublicKey(new Uint8Array(createPublicKey(key).export({ type: "spki", format: "der" })));
-}
-
-/** Positive, as RFC 5280 asks. */
-function serialNumber(): string {
-  const bytes = randomBytes(SERIAL_BYTES);
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
-  return bytes.toString("hex");
 }

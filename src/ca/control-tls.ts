@@ -38,21 +38,33 @@ export async function makeControlTls(options: ControlTlsOptions): Promise<Contro
     certificate: Buffer.from(current.chainPem),
     privateKey: Buffer.from(current.privateKeyPem),
   });
-  const stop = keepFresh(clock, async () => {
-    const facts = readCertificate(current.chainPem);
-    if (facts.ok && clock.wallMs() < renewalTimeMs(facts.value)) return;
+  const trustListeners = new Set<TrustListener>();
+  const trustUpdate = () => ({ caCertificate: Buffer.from(authority.rootPem) });
+  const renew = async (): Promise<void> => {
     try {
       current = await issueServerCertificate(authority);
       for (const listener of identityListeners) listener(certificateUpdate());
     } catch (error) {
       options.onProblem(`the control plane's certificate was not renewed: ${String(error)}`);
     }
+  };
+  const stop = keepFresh(clock, async () => {
+    const facts = readCertificate(current.chainPem);
+    if (!facts.ok || clock.wallMs() >= renewalTimeMs(facts.value)) await renew();
+  });
+  authority.onChange(() => {
+    for (const listener of trustListeners) listener(trustUpdate());
+    void renew();
   });
   const provider: CertificateProvider = {
     // Both answer a little later: grpc-js registers its server only after it asked, and would miss an answer at once.
-    addCaCertificateListener: (listener) =>
-      queueMicrotask(() => listener({ caCertificate: Buffer.from(authority.rootPem) })),
-    removeCaCertificateListener: () => undefined,
+    addCaCertificateListener: (listener) => {
+      trustListeners.add(listener);
+      queueMicrotask(() => listener(trustUpdate()));
+    },
+    removeCaCertificateListener: (listener) => {
+      trustListeners.delete(listener);
+    },
     addIdentityCertificateListener: (listener) => {
       identityListeners.add(listener);
       queueMicrotask(() => listener(certificateUpdate()));
@@ -81,10 +93,11 @@ async function issueServerCertificate(authority: Authority): Promise<ServerCerti
     ],
     lifetimeMs: SERVER_LIFETIME_MS,
   });
-  return { chainPem: leaf + authority.rootPem, privateKeyPem: privateKeyToPem(key) };
+  return { chainPem: leaf + authority.chainPem + authority.rootPem, privateKeyPem: privateKeyToPem(key) };
 }
 
 type CertificateProvider = Parameters<typeof experimental.createCertificateProviderServerCredentials>[0];
+type TrustListener = Parameters<CertificateProvider["addCaCertificateListener"]>[0];
 type IdentityListener = Parameters<CertificateProvider["addIdentityCertificateListener"]>[0];
 
 function keepFresh(clock: Clock, check: () => Promise<void>): () => void {

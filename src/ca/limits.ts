@@ -16,3 +16,9 @@ export const CSR_CHARS_MAX = 16_384;
 export const REQUESTS_MAX = 256;
 export const SERIAL_BYTES = 16;
 export const RSA_BITS_MIN = 2_048;
+/** Certificates for one identity in a minute: a Deployment's pods all have the same one, and may start together. */
+export const CALLER_REQUESTS_MAX = 1_200;
+/** Identities that are counted at one time. */
+export const CALLERS_REMEMBERED_MAX = 100_000;
+/** How often the seconds to expiry are told anew. */
+export const EXPIRY_SHOWN_EVERY_MS = 60_000;

@@ -6,12 +6,20 @@ import type { KubeClient } from "../api/client.ts";
 import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { readCertificate, verifyChain } from "../identity/chain.ts";
+import { splitCertificates } from "../identity/pem.ts";
 import { formatSpiffeId, parseSpiffeId, type WorkloadIdentity } from "../identity/spiffe.ts";
 import type { Counter, Registry } from "../observe/metrics.ts";
 import { IstioCertificateRequest, IstioCertificateResponse } from "../proto/gen/istio/ca.ts";
 import { method } from "../proto/grpc.ts";
 import type { Authority } from "./authority.ts";
-import { REQUESTS_MAX, WORKLOAD_LIFETIME_MAX_MS, WORKLOAD_LIFETIME_MS } from "./limits.ts";
+import { CallerLimiter } from "./caller-limiter.ts";
+import {
+  CALLER_REQUESTS_MAX,
+  EXPIRY_SHOWN_EVERY_MS,
+  REQUESTS_MAX,
+  WORKLOAD_LIFETIME_MAX_MS,
+  WORKLOAD_LIFETIME_MS,
+} from "./limits.ts";
 import { readCsr } from "./request.ts";
 
 export const CERTIFICATE_SERVICE = {
@@ -31,6 +39,8 @@ export interface CertificateServiceOptions {
   readonly client: Pick<KubeClient, "reviewToken">;
   readonly clock: Clock;
   readonly registry: Registry;
+  /** Each decision, in a sentence. */
+  readonly log?: (level: "info" | "warn", message: string) => void;
 }
 
 export interface Caller {
@@ -69,6 +79,7 @@ function certificateAnswerer(
   options: CertificateServiceOptions,
 ): (request: IstioCertificateRequest, caller: Caller) => Promise<Result<readonly string[], Refusal>> {
   const counters = makeCounters(options);
+  const limiter = new CallerLimiter(options.clock);
   let active = 0;
   return async (request, caller) => {
     if (active >= REQUESTS_MAX) {
@@ -80,7 +91,7 @@ function certificateAnswerer(
     active += 1;
     counters.requests.inc();
     try {
-      return await answer(request, caller, { ...options, counters });
+      return await answer(request, caller, { ...options, counters, limiter });
     } catch (error) {
       counters.signErrors.inc();
       return err({ code: status.INTERNAL, message: error instanceof Error ? error.message : String(error) });
@@ -96,30 +107,52 @@ interface Counters {
   readonly signErrors: Counter;
   readonly issued: Counter;
   readonly refusedCallers: Counter;
+  readonly limited: Counter;
 }
 
 function makeCounters(options: CertificateServiceOptions): Counters {
   const scope = options.registry.scope({ statPrefix: "", namePrefix: "", labels: {} });
-  scope.gauge("citadel_server_root_cert_expiry_timestamp").set(Math.floor(options.authority.root.notAfterMs / 1000));
+  const { authority, clock } = options;
+  const show = (): void => {
+    for (const [name, { notAfterMs }] of [
+      ["root_cert", authority.root],
+      ["cert_chain", authority.signer],
+    ] as const) {
+      scope.gauge(`citadel_server_${name}_expiry_timestamp`).set(Math.floor(notAfterMs / 1000));
+      scope.gauge(`citadel_server_${name}_expiry_seconds`).set(Math.floor((notAfterMs - clock.wallMs()) / 1000));
+    }
+    clock.after(EXPIRY_SHOWN_EVERY_MS, show);
+  };
+  show();
+  authority.onChange(show);
   return {
     requests: scope.counter("citadel_server_csr_count"),
     parseErrors: scope.counter("citadel_server_csr_parsing_err_count"),
     signErrors: scope.counter("citadel_server_csr_sign_err_count"),
     issued: scope.counter("citadel_server_success_cert_issuance_count"),
     refusedCallers: scope.counter("citadel_server_authentication_failure_count"),
+    limited: scope.counter("citadel_server_csr_rate_limited_count"),
   };
 }
 
 async function answer(
   request: IstioCertificateRequest,
   caller: Caller,
-  options: CertificateServiceOptions & { readonly counters: Counters },
+  options: CertificateServiceOptions & { readonly counters: Counters; readonly limiter: CallerLimiter },
 ): Promise<Result<readonly string[], Refusal>> {
-  const { authority, counters } = options;
+  const { authority, counters, log } = options;
   const identity = await identify(caller, options);
   if (!identity.ok) {
     counters.refusedCallers.inc();
+    log?.("warn", `signing request refused: ${identity.error}`);
     return err({ code: status.UNAUTHENTICATED, message: identity.error });
+  }
+  const spiffeId = formatSpiffeId(identity.value);
+  if (!options.limiter.admit(spiffeId)) {
+    counters.limited.inc();
+    const message = `${spiffeId} asked for more than ${CALLER_REQUESTS_MAX} certificates in a minute: try again later`;
+    log?.("warn", `signing request refused: ${message}`);
+    return err({ code: status.RESOURCE_EXHAUSTED, message });
   }
   const publicKey = await readCsr(request.csr);
   if (!publicKey.ok) {
@@ -129,11 +162,16 @@ async function answer(
   const askedMs = request.validityDuration * 1000;
   const leaf = await authority.sign({
     publicKeyDer: publicKey.value,
-    names: [{ type: "url", value: formatSpiffeId(identity.value) }],
+    names: [{ type: "url", value: spiffeId }],
     lifetimeMs: askedMs > 0 ? Math.min(askedMs, WORKLOAD_LIFETIME_MAX_MS) : WORKLOAD_LIFETIME_MS,
   });
   counters.issued.inc();
-  return ok([leaf, authority.rootPem]);
+  const facts = readCertificate(leaf);
+  if (facts.ok) {
+    const { serialNumber, notAfterMs } = facts.value;
+    log?.("info", `certificate ${serialNumber} for ${spiffeId}, valid until ${new Date(notAfterMs).toISOString()}`);
+  }
+  return ok([leaf, ...splitCertificates(authority.chainPem), authority.rootPem]);
 }
 
 async function identify(caller: Caller, options: CertificateServiceOptions): Promise<Result<WorkloadIdentity, string>> {
@@ -156,7 +194,8 @@ async function identify(caller: Caller, options: CertificateServiceOptions): Pro
 function identifyCertificate(der: Buffer, options: CertificateServiceOptions): Result<WorkloadIdentity, string> {
   const read = readCertificate(der);
   if (!read.ok) return read;
-  const verified = verifyChain(read.value.pem, options.authority.rootPem, options.clock.wallMs());
+  const { authority, clock } = options;
+  const verified = verifyChain(read.value.pem + authority.chainPem, authority.rootPem, clock.wallMs());
   if (!verified.ok) return err(`the client's certificate was refused: ${verified.error}`);
   const [uri = "", ...more] = verified.value.uris;
   const identity = parseSpiffeId(uri);

@@ -6,9 +6,11 @@ import { systemClock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { openAuthority } from "../ca/authority.ts";
 import { makeControlTls } from "../ca/control-tls.ts";
+import { followPluggedCa } from "../ca/plugged.ts";
 import { addCertificateService } from "../ca/service.ts";
 import { type ControlPlane, startControlPlane } from "../control/control.ts";
 import type { InjectOptions } from "../inject/options.ts";
+import { defaultMeshConfig } from "../model/mesh-config.ts";
 import { Registry } from "../observe/metrics.ts";
 import { VERSION } from "../proxy/admin/server-info.ts";
 import type { ControlPorts } from "./bootstrap.ts";
@@ -40,19 +42,24 @@ export async function openControl(
   const authority = opened.value;
   const tls = await makeControlTls({ authority, clock, onProblem: warn });
   parts.add(() => tls.close());
+  const log = (level: "info" | "warn", message: string): void => {
+    if (level === "warn") warn(message);
+  };
+  const plugged = followPluggedCa({ client, clock, authority, namespace: defaultMeshConfig.rootNamespace, log });
+  parts.add(() => plugged.stop());
+  await plugged.ready;
   const registry = new Registry();
   const control = await startControlPlane({
     client,
     clock,
     registry,
     ca: {
-      register: (server) => addCertificateService(server, { authority, client, clock, registry }),
+      register: (server) => addCertificateService(server, { authority, client, clock, registry, log }),
       credentials: tls.credentials,
-      rootPem: () => authority.rootPem,
+      trust: () => authority,
+      onChange: (run) => authority.onChange(run),
     },
-    log: (level, message) => {
-      if (level === "warn") warn(message);
-    },
+    log,
     mesh: { trustDomain: TRUST_DOMAIN },
     version: VERSION.split("/")[1] ?? VERSION,
     injection: () => injection,

@@ -12,7 +12,7 @@ const TOKEN_AUDIENCE = "istio-ca";
 export interface AuthenticateOptions {
   readonly client: Pick<KubeClient, "reviewToken">;
   readonly clock: Clock;
-  readonly rootPem: () => string;
+  readonly trust: () => { readonly rootPem: string; readonly chainPem: string };
   readonly trustDomain: string;
 }
 
@@ -34,7 +34,8 @@ export function makeAuthenticate(options: AuthenticateOptions): Authenticate {
     }
     const read = readCertificate(certificate);
     if (!read.ok) return err(`the client's certificate can't be read: ${read.error}`);
-    const verified = verifyChain(read.value.pem, options.rootPem(), options.clock.wallMs());
+    const { rootPem, chainPem } = options.trust();
+    const verified = verifyChain(read.value.pem + chainPem, rootPem, options.clock.wallMs());
     if (!verified.ok) return err(`the client's certificate was refused: ${verified.error}`);
     return parseSpiffeId(verified.value.uris[0] ?? "");
   };

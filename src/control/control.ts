@@ -30,7 +30,10 @@ export interface ControlCa {
   register(server: grpc.Server): void;
   /** TLS of port 15012, with a client certificate welcome but not required. */
   readonly credentials: grpc.ServerCredentials;
-  rootPem(): string;
+  /** The roots, and what stands between them and a leaf; read anew each time. */
+  trust(): { readonly rootPem: string; readonly chainPem: string };
+  /** Called after each change of what is trusted. */
+  onChange(run: () => void): void;
 }
 
 export interface ControlPlaneOptions {
@@ -71,7 +74,8 @@ export interface ControlPlane {
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { client, ca, clock } = options;
   const core = startCore(options);
-  const roots = distributeRootCert({ client, clock, rootPem: () => ca.rootPem(), log: options.log });
+  const roots = distributeRootCert({ client, clock, rootPem: () => ca.trust().rootPem, log: options.log });
+  ca.onChange(() => roots.refresh());
   const ports = new Ports(options, core);
   const close = async (): Promise<void> => {
     roots.stop();
@@ -223,7 +227,7 @@ class Ports {
     const { ca, client, clock, listen, mesh } = this.#options;
     const { discovery } = this.#core;
     const trustDomain = mesh?.trustDomain ?? defaultMeshConfig.trustDomain;
-    const authenticate = makeAuthenticate({ client, clock, rootPem: () => ca.rootPem(), trustDomain });
+    const authenticate = makeAuthenticate({ client, clock, trust: () => ca.trust(), trustDomain });
     const secure = await this.#serve(listen.secure, ca.credentials, (server) => {
       ca.register(server);
       discovery.register(server, authenticate);

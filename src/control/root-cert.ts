@@ -17,6 +17,8 @@ export interface RootCertOptions {
 }
 
 export interface RootCertDistribution {
+  /** The bundle has changed. */
+  refresh(): void;
   stop(): void;
 }
 
@@ -62,6 +64,9 @@ export function distributeRootCert(options: RootCertOptions): RootCertDistributi
     if (!intact) void ensure(event.object.metadata.namespace ?? "");
   });
   return {
+    refresh: () => {
+      for (const namespace of namespaces) void ensure(namespace);
+    },
     stop: () => {
       stopped = true;
       namespaceWatch.stop();

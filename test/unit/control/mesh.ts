@@ -17,6 +17,7 @@ import { seededRandom } from "../../../src/base/random.ts";
 import { ok } from "../../../src/base/result.ts";
 import { type Authority, openAuthority } from "../../../src/ca/authority.ts";
 import { makeControlTls } from "../../../src/ca/control-tls.ts";
+import { followPluggedCa } from "../../../src/ca/plugged.ts";
 import { addCertificateService } from "../../../src/ca/service.ts";
 import { LateRuntime } from "../../../src/cluster/api.ts";
 import { type ControlPlane, startControlPlane } from "../../../src/control/control.ts";
@@ -37,6 +38,8 @@ export interface TestMesh {
   readonly client: KubeClient;
   readonly control: ControlPlane;
   readonly authority: Authority;
+  /** What is said of the Secret cacerts. */
+  readonly caLog: readonly string[];
   apply(manifests: string): Promise<void>;
   connect(options: ProxyOptions): Promise<TestProxy>;
   /** Another run of the control plane on the same API server and the same ports. */
@@ -63,6 +66,14 @@ export async function startMesh(context: TestContext): Promise<TestMesh> {
   const authority = opened.value;
   const tls = await makeControlTls({ authority, clock: systemClock, onProblem: (message) => assert.fail(message) });
   const { client } = api.value;
+  const log: string[] = [];
+  const plugged = followPluggedCa({
+    client,
+    clock: systemClock,
+    authority,
+    namespace: "istio-system",
+    log: (_level, message) => log.push(message),
+  });
   const registry = new Registry();
   const begin = (at: Pick<ControlPlane, "secure" | "plain" | "debug"> | undefined) =>
     startControlPlane({
@@ -73,7 +84,8 @@ export async function startMesh(context: TestContext): Promise<TestMesh> {
       log: () => undefined,
       ca: {
         credentials: tls.credentials,
-        rootPem: () => authority.rootPem,
+        trust: () => authority,
+        onChange: (run) => authority.onChange(run),
         register: (server) => addCertificateService(server, { authority, client, clock: systemClock, registry }),
       },
       listen: {
@@ -87,6 +99,7 @@ export async function startMesh(context: TestContext): Promise<TestMesh> {
   const proxies: TestProxy[] = [];
   context.after(async () => {
     for (const proxy of proxies) proxy.stop();
+    plugged.stop();
     await current.close();
     tls.close();
     await api.value.close();
@@ -97,6 +110,7 @@ export async function startMesh(context: TestContext): Promise<TestMesh> {
     client,
     control,
     authority,
+    caLog: log,
     apply: (manifests) => applyAll(client, manifests),
     restart: async () => {
       await current.close();

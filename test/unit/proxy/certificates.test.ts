@@ -1,19 +1,16 @@
 // TLS contexts beyond the plain ones: several certificates, pins, strangers, names that must be given; and limits of connections.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import { connect as tlsConnect } from "node:tls";
 import type { FilterChain } from "../../../src/proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { ConnectionLimit } from "../../../src/proto/gen/envoy/extensions/filters/network/connection_limit/v3/connection_limit.ts";
 import { DownstreamTlsContext } from "../../../src/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
 import { Field } from "../../../src/proxy/compile/field.ts";
 import { compileListener } from "../../../src/proxy/compile/listener.ts";
+import { certify, type KeyKind, type Wanted } from "../pki.ts";
 import {
   any,
   chain,
@@ -28,39 +25,21 @@ import {
   tcpOrigin,
 } from "./harness.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "weft-certificates-"));
-after(() => rmSync(folder, { recursive: true }));
-
 interface Pair {
   readonly cert: string;
   readonly key: string;
 }
 
-const KEYS = { ec: ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], rsa: ["rsa:2048"] };
 const pairs = new Map<string, Pair>();
 
 /** Each signs itself: that is all that these tests ask of it. */
-function selfSigned(name: string, kind: keyof typeof KEYS, names: string): void {
-  const file = (ending: string) => join(folder, `${name}.${ending}`);
-  execFileSync(
-    "openssl",
-    [
-      "req",
-      "-x509",
-      "-newkey",
-      ...KEYS[kind],
-      "-nodes",
-      "-keyout",
-      file("key"),
-      "-out",
-      file("pem"),
-      "-days",
-      "2",
-    ].concat(["-subj", `/CN=${name}`, "-addext", `subjectAltName=${names}`]),
-    { stdio: "ignore" },
-  );
-  pairs.set(name, { cert: readFileSync(file("pem"), "utf8"), key: readFileSync(file("key"), "utf8") });
+async function selfSigned(name: string, key: KeyKind, names: NonNullable<Wanted["names"]>): Promise<void> {
+  const { pem, keyPem } = await certify({ subject: `CN=${name}`, key, names });
+  pairs.set(name, { cert: pem, key: keyPem });
 }
+
+const dns = (value: string) => ({ type: "dns", value }) as const;
+const uri = (value: string) => ({ type: "url", value }) as const;
 
 function pair(name: string): Pair {
   const found = pairs.get(name);
@@ -68,12 +47,12 @@ function pair(name: string): Pair {
   return found;
 }
 
-before(() => {
-  selfSigned("one", "ec", "DNS:one.test");
-  selfSigned("two", "ec", "DNS:*.two.test");
-  selfSigned("old", "rsa", "DNS:old.test");
-  selfSigned("client", "ec", "URI:spiffe://a/client,URI:spiffe://a/second,DNS:client.test");
-  selfSigned("stranger", "ec", "URI:spiffe://a/stranger");
+before(async () => {
+  await selfSigned("one", "P-256", [dns("one.test")]);
+  await selfSigned("two", "P-256", [dns("*.two.test")]);
+  await selfSigned("old", "RSA", [dns("old.test")]);
+  await selfSigned("client", "P-256", [uri("spiffe://a/client"), uri("spiffe://a/second"), dns("client.test")]);
+  await selfSigned("stranger", "P-256", [uri("spiffe://a/stranger")]);
 });
 
 type Json = Record<string, unknown>;

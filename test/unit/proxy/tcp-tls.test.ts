@@ -1,12 +1,8 @@
 // TCP, TLS on both sides, sniffing, access by identity.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { connect as tlsConnect } from "node:tls";
 import { RBAC } from "../../../src/proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
 import { Config as SetFilterState } from "../../../src/proto/gen/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.ts";
@@ -15,6 +11,7 @@ import {
   UpstreamTlsContext,
 } from "../../../src/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
 import type { SecretSource, SecretValue } from "../../../src/proxy/socket/secret.ts";
+import { type Certified, certify } from "../pki.ts";
 import {
   any,
   chain,
@@ -34,74 +31,20 @@ import {
 const GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 class Pki {
-  readonly #folder = mkdtempSync(join(tmpdir(), "weft-proxy-"));
-  readonly ca: string;
-  constructor() {
-    this.#ssl([
-      "req",
-      "-x509",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:P-256",
-      "-nodes",
-      "-keyout",
-      "ca.key",
-      "-out",
-      "ca.pem",
-      "-subj",
-      "/O=test",
-      "-days",
-      "2",
-    ]);
-    this.ca = this.read("ca.pem");
+  readonly #ca: Certified;
+  constructor(ca: Certified) {
+    this.#ca = ca;
   }
-  read(name: string): string {
-    return readFileSync(join(this.#folder, name), "utf8");
+  static async make(): Promise<Pki> {
+    return new Pki(await certify({ subject: "O=test", isCa: true }));
   }
-  issue(name: string, uri: string): { cert: string; key: string } {
-    writeFileSync(
-      join(this.#folder, `${name}.ext`),
-      `subjectAltName=critical,URI:${uri}\nextendedKeyUsage=serverAuth,clientAuth\n`,
-    );
-    this.#ssl([
-      "req",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:P-256",
-      "-nodes",
-      "-keyout",
-      `${name}.key`,
-      "-out",
-      `${name}.csr`,
-      "-subj",
-      "/O=test",
-    ]);
-    this.#ssl([
-      "x509",
-      "-req",
-      "-in",
-      `${name}.csr`,
-      "-CA",
-      "ca.pem",
-      "-CAkey",
-      "ca.key",
-      "-CAcreateserial",
-      "-out",
-      `${name}.pem`,
-      "-days",
-      "1",
-      "-extfile",
-      `${name}.ext`,
-    ]);
-    return { cert: this.read(`${name}.pem`), key: this.read(`${name}.key`) };
+  get ca(): string {
+    return this.#ca.pem;
   }
-  close(): void {
-    rmSync(this.#folder, { recursive: true });
-  }
-  #ssl(args: string[]): void {
-    execFileSync("openssl", args, { cwd: this.#folder, stdio: "pipe" });
+  async issue(uri: string): Promise<{ cert: string; key: string }> {
+    const names = [{ type: "url", value: uri }] as const;
+    const { pem, keyPem } = await certify({ subject: "CN=leaf", issuer: this.#ca, names });
+    return { cert: pem, key: keyPem };
   }
 }
 
@@ -125,14 +68,10 @@ class Secrets implements SecretSource {
 
 const FRONTEND = "spiffe://cluster.local/ns/production/sa/frontend";
 const API = "spiffe://cluster.local/ns/production/sa/api";
-const pki = new Pki();
-const foreign = new Pki();
-after(() => {
-  pki.close();
-  foreign.close();
-});
-const api = pki.issue("api", API);
-const frontend = pki.issue("frontend", FRONTEND);
+const pki = await Pki.make();
+const foreign = await Pki.make();
+const api = await pki.issue(API);
+const frontend = await pki.issue(FRONTEND);
 
 function secretsOf(own: { cert: string; key: string }): Secrets {
   const secrets = new Secrets();
@@ -394,7 +333,7 @@ test("plaintext, no certificate, a foreign one and a wrong name are refused", as
       socket.on("secureConnect", () => socket.write(GET));
     });
   assert.doesNotMatch(await attempt({}), /HTTP/);
-  const stranger = foreign.issue("x", FRONTEND);
+  const stranger = await foreign.issue(FRONTEND);
   assert.doesNotMatch(await attempt(stranger), /HTTP/);
   assert.match(await attempt(frontend), /HTTP\/1\.1 403/);
   assert.ok(stat(server.registry, `listener.127.0.0.1_0.ssl.fail_verify_error`) >= 1);

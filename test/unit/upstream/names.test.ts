@@ -1,31 +1,27 @@
 // Names that a cluster takes from the request: what is sent as SNI, and what the upstream's certificate must say.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { TLSSocket } from "node:tls";
 import { HttpProtocolOptions } from "../../../src/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
+import { certify } from "../pki.ts";
 import { any, httpListener, raw, routeAll, start } from "../proxy/harness.ts";
 import { type Json, message } from "./made.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "weft-names-"));
-after(() => rmSync(folder, { recursive: true }));
-const self = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
-const names = ["-subj", "/CN=elsewhere", "-addext", "subjectAltName=DNS:a.test,DNS:*.b.test,IP:127.0.0.1"];
-execFileSync("openssl", [...self, ...names, "-keyout", "key.pem", "-out", "cert.pem"], {
-  cwd: folder,
-  stdio: "ignore",
+const { pem: cert, keyPem } = await certify({
+  subject: "CN=elsewhere",
+  names: [
+    { type: "dns", value: "a.test" },
+    { type: "dns", value: "*.b.test" },
+    { type: "ip", value: "127.0.0.1" },
+  ],
 });
-const cert = readFileSync(join(folder, "cert.pem"), "utf8");
 
 async function origin(): Promise<{ readonly port: number; readonly asked: (string | false | null)[] }> {
   const asked: (string | false | null)[] = [];
-  const server = createServer({ cert, key: readFileSync(join(folder, "key.pem"), "utf8") }, (request, response) => {
+  const server = createServer({ cert, key: keyPem }, (request, response) => {
     asked.push(request.socket instanceof TLSSocket ? (request.socket.servername ?? null) : null);
     response.end("ok");
   });
