@@ -266,7 +266,7 @@ test("HTTP crosses two sidecars over mTLS, allowed and denied by identity, metho
   assert.match(
     xfcc,
     new RegExp(
-      `^By=${API};Hash=[0-9a-f]{64};Subject="";URI=${FRONTEND}$|^By=${API};Hash=[0-9a-f]{64};Subject="O=test";URI=${FRONTEND}$`,
+      `^By=${API};Hash=[0-9a-f]{64};Subject="";URI=${FRONTEND}$|^By=${API};Hash=[0-9a-f]{64};Subject="CN=leaf";URI=${FRONTEND}$`,
     ),
   );
   const denied = await get("DELETE /api/orders");
