@@ -125,7 +125,7 @@ function textOf({ code, resource, path, message }: Finding): string {
 }
 
 function readFiles(paths: readonly string[]): CheckedManifests {
-  if (paths.length === 0) return { manifests: [], findings: [], foreign: [] };
+  if (paths.length === 0) return { manifests: [], findings: [], others: [] };
   const checked = readManifests(paths, makeRegistry([...kubernetesKinds, ...istioKinds]));
   if (!checked.ok) {
     throw new CommandFailure(checked.error, { next: "Name an existing file or folder with -f.", exitCode: 2 });

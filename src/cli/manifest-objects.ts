@@ -16,12 +16,13 @@ import { CommandFailure } from "./command.ts";
 export function readObjects(paths: readonly string[], namespace: string): readonly KubeObject[] {
   const checked = readManifests(paths, makeRegistry([...kubernetesKinds, ...istioKinds]));
   if (!checked.ok) throw new CommandFailure(checked.error, { next: "Name an existing file or folder with -f." });
-  const { manifests, findings, foreign } = checked.value;
+  const { manifests, findings, others } = checked.value;
   const errors: string[] = [];
   for (const finding of findings) {
     const isWorkload = TEMPLATE_PATHS[finding.resource.split("/")[0] ?? ""] !== undefined;
     if (isForeign(finding) && isWorkload) continue;
-    if (finding.issue.severity === "error" && !isForeign(finding)) errors.push(describeFinding(finding));
+    const isWrong = finding.issue.severity === "error" && !isForeign(finding) && !isWorkload;
+    if (isWrong) errors.push(describeFinding(finding));
     else console.error(`Warning: ${describeFinding(finding)}`);
   }
   if (errors.length > 0) throw new CommandFailure(errors.join("\n"), { next: "Correct them and try again." });
@@ -31,7 +32,7 @@ export function readObjects(paths: readonly string[], namespace: string): readon
   }));
   return [
     ...objects.map(({ object, kind }) => (kind.namespaced ? placed(object, namespace) : object)),
-    ...foreign.filter(({ kind }) => TEMPLATE_PATHS[kind] !== undefined).map((each) => placed(each, namespace)),
+    ...others.filter(({ kind }) => TEMPLATE_PATHS[kind] !== undefined).map((each) => placed(each, namespace)),
   ];
 }
 

@@ -35,8 +35,8 @@ export interface Finding {
 export interface CheckedManifests {
   readonly manifests: readonly Manifest[];
   readonly findings: readonly Finding[];
-  /** Of kinds that weft does not serve; each has a finding too. */
-  readonly foreign: readonly KubeObject[];
+  /** Named objects that are not among the manifests: their kind is not served, or a finding says what is wrong. */
+  readonly others: readonly KubeObject[];
 }
 
 /** The finding of an object whose kind is not served: no mistake in the manifest itself. */
@@ -62,7 +62,7 @@ function listFiles(path: string): Result<readonly string[], string> {
 export function readManifests(paths: readonly string[], registry: Registry): Result<CheckedManifests, string> {
   const manifests: Manifest[] = [];
   const findings: Finding[] = [];
-  const foreign: KubeObject[] = [];
+  const others: KubeObject[] = [];
   for (const path of paths) {
     const files = listFiles(path);
     if (!files.ok) return files;
@@ -72,21 +72,21 @@ export function readManifests(paths: readonly string[], registry: Registry): Res
       const checked = checkText(file, text.value, registry);
       manifests.push(...checked.manifests);
       findings.push(...checked.findings);
-      foreign.push(...checked.foreign);
+      others.push(...checked.others);
     }
   }
-  return ok({ manifests, findings, foreign });
+  return ok({ manifests, findings, others });
 }
 
 export function checkText(file: string, text: string, registry: Registry): CheckedManifests {
   const parsed = parseYamlDocuments(text);
   if (!parsed.ok) {
     const line = Number(/at line (\d+)/.exec(parsed.error)?.[1] ?? 1);
-    return { manifests: [], findings: [{ file, line, resource: "", issue: broken(parsed.error) }], foreign: [] };
+    return { manifests: [], findings: [{ file, line, resource: "", issue: broken(parsed.error) }], others: [] };
   }
   const manifests: Manifest[] = [];
   const findings: Finding[] = [];
-  const foreign: KubeObject[] = [];
+  const others: KubeObject[] = [];
   for (const document of parsed.value) {
     for (const { value, prefix } of unfold(document.value)) {
       const lineAt = (path: string): number => document.lineAt([...prefix, ...keysOf(path)]);
@@ -94,10 +94,10 @@ export function checkText(file: string, text: string, registry: Registry): Check
       const resource = resourceName(value);
       findings.push(...checked.issues.map((issue) => ({ file, line: lineAt(issue.path), resource, issue })));
       if (checked.manifest !== undefined) manifests.push({ ...checked.manifest, file, line: lineAt(""), lineAt });
-      if (checked.foreign !== undefined) foreign.push(checked.foreign);
+      else others.push(...namedObject(value));
     }
   }
-  return { manifests, findings, foreign };
+  return { manifests, findings, others };
 }
 
 /** `file:line: Kind/name: path: message`, as compilers write it. */
@@ -112,7 +112,6 @@ export function describeFinding(finding: Finding): string {
 interface CheckedObject {
   readonly issues: readonly Issue[];
   readonly manifest: Omit<Manifest, "file" | "line" | "lineAt"> | undefined;
-  readonly foreign?: KubeObject | undefined;
 }
 
 function checkObject(value: unknown, registry: Registry): CheckedObject {
@@ -125,7 +124,10 @@ function checkObject(value: unknown, registry: Registry): CheckedObject {
   if (typeof apiVersion !== "string" || apiVersion === "") return refuse("apiVersion", "apiVersion is not set");
   if (typeof kindName !== "string" || kindName === "") return refuse("kind", "kind is not set");
   const kind = registry.byApiVersion(apiVersion, kindName);
-  if (kind === undefined) return notServed(value, { apiVersion, kind: kindName });
+  if (kind === undefined) {
+    const message = `weft does not serve the kind ${kindName} of ${apiVersion}`;
+    return { issues: [{ severity: "error", path: "kind", message, reason: "unsupported" }], manifest: undefined };
+  }
   const { issues, object } = validateStructure(kind, withoutStatus(kind, value));
   if (issues.some((issue) => issue.severity === "error")) return { issues, manifest: undefined };
   if (typeof object.metadata?.name !== "string") return refuse("metadata.name", "name is required");
@@ -135,20 +137,12 @@ function checkObject(value: unknown, registry: Registry): CheckedObject {
   return { issues: all, manifest: good ? { source: value, object, kind } : undefined };
 }
 
-function notServed(
-  value: Readonly<Record<string, unknown>>,
-  { apiVersion, kind }: { readonly apiVersion: string; readonly kind: string },
-): CheckedObject {
-  const message = `weft does not serve the kind ${kind} of ${apiVersion}`;
-  const metadata = isRecord(value["metadata"]) ? value["metadata"] : {};
+function namedObject(value: unknown): readonly KubeObject[] {
+  if (!isRecord(value) || !isRecord(value["metadata"])) return [];
+  const { apiVersion, kind, metadata } = value;
   const { name } = metadata;
-  const foreign =
-    typeof name === "string" ? { ...value, apiVersion, kind, metadata: { ...metadata, name } } : undefined;
-  return {
-    issues: [{ severity: "error", path: "kind", message, reason: "unsupported" }],
-    manifest: undefined,
-    foreign,
-  };
+  if (typeof apiVersion !== "string" || typeof kind !== "string" || typeof name !== "string") return [];
+  return [{ ...value, apiVersion, kind, metadata: { ...metadata, name } }];
 }
 
 /** Whoever writes an object doesn't write its status: the API server drops it too. */

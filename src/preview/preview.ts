@@ -4,7 +4,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { buildWorld } from "../analyze/world.ts";
 import type { KubeObject } from "../api/object.ts";
 import { err, ok, type Result } from "../base/result.ts";
-import type { InjectOptions } from "../inject/options.ts";
+import { type InjectOptions, PROXY_CONTAINER } from "../inject/options.ts";
 import { recordAt, recordsAt, stringAt } from "../inject/shape.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
 import { Node } from "../proto/gen/envoy/config/core/v3/base.ts";
@@ -49,8 +49,10 @@ export function preview(
   if (pod === undefined) return err(missing(wanted, world.pods));
   const node = readNode(nodeOf(pod, options));
   if (!node.ok) return node;
+  // The pod's own token shows who it is.
+  const proxy = { ...node.value, verified: true };
   const { snapshot } = buildWorld(world.objects, options.mesh);
-  const { resources } = new Encoder().encode(new Translator(snapshot).translate(node.value), 0);
+  const { resources } = new Encoder().encode(new Translator(snapshot).translate(proxy), 0);
   const json = (type: ResourceType): Result<readonly JsonValue[], string> =>
     all([...resources[type].values()].map(resourceJson));
   const listeners = json("listener");
@@ -85,19 +87,26 @@ function all<T>(results: readonly Result<T, string>[]): Result<readonly T[], str
   return ok(values);
 }
 
-/** What its sidecar would say of itself: the environment that injection wrote. */
+/** What its proxy would say of itself: the arguments and the environment that injection wrote. */
 function nodeOf({ pod }: DerivedPod, { engine, inject }: PreviewOptions): Node {
   const { name, namespace = "default", labels = {} } = pod.metadata;
-  const proxy = pod.spec.containers.find((container) => container.name === "istio-proxy");
-  const mode = recordsAt(proxy, "env").find((entry) => entry["name"] === "ISTIO_META_INTERCEPTION_MODE");
+  const proxy = pod.spec.containers.find((container) => container.name === PROXY_CONTAINER);
+  const env = (key: string): string | undefined =>
+    stringAt(
+      recordsAt(proxy, "env").find((entry) => entry["name"] === key),
+      "value",
+    );
+  const type = proxy?.args?.includes("router") === true ? "router" : "sidecar";
   const address = stringAt(recordAt(pod, "status"), "podIP") ?? "";
+  const proxyConfig = env("PROXY_CONFIG");
   return Node.fromPartial({
-    id: `sidecar~${address}~${name}.${namespace}~${namespace}.svc.cluster.local`,
+    id: `${type}~${address}~${name}.${namespace}~${namespace}.svc.cluster.local`,
     metadata: {
       NAMESPACE: namespace,
       LABELS: { ...labels },
       SERVICE_ACCOUNT: pod.spec.serviceAccountName ?? "default",
-      INTERCEPTION_MODE: stringAt(mode, "value") ?? inject.interceptionMode,
+      INTERCEPTION_MODE: env("ISTIO_META_INTERCEPTION_MODE") ?? inject.interceptionMode,
+      ...(proxyConfig === undefined ? {} : { PROXY_CONFIG: proxyConfig }),
     },
     userAgentName: engine,
   });

@@ -6,6 +6,8 @@ import { ClusterLoadAssignment } from "./gen/envoy/config/endpoint/v3/endpoint.t
 import { Listener } from "./gen/envoy/config/listener/v3/listener.ts";
 import { RouteConfiguration } from "./gen/envoy/config/route/v3/route.ts";
 import { FilterConfig } from "./gen/envoy/config/route/v3/route_components.ts";
+import { OpenTelemetryConfig } from "./gen/envoy/config/trace/v3/opentelemetry.ts";
+import { ZipkinConfig } from "./gen/envoy/config/trace/v3/zipkin.ts";
 import { FileAccessLog } from "./gen/envoy/extensions/access_loggers/file/v3/file.ts";
 import { StderrAccessLog, StdoutAccessLog } from "./gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
 import { Cors, CorsPolicy } from "./gen/envoy/extensions/filters/http/cors/v3/cors.ts";
@@ -51,6 +53,7 @@ import { DownstreamTlsContext, UpstreamTlsContext } from "./gen/envoy/extensions
 import { HttpProtocolOptions } from "./gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
 import { Struct } from "./gen/google/protobuf/struct.ts";
 import { BoolValue, StringValue, UInt32Value } from "./gen/google/protobuf/wrappers.ts";
+import { JaegerAgentConfig } from "./gen/weft/trace.ts";
 
 /** A message's codecs with its type forgotten. */
 export interface MessageCodec {
@@ -81,6 +84,8 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   "envoy.config.listener.v3.Listener": codec(Listener),
   "envoy.config.route.v3.RouteConfiguration": codec(RouteConfiguration),
   "envoy.config.route.v3.FilterConfig": codec(FilterConfig),
+  "envoy.config.trace.v3.OpenTelemetryConfig": codec(OpenTelemetryConfig),
+  "envoy.config.trace.v3.ZipkinConfig": codec(ZipkinConfig),
   [`${EXT}.access_loggers.file.v3.FileAccessLog`]: codec(FileAccessLog),
   [`${EXT}.access_loggers.stream.v3.StderrAccessLog`]: codec(StderrAccessLog),
   [`${EXT}.access_loggers.stream.v3.StdoutAccessLog`]: codec(StdoutAccessLog),
@@ -135,6 +140,7 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
     bytesOf: (json) => Buffer.from(Struct.encode(Struct.wrap(isRecord(json) ? { ...json } : {})).finish()),
   },
   "google.protobuf.UInt32Value": codec(UInt32Value),
+  "weft.trace.v1.JaegerAgentConfig": codec(JaegerAgentConfig),
 };
 
 function codec<T>(generated: Generated<T>): MessageCodec {

@@ -160,7 +160,8 @@ metadata: {name: db, namespace: shop}
 `;
   const done = weft(["preview", "-f", "-", "--pod", "shop/db"], { input: manifests });
   assert.equal(done.code, 0, done.err);
-  assert.match(done.err, /^Warning: -:\d+: Ingress\/db: kind: weft does not serve the kind Ingress/);
+  assert.match(done.err, /^Warning: -:\d+: StatefulSet\/db: .*selector/m);
+  assert.match(done.err, /^Warning: -:\d+: Ingress\/db: kind: weft does not serve the kind Ingress/m);
   const json = parseJson(done.out);
   assert.ok(json.ok && isRecord(json.value));
   assert.deepEqual(Object.keys(json.value), ["listeners", "routes", "clusters", "endpoints", "secrets"]);

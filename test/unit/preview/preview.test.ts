@@ -1,9 +1,10 @@
 // `weft preview`: what a cluster would make of manifests, and the configuration of one pod as protobuf JSON.
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
-import { describe, it } from "node:test";
+import { describe, it, test } from "node:test";
 import { istioKinds } from "../../../src/api/istio/kinds.ts";
 import { kubernetesKinds } from "../../../src/api/kubernetes/kinds.ts";
 import type { KubeObject } from "../../../src/api/object.ts";
@@ -231,8 +232,8 @@ function previewed(text: string, name: string): Preview {
 }
 
 function objectsOf(text: string): readonly KubeObject[] {
-  const { manifests, foreign } = checkText("input", text, makeRegistry([...kubernetesKinds, ...istioKinds]));
-  return [...manifests.map(({ object, source }) => ({ ...object, status: source["status"] })), ...foreign];
+  const { manifests, others } = checkText("input", text, makeRegistry([...kubernetesKinds, ...istioKinds]));
+  return [...manifests.map(({ object, source }) => ({ ...object, status: source["status"] })), ...others];
 }
 
 function addressesOf(objects: readonly KubeObject[]): readonly (readonly [string, unknown])[] {
@@ -261,3 +262,29 @@ function at(value: unknown, ...keys: readonly (string | number)[]): unknown {
     return isRecord(inner) ? inner[key] : undefined;
   }, value);
 }
+
+test("a gateway's pod gets its servers, its routes and its credential, without the key", () => {
+  const folder = path.join(import.meta.dirname, "../../../examples/gateway");
+  const example = fs.readdirSync(folder).map((file) => fs.readFileSync(path.join(folder, file), "utf8"));
+  const key = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const privateKey = key.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  const secret = `
+apiVersion: v1
+kind: Secret
+metadata: {name: web-credential, namespace: edge}
+type: kubernetes.io/tls
+stringData: {tls.crt: "not a certificate", tls.key: ${JSON.stringify(privateKey)}}
+`;
+  const made = preview(
+    objectsOf([...example, secret].join("\n---\n")),
+    { namespace: "edge", name: "ingress" },
+    OPTIONS,
+  );
+  assert.ok(made.ok, made.ok ? "" : made.error);
+  const { configuration, pod } = made.value;
+  assert.ok(pod.hasSidecar);
+  assert.ok(named(configuration.listeners, "0.0.0.0_8080"));
+  assert.ok(named(configuration.routes, "http.8080"));
+  assert.ok(named(configuration.clusters, "outbound|80||web.production.svc.cluster.local"));
+  assert.ok(!JSON.stringify(configuration).includes(Buffer.from(privateKey).toString("base64")));
+});
