@@ -12,6 +12,7 @@ export const ADMIN_PORT = 15000;
 export const STATUS_PORT = 15020;
 export const READINESS_PORT = 15021;
 export const PROMETHEUS_PORT = 15090;
+export const DNS_PORT = 15053;
 
 const XDS_CLUSTER = "xds-grpc";
 const CONNECT_TIMEOUT_S = 10;

@@ -25,6 +25,8 @@ export interface SidecarConfig {
   readonly discoveryAddress: string;
   readonly caAddress: string;
   readonly interceptionMode: InterceptionMode;
+  /** The application's DNS questions are led here. */
+  readonly dnsCapture: boolean;
   /** What the workload is called in traces: its label `app`, or its own name. */
   readonly appName: string;
   readonly nodeMetadata: Readonly<Record<string, unknown>>;
@@ -90,6 +92,7 @@ export function readEnvironment(input: EnvironmentInput): Result<SidecarConfig, 
     caAddress,
     interceptionMode,
     appName: labels["app"] ?? labels["app.kubernetes.io/name"] ?? env["ISTIO_META_WORKLOAD_NAME"] ?? podName,
+    dnsCapture: env["ISTIO_META_DNS_CAPTURE"] === "true",
     nodeMetadata: nodeMetadata(env, { labels, annotations, proxyConfig, identity, podName, instanceIp }),
     files: {
       token: place("/var/run/secrets/tokens/istio-token"),

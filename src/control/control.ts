@@ -12,10 +12,11 @@ import type { MeshSnapshot } from "../model/snapshot.ts";
 import { Registry } from "../observe/metrics.ts";
 import { type Connection, DiscoveryServer } from "../serve/server.ts";
 import type { ProxyConfiguration } from "../translate/translate.ts";
+import { AllocatedAddresses } from "./allocated-addresses.ts";
 import { admitEverybody, makeAuthenticate } from "./authenticate.ts";
 import { type DebugServer, type Listening, startDebugServer } from "./debug-http.ts";
 import type { DebugSource } from "./debug-pages.ts";
-import { KeptFormsWriter } from "./kept-forms.ts";
+import { type KeptFormsOptions, KeptFormsWriter } from "./kept-forms.ts";
 import { KeySetKeeper } from "./key-sets.ts";
 import { MeshState } from "./mesh-state.ts";
 import { PilotMetrics } from "./pilot-metrics.ts";
@@ -153,7 +154,7 @@ function startCore(options: ControlPlaneOptions): Core {
     log,
   });
   const namespace = options.mesh?.rootNamespace ?? defaultMeshConfig.rootNamespace;
-  const keptForms = new KeptFormsWriter({ client, namespace, log });
+  const writers = makeWriters({ client, namespace, log });
   const keySets = new KeySetKeeper({
     clock,
     random: Math.random,
@@ -172,7 +173,7 @@ function startCore(options: ControlPlaneOptions): Core {
     startedMs.delete(state.sequence - BUILDS_REMEMBERED);
     warnings.tell(snapshot);
     ready.resolve();
-    keptForms.set(resources.keptForms, snapshot.keptForms);
+    writers.set(snapshot);
     keySets.want(rulesOf(snapshot));
     discovery.notify();
     status.touch();
@@ -185,12 +186,28 @@ function startCore(options: ControlPlaneOptions): Core {
   });
   const stop = (): void => {
     keySets.stop();
-    keptForms.stop();
+    writers.stop();
     ingest.stop();
     status.stop();
     discovery.close();
   };
   return { state, discovery, registry, metrics, whenReady: ready.promise, stop };
+}
+
+/** What a later run has to find. */
+function makeWriters(options: KeptFormsOptions) {
+  const keptForms = new KeptFormsWriter(options);
+  const addresses = new AllocatedAddresses(options);
+  return {
+    set(snapshot: MeshSnapshot): void {
+      keptForms.set(snapshot.resources.keptForms, snapshot.keptForms);
+      addresses.set(snapshot);
+    },
+    stop(): void {
+      keptForms.stop();
+      addresses.stop();
+    },
+  };
 }
 
 function rulesOf({ authentication }: MeshSnapshot): readonly JwtRule[] {
@@ -202,7 +219,9 @@ function addressOf({ services, mesh }: MeshSnapshot, host: string): string | und
   const [name = "", namespace = mesh.rootNamespace] = host.split(".");
   const service = services.get(host) ?? services.get(`${name}.${namespace}.svc.${mesh.clusterDomain}`);
   if (service === undefined || !isOf(service, host, mesh)) return undefined;
-  return service.addresses[0] ?? [...service.endpoints.values()].flat()[0]?.address;
+  // A ServiceEntry's addresses are what applications call, which only a proxy leads somewhere.
+  const own = service.source.kind === "Service" ? service.addresses[0] : undefined;
+  return own ?? [...service.endpoints.values()].flat()[0]?.address;
 }
 
 /** The last part, `.svc` and the cluster's domain, may be left out. */

@@ -52,7 +52,7 @@ const REPORTED: readonly Reported[] = [
     concerns: selects,
   },
   { kind: eraseKind(telemetryKind), of: ({ resources }) => resources.telemetries, concerns: undefined },
-  { kind: eraseKind(serviceEntryKind), of: ({ resources }) => resources.serviceEntries, concerns: undefined },
+  { kind: eraseKind(serviceEntryKind), of: ({ resources }) => resources.serviceEntries, concerns: sees },
   { kind: eraseKind(workloadEntryKind), of: ({ resources }) => resources.workloadEntries, concerns: undefined },
   { kind: eraseKind(workloadGroupKind), of: ({ resources }) => resources.workloadGroups, concerns: undefined },
   { kind: eraseKind(sidecarKind), of: ({ resources }) => resources.sidecars, concerns: undefined },

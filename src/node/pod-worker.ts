@@ -28,6 +28,7 @@ import { StatusWriter } from "./status-writer.ts";
 import { PodVolumes } from "./volumes.ts";
 
 const PROXY_CONTAINER = "istio-proxy";
+const DNS_CAPTURE = "ISTIO_META_DNS_CAPTURE";
 
 export class PodWorker {
   readonly uid: string;
@@ -143,6 +144,9 @@ export class PodWorker {
     const containers = [...(this.#pod.spec.initContainers ?? []), ...this.#pod.spec.containers];
     const proxies = containers.filter((container) => container.name === PROXY_CONTAINER);
     const intercepted = proxies.some((proxy) => !(proxy.args ?? []).includes("router"));
+    const capturesDns = proxies.some(({ env }) =>
+      (env ?? []).some(({ name, value }) => name === DNS_CAPTURE && value === "true"),
+    );
     while (this.#ending === undefined) {
       try {
         mkdirSync(this.#directory, { recursive: true, mode: 0o755 });
@@ -152,6 +156,7 @@ export class PodWorker {
           uid: this.uid,
           proxyContainers: proxies.map((proxy) => proxy.name),
           intercepted,
+          capturesDns,
           directory: this.#directory,
         });
         break;

@@ -12,6 +12,8 @@ export interface SandboxRequest {
   readonly proxyContainers: readonly string[];
   /** True when the pod has a proxy: without one nothing is intercepted. */
   readonly intercepted: boolean;
+  /** True when the proxy answers the application's DNS questions. */
+  readonly capturesDns: boolean;
   /** A directory of the pod's own, made by the caller and removed by it: volumes and files to mount live in it. */
   readonly directory: string;
 }

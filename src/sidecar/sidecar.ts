@@ -3,12 +3,14 @@
 import {
   ADMIN_PORT,
   bindAddresses,
+  DNS_PORT,
   makeBootstrap,
   PROMETHEUS_PORT,
   READINESS_PORT,
   STATUS_PORT,
 } from "../agent/bootstrap.ts";
 import { CertificateKeeper } from "../agent/certificate.ts";
+import type { SidecarDns } from "../agent/dns.ts";
 import { readEnvironment, type SidecarConfig } from "../agent/environment.ts";
 import { readText } from "../agent/read-text.ts";
 import { LocalSecrets } from "../agent/secrets.ts";
@@ -16,6 +18,7 @@ import { type StatusServers, startStatusServers } from "../agent/status-server.t
 import { err, ok, type Result } from "../base/result.ts";
 import type { Log } from "../observe/log.ts";
 import { Registry } from "../observe/metrics.ts";
+import type { NameTable } from "../proto/gen/istio/nds.ts";
 import { startAdmin } from "../proxy/admin/server.ts";
 import { type RunningProxy, startProxy } from "../proxy/run/proxy.ts";
 import { collectGarbage } from "../proxy/socket/runtime.ts";
@@ -39,7 +42,9 @@ export async function startSidecar(
   const config = readEnvironment({ ...given, env: globalThis.process.env, readFile: readOptional });
   if (!config.ok) return config;
   const parts = makeParts(config.value, process, quit);
-  const watched = openSource(parts);
+  const dns = await openDns(config.value);
+  if (!dns.ok) return err([dns.error]);
+  const watched = openSource(parts, dns.value);
   if (!watched.ok) return watched;
   const progress = new Progress(log, process.startedAtMs);
   const status = await openStatus(parts, () => progress.notReady(parts, watched.value));
@@ -83,6 +88,7 @@ export async function startSidecar(
       parts.keeper.stop();
       watched.value.source.stop();
       admin.value.close();
+      dns.value?.close();
       status.value.close();
       proxy.close();
     },
@@ -119,7 +125,17 @@ function makeParts(config: SidecarConfig, process: Process, quit: (cause: string
   };
 }
 
-function openSource(parts: Parts): Result<WatchedSource, readonly string[]> {
+/** Loaded only where it is asked. */
+async function openDns(config: SidecarConfig): Promise<Result<SidecarDns | undefined, string>> {
+  if (!config.dnsCapture) return ok(undefined);
+  const { startSidecarDns } = await import("../agent/dns.ts");
+  const [, ...domain] = config.dnsDomain.split(".svc.");
+  const clusterDomain = domain.join(".svc.");
+  const { namespace } = config.identity;
+  return startSidecarDns({ host: bindAddresses(config).admin, port: DNS_PORT, namespace, clusterDomain });
+}
+
+function openSource(parts: Parts, dns: SidecarDns | undefined): Result<WatchedSource, readonly string[]> {
   const { config, secrets } = parts;
   const { clock, random, logs } = parts.process;
   const token = () => {
@@ -129,7 +145,8 @@ function openSource(parts: Parts): Result<WatchedSource, readonly string[]> {
   const target = readAdsTarget(parts.bootstrap, { secrets, token, clock, random });
   if (!target.ok) return err([target.error]);
   if (target.value === undefined) return err(["the bootstrap names no control plane"]);
-  return ok(watchSource(makeAdsSource(target.value), target.value.target, logs.logger("xds")));
+  const onNames = dns === undefined ? undefined : (table: NameTable) => dns.setTable(table);
+  return ok(watchSource(makeAdsSource({ ...target.value, onNames }), target.value.target, logs.logger("xds")));
 }
 
 function openStatus(parts: Parts, notReady: () => string | undefined): Promise<Result<StatusServers, string>> {

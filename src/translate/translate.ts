@@ -16,6 +16,7 @@ import { loadAssignment } from "./endpoint.ts";
 import { gatewayConfiguration } from "./gateway.ts";
 import type { DeadEnd } from "./http-route.ts";
 import { inboundClusters, inboundListener } from "./inbound-listener.ts";
+import { nameTables } from "./name-table.ts";
 import { outboundListeners } from "./outbound-listener.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { routeConfigs } from "./route.ts";
@@ -43,6 +44,7 @@ interface OutboundConfiguration {
   /** Undefined in explicit mode, where they bind the pod's own address. */
   readonly listeners: readonly Listener[] | undefined;
   readonly deadEnds: readonly DeadEnd[];
+  readonly nameTables: readonly NameTable[];
   readonly byHost: ReadonlyMap<string, ServiceParts>;
   /** Those of `clusters` that spans go through. */
   readonly traces: readonly Cluster[];
@@ -114,17 +116,16 @@ export class Translator {
             ...(shared.listeners ?? outboundListeners(view, proxy.address).listeners),
             inboundListener(workload, this.#snapshot.mesh),
           ];
-    const { endpoints, routes } = shared;
-    const configuration = { ...NOTHING_MORE, clusters, endpoints, listeners, routes };
+    const { endpoints, routes, nameTables } = shared;
+    const configuration = { ...NOTHING_MORE, clusters, endpoints, listeners, routes, nameTables };
     return { snapshot: this.#snapshot, outbound: shared, workload, configuration };
   }
 }
 
 /** The same lists each time: what is the same value needs no encoding and no comparing. */
-const NOTHING_MORE: Pick<ProxyConfiguration, "secrets" | "extensions" | "nameTables"> = {
+const NOTHING_MORE: Pick<ProxyConfiguration, "secrets" | "extensions"> = {
   secrets: [],
   extensions: [],
-  nameTables: [],
 };
 
 const VIEWS_REMEMBERED_MAX = 1_000;
@@ -144,7 +145,9 @@ function outbound(view: ClientView, before: OutboundConfiguration | undefined): 
   const traces = traceClusters(view);
   const endpoints = [...parts.flatMap((each) => each.endpoints), ...traces.endpoints];
   const { routes, listeners, deadEnds } = routing;
-  const same = before !== undefined && deepEqual(before.traces, traces.clusters) ? before : undefined;
+  const sameMesh = before?.view.snapshot.mesh === view.snapshot.mesh;
+  const same = before !== undefined && sameMesh && deepEqual(before.traces, traces.clusters) ? before : undefined;
+  const names = nameTables(view);
   return {
     view,
     clusters: sameClusters(same, parts, deadEnds) ?? [
@@ -158,6 +161,7 @@ function outbound(view: ClientView, before: OutboundConfiguration | undefined): 
     routes,
     listeners,
     deadEnds,
+    nameTables: before !== undefined && deepEqual(before.nameTables, names) ? before.nameTables : names,
     byHost,
   };
 }

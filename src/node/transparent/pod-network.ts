@@ -15,6 +15,8 @@ export interface PodNetwork {
   /** The pod's own directory on the provider's tmpfs: the namespaces are kept as files in it. */
   readonly directory: string;
   readonly intercepted: boolean;
+  /** The name server whose place the proxy takes for the application. */
+  readonly capturedDns: string | undefined;
 }
 
 // The proxy may connect to its application from 127.0.0.6, as Istio's inbound clusters do, or from any address.
@@ -78,7 +80,7 @@ route add ${podIP}/32 dev in0 src ${INNER_GATEWAY_IP}
 END
 echo 1 > /proc/sys/net/ipv4/conf/in0/route_localnet
 nft -f - <<END
-${outerRules(podIP)}
+${outerRules(podIP, network.capturedDns)}
 END
 OUTER
 nsenter --net=${inner} sh -e <<'INNER'
@@ -143,14 +145,15 @@ echo 0 > ipv4/ip_unprivileged_port_start 2>/dev/null || :
 echo "0 2147483647" > ipv4/ping_group_range 2>/dev/null || :`;
 const OUTER_SETTINGS = `${INNER_SETTINGS}\necho 1 > ipv4/ip_forward`;
 
-function outerRules(podIP: string): string {
+function outerRules(podIP: string, capturedDns: string | undefined): string {
+  const dns = capturedDns === undefined ? "" : dnsRules(capturedDns);
   return `table ip weft {
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
     iifname "up0" ip daddr ${podIP} tcp dport { 15020, 15021, 15090 } redirect
     iifname "up0" ip daddr ${podIP} meta l4proto tcp redirect to :15006
     iifname "in0" ip daddr ${INNER_GATEWAY_IP} tcp dport 15000-15090 dnat to 127.0.0.1
-    iifname "in0" meta l4proto tcp redirect to :15001
+${dns}    iifname "in0" meta l4proto tcp redirect to :15001
   }
   chain output {
     type nat hook output priority -100; policy accept;
@@ -162,6 +165,12 @@ function outerRules(podIP: string): string {
     oifname "in0" ip saddr 127.0.0.0/8 snat to ${INNER_GATEWAY_IP}
   }
 }`;
+}
+
+function dnsRules(nameserver: string): string {
+  const rule = (protocol: string) =>
+    `    iifname "in0" ip daddr ${nameserver} ${protocol} dport 53 dnat to 127.0.0.1:15053\n`;
+  return rule("udp") + rule("tcp");
 }
 
 // The application finds its proxy's admin interface on localhost, as in a pod of one namespace.

@@ -5,9 +5,9 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { assert } from "../../base/assert.ts";
-import { nameTable } from "../dns/names.ts";
-import { DnsServer } from "../dns/server.ts";
-import { DnsUpstream, parseNameservers } from "../dns/upstream.ts";
+import { DnsServer } from "../../dns/server.ts";
+import { DnsUpstream, parseNameservers } from "../../dns/upstream.ts";
+import { nameTable, resolveName } from "../cluster-names.ts";
 import type { Sandbox, SandboxProvider, SandboxRequest, ServiceRoute } from "../sandbox.ts";
 import { AddressPool } from "./addresses.ts";
 import { type CgroupTree, openCgroups } from "./cgroup.ts";
@@ -95,6 +95,7 @@ class Provider implements TransparentProvider {
       nodeIP: this.nodeIP,
       directory: `${this.#options.runDirectory}/${addresses.number}`,
       intercepted: request.intercepted,
+      capturedDns: request.capturesDns ? this.#options.dnsIP : undefined,
     };
     const made = await runScript(createScript(network));
     if (!made.ok) {
@@ -117,7 +118,8 @@ class Provider implements TransparentProvider {
   }
 
   setServices(routes: readonly ServiceRoute[]): void {
-    this.#parts.dns.setNames(nameTable(routes));
+    const names = nameTable(routes);
+    this.#parts.dns.setNames((name) => resolveName(names, name));
     this.#wanted = serviceTable(routes);
     this.#applying ??= this.#apply().finally(() => {
       this.#applying = undefined;

@@ -14,6 +14,7 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 import type { Node } from "../../proto/gen/envoy/config/core/v3/base.ts";
+import type { NameTable } from "../../proto/gen/istio/nds.ts";
 import type { SecretSource } from "../socket/secret.ts";
 import { makeDeltaWire } from "./delta.ts";
 import {
@@ -25,6 +26,7 @@ import {
   RESPONSE_BYTES_MAX,
   STREAM_SETTLED_MS,
 } from "./limits.ts";
+import { NameTableState } from "./name-table.ts";
 import { makeSotwWire } from "./sotw.ts";
 import type { ResourceHandler, ResourceKind, ResourceSource } from "./source.ts";
 import type { NamedKind, Wire } from "./wire.ts";
@@ -48,14 +50,17 @@ export interface AdsOptions {
   readonly variant: "delta" | "sotw";
   /** What is subscribed as a whole: clusters, listeners or both. */
   readonly wildcards: ReadonlySet<ResourceKind>;
+  /** Where DNS questions are answered: they are to be told of the mesh's names too. */
+  readonly onNames?: ((table: NameTable) => void) | undefined;
   readonly clock: Clock;
   readonly random: Random;
 }
 
 export function makeAdsSource(options: AdsOptions): ResourceSource {
+  const names = options.onNames === undefined ? undefined : new NameTableState(options.onNames);
   return options.variant === "delta"
-    ? new AdsSource(options, makeDeltaWire(options.node, options.wildcards))
-    : new AdsSource(options, makeSotwWire(options.node, options.wildcards));
+    ? new AdsSource(options, makeDeltaWire(options.node, options.wildcards, names))
+    : new AdsSource(options, makeSotwWire(options.node, options.wildcards, names));
 }
 
 type Phase<Q, S> =

@@ -9,6 +9,7 @@ import {
 import { method } from "../../proto/grpc.ts";
 import { decodeUpdate, KINDS, kindOf, type RawResource, TYPE_URLS } from "./decode.ts";
 import { RESOURCES_MAX } from "./limits.ts";
+import { NAME_TABLE_TYPE, type NameTableState } from "./name-table.ts";
 import type { ResourceHandler, ResourceKind, ResourceRefusal } from "./source.ts";
 import { errorDetail, isNamed, type NamedKind, type Wire } from "./wire.ts";
 
@@ -21,7 +22,11 @@ export const DELTA_METHOD = method({
   response: DeltaDiscoveryResponse,
 });
 
-export function makeDeltaWire(node: Node, wildcards: ReadonlySet<ResourceKind>): DeltaWire {
+export function makeDeltaWire(
+  node: Node,
+  wildcards: ReadonlySet<ResourceKind>,
+  names?: NameTableState | undefined,
+): DeltaWire {
   const wanted: Record<NamedKind, ReadonlySet<string>> = { endpoint: new Set(), route: new Set(), secret: new Set() };
   const held: Record<ResourceKind, Map<string, string>> = {
     cluster: new Map(),
@@ -46,6 +51,7 @@ export function makeDeltaWire(node: Node, wildcards: ReadonlySet<ResourceKind>):
     open() {
       asked = new Set();
       const requests = KINDS.filter((kind) => (isNamed(kind) ? wanted[kind].size > 0 : wildcards.has(kind))).map(first);
+      if (names !== undefined) requests.push(firstNames(names));
       const [hello] = requests;
       if (hello !== undefined) hello.node = node;
       return requests;
@@ -62,12 +68,32 @@ export function makeDeltaWire(node: Node, wildcards: ReadonlySet<ResourceKind>):
     },
     receive(response, handler) {
       const kind = kindOf(response.typeUrl);
-      if (kind === undefined) return undefined;
+      if (kind === undefined) return names === undefined ? undefined : takeNames(names, response);
       const scope = isNamed(kind) ? wanted[kind] : undefined;
       const refusals = apply({ kind, response, held: held[kind], wanted: scope }, handler);
       return request(kind, { responseNonce: response.nonce, errorDetail: errorDetail(refusals) });
     },
   };
+}
+
+/** The server has no name for it. */
+const TABLE = "";
+
+function firstNames({ version }: NameTableState): DeltaDiscoveryRequest {
+  const initialResourceVersions = version === "" ? {} : { [TABLE]: version };
+  return DeltaDiscoveryRequest.fromPartial({ typeUrl: NAME_TABLE_TYPE, initialResourceVersions });
+}
+
+function takeNames(names: NameTableState, response: DeltaDiscoveryResponse): DeltaDiscoveryRequest | undefined {
+  if (response.typeUrl !== NAME_TABLE_TYPE) return undefined;
+  const [table] = response.resources;
+  const refused = names.take(table?.resource?.value, table?.version ?? "");
+  const refusals = refused === undefined ? [] : [refusal(NAME_TABLE_TYPE, refused)];
+  return DeltaDiscoveryRequest.fromPartial({
+    typeUrl: NAME_TABLE_TYPE,
+    responseNonce: response.nonce,
+    errorDetail: errorDetail(refusals),
+  });
 }
 
 interface Arrival {
@@ -102,5 +128,9 @@ function toRaw(resource: Resource): readonly RawResource[] {
 
 function tooMany(kind: ResourceKind): ResourceRefusal {
   const message = `more than ${RESOURCES_MAX} resources: the update was left out`;
-  return { resource: "*", path: "", typeUrl: TYPE_URLS[kind], message };
+  return refusal(TYPE_URLS[kind], message);
+}
+
+function refusal(typeUrl: string, message: string): ResourceRefusal {
+  return { resource: "*", path: "", typeUrl, message };
 }

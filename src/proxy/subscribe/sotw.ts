@@ -6,6 +6,7 @@ import { DiscoveryRequest, DiscoveryResponse } from "../../proto/gen/envoy/servi
 import { method } from "../../proto/grpc.ts";
 import { decodeUpdate, isWildcard, KINDS, kindOf, TYPE_URLS } from "./decode.ts";
 import { RESOURCES_MAX } from "./limits.ts";
+import { NAME_TABLE_TYPE, type NameTableState } from "./name-table.ts";
 import type { Changed, ResourceHandler, ResourceKind, ResourceRefusal, ResourceUpdate } from "./source.ts";
 import { errorDetail, isNamed, type NamedKind, type Wire } from "./wire.ts";
 
@@ -29,6 +30,7 @@ interface KindState {
 export function makeSotwWire(
   node: Node,
   wildcards: ReadonlySet<ResourceKind>,
+  names?: NameTableState | undefined,
 ): Wire<DiscoveryRequest, DiscoveryResponse> {
   const states: Record<ResourceKind, KindState> = {
     cluster: emptyState(),
@@ -55,6 +57,7 @@ export function makeSotwWire(
       const requests = KINDS.filter((kind) => {
         return isNamed(kind) ? states[kind].wanted.size > 0 : wildcards.has(kind);
       }).map((kind) => request(kind));
+      if (names !== undefined) requests.push(DiscoveryRequest.fromPartial({ typeUrl: NAME_TABLE_TYPE }));
       const [hello] = requests;
       if (hello !== undefined) hello.node = node;
       return requests;
@@ -69,7 +72,7 @@ export function makeSotwWire(
     },
     receive(response, handler) {
       const kind = kindOf(response.typeUrl);
-      if (kind === undefined) return undefined;
+      if (kind === undefined) return names === undefined ? undefined : takeNames(names, response);
       const state = states[kind];
       state.nonce = response.nonce;
       const refusals = apply(kind, { response, state }, handler);
@@ -77,6 +80,18 @@ export function makeSotwWire(
       return request(kind, { errorDetail: errorDetail(refusals) });
     },
   };
+}
+
+function takeNames(names: NameTableState, response: DiscoveryResponse): DiscoveryRequest | undefined {
+  if (response.typeUrl !== NAME_TABLE_TYPE) return undefined;
+  const message = names.take(response.resources[0]?.value, response.versionInfo);
+  const refusals = message === undefined ? [] : [{ resource: "*", path: "", typeUrl: NAME_TABLE_TYPE, message }];
+  return DiscoveryRequest.fromPartial({
+    typeUrl: NAME_TABLE_TYPE,
+    versionInfo: names.version,
+    responseNonce: response.nonce,
+    errorDetail: errorDetail(refusals),
+  });
 }
 
 function emptyState(): KindState {

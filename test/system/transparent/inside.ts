@@ -238,6 +238,7 @@ async function makePod(name: string, intercepted: boolean): Promise<Sandbox> {
     uid: name,
     proxyContainers: ["istio-proxy"],
     intercepted,
+    capturesDns: false,
     directory: podDirectory,
   });
 }

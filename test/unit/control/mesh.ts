@@ -23,6 +23,7 @@ import { LateRuntime } from "../../../src/cluster/api.ts";
 import { type ControlPlane, startControlPlane } from "../../../src/control/control.ts";
 import { Registry } from "../../../src/observe/metrics.ts";
 import { Node } from "../../../src/proto/gen/envoy/config/core/v3/base.ts";
+import type { NameTable } from "../../../src/proto/gen/istio/nds.ts";
 import { makeAdsSource } from "../../../src/proxy/subscribe/ads.ts";
 import type {
   ResourceHandler,
@@ -162,6 +163,8 @@ export interface ProxyOptions {
   /** Whose token it shows; its own by default. */
   readonly tokenOf?: { readonly namespace: string; readonly serviceAccount: string };
   readonly refuse?: (update: ResourceUpdate) => readonly ResourceRefusal[];
+  /** It answers its application's DNS questions. */
+  readonly onNames?: (table: NameTable) => void;
 }
 
 interface Place {
@@ -255,10 +258,16 @@ async function connectProxy(options: Place & ProxyOptions): Promise<TestProxy> {
     },
     node: Node.fromPartial({
       id: `sidecar~${options.address}~${options.pod}.${options.namespace}~${options.namespace}.svc.cluster.local`,
-      metadata: { LABELS: options.labels, NAMESPACE: options.namespace, INTERCEPTION_MODE: "REDIRECT" },
+      metadata: {
+        LABELS: options.labels,
+        NAMESPACE: options.namespace,
+        INTERCEPTION_MODE: "REDIRECT",
+        ...(options.onNames === undefined ? {} : { DNS_CAPTURE: "true" }),
+      },
     }),
     variant: options.variant ?? "delta",
     wildcards: new Set(["cluster", "listener"]),
+    onNames: options.onNames,
     clock: systemClock,
     random: seededRandom(1),
   });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type DnsMessage, type DnsRecord, decodeMessage, encodeMessage } from "../../../src/node/dns/message.ts";
+import { type DnsMessage, type DnsRecord, decodeMessage, encodeMessage } from "../../../src/dns/message.ts";
 
 const label = fc.stringMatching(/^[a-z0-9_-]{1,20}$/);
 const name = fc.array(label, { maxLength: 6 }).map((labels) => labels.join("."));

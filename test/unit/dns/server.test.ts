@@ -6,10 +6,10 @@ import { Resolver } from "node:dns/promises";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { CLASS_IN, decodeMessage, encodeMessage, recordType } from "../../../src/node/dns/message.ts";
-import { nameTable, resolveName } from "../../../src/node/dns/names.ts";
-import { DnsServer } from "../../../src/node/dns/server.ts";
-import { DnsUpstream, parseNameservers } from "../../../src/node/dns/upstream.ts";
+import { CLASS_IN, decodeMessage, encodeMessage, recordType } from "../../../src/dns/message.ts";
+import { DnsServer } from "../../../src/dns/server.ts";
+import { DnsUpstream, parseNameservers } from "../../../src/dns/upstream.ts";
+import { nameTable, resolveName } from "../../../src/node/cluster-names.ts";
 import type { ServiceRoute } from "../../../src/node/sandbox.ts";
 
 const many = Array.from({ length: 50 }, (_, index) => `10.244.1.${index}`);
@@ -19,13 +19,18 @@ const routes: readonly ServiceRoute[] = [
   { namespace: "production", name: "many", clusterIP: "None", ports: [], addresses: many },
 ];
 
+const namesOf = (known: readonly ServiceRoute[]) => {
+  const table = nameTable(known);
+  return (name: string) => resolveName(table, name);
+};
+
 describe("the mesh's DNS server", () => {
   const resolver = new Resolver({ timeout: 1000, tries: 1 });
   let server: DnsServer;
 
   before(async () => {
     server = await DnsServer.listen({ address: "127.0.0.1", port: 0, upstream: undefined });
-    server.setNames(nameTable(routes));
+    server.setNames(namesOf(routes));
     resolver.setServers([`127.0.0.1:${server.port}`]);
   });
   after(() => server.close());
@@ -47,9 +52,9 @@ describe("the mesh's DNS server", () => {
   });
 
   it("follows a change of the table", async () => {
-    server.setNames(nameTable([]));
+    server.setNames(namesOf([]));
     await assert.rejects(resolver.resolve4("api.production.svc.cluster.local"), { code: "ENOTFOUND" });
-    server.setNames(nameTable(routes));
+    server.setNames(namesOf(routes));
   });
 
   it("truncates over UDP what it answers in full over TCP", async () => {

@@ -1,6 +1,6 @@
 // DNS messages (RFC 1035): bytes to values and back. Any bytes may come; none of them throw.
 
-import { err, ok, type Result } from "../../base/result.ts";
+import { err, ok, type Result } from "../base/result.ts";
 import { LABEL_BYTES_MAX, NAME_BYTES_MAX, POINTERS_MAX, RECORDS_MAX } from "./limits.ts";
 
 export const recordType = { A: 1, SOA: 6, PTR: 12, AAAA: 28, SRV: 33, OPT: 41, ANY: 255 } as const;
@@ -89,9 +89,30 @@ export function encodeMessage(message: DnsMessage): Buffer {
   return Buffer.concat([header, ...writer.parts]);
 }
 
-/** The data of an A record. */
+/** The data of an A record, or of an AAAA record. */
 export function addressData(ip: string): Buffer {
-  return Buffer.from(ip.split(".").map(Number));
+  if (!ip.includes(":")) return Buffer.from(ip.split(".").map(Number));
+  const data = Buffer.alloc(16);
+  const [head = "", tail] = ip.split("::");
+  const front = groupsOf(head);
+  const back = groupsOf(tail ?? "");
+  front.forEach((group, index) => {
+    data.writeUInt16BE(group, index * 2);
+  });
+  back.forEach((group, index) => {
+    data.writeUInt16BE(group, 16 - (back.length - index) * 2);
+  });
+  return data;
+}
+
+/** Of a part of an IPv6 address: an IPv4 one at its end is two groups. */
+function groupsOf(part: string): readonly number[] {
+  if (part === "") return [];
+  return part.split(":").flatMap((group) => {
+    if (!group.includes(".")) return [Number.parseInt(group, 16)];
+    const [a = 0, b = 0, c = 0, d = 0] = group.split(".").map(Number);
+    return [a * 256 + b, c * 256 + d];
+  });
 }
 
 /** The data of a zone's SOA record, whose last field says how long a missing name may be remembered. */

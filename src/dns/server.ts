@@ -1,8 +1,9 @@
-// The mesh's DNS server, for the pods' resolv.conf: UDP and TCP.
+// A DNS server over UDP and TCP: answers for the names that it is told of, and passes the rest on.
 
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, isIPv6, type Server, type Socket } from "node:net";
+import { answerQuestion, emptyResponse, type NameAnswer } from "./answer.ts";
 import {
   FREE_PORT_ATTEMPTS_MAX,
   TCP_BUFFER_BYTES_MAX,
@@ -12,7 +13,6 @@ import {
   UDP_BYTES_MAX,
 } from "./limits.ts";
 import { CLASS_IN, type DnsMessage, decodeMessage, encodeMessage, recordType, responseCode } from "./message.ts";
-import { answerQuestion, emptyResponse, type NameTable, nameTable, resolveName } from "./names.ts";
 import type { DnsUpstream } from "./upstream.ts";
 
 export interface DnsServerOptions {
@@ -24,7 +24,7 @@ export interface DnsServerOptions {
 
 export class DnsServer {
   readonly port: number;
-  #table: NameTable = nameTable([]);
+  #resolve: (name: string) => NameAnswer = () => ({ kind: "foreign" });
   readonly #udp: UdpSocket;
   readonly #tcp: Server;
   readonly #upstream: DnsUpstream | undefined;
@@ -44,8 +44,9 @@ export class DnsServer {
     return new DnsServer(udp, tcp, upstream);
   }
 
-  setNames(table: NameTable): void {
-    this.#table = table;
+  /** What is asked from now on is looked up there. */
+  setNames(resolve: (name: string) => NameAnswer): void {
+    this.#resolve = resolve;
   }
 
   close(): void {
@@ -97,7 +98,7 @@ export class DnsServer {
       return encodeMessage(emptyResponse(query, responseCode.FORMERR));
     }
     if (question.class !== CLASS_IN) return encodeMessage(emptyResponse(query, responseCode.REFUSED));
-    const answer = resolveName(this.#table, question.name);
+    const answer = this.#resolve(question.name);
     if (answer.kind !== "foreign") return encodeMessage(answerQuestion(query, question, answer));
     return (await this.#upstream?.ask(bytes)) ?? encodeMessage(emptyResponse(query, responseCode.SERVFAIL));
   }
@@ -109,7 +110,7 @@ async function listenOnBoth(
   port: number,
   attemptsLeft: number,
 ): Promise<{ readonly udp: UdpSocket; readonly tcp: Server }> {
-  const udp = createSocket("udp4");
+  const udp = createSocket(isIPv6(address) ? "udp6" : "udp4");
   udp.bind(port, address);
   await once(udp, "listening");
   const tcp = createServer();

@@ -1,0 +1,67 @@
+// Writes the addresses that were chosen for the hosts of ServiceEntries into their status, where the next run and every
+// other replica find them: an address that an application has been told stays its host's.
+
+import type { KubeClient } from "../api/client.ts";
+import { type ServiceEntry, serviceEntryKind } from "../api/istio/service-entry.ts";
+import { deepEqual } from "../base/equal.ts";
+import type { HostAddress } from "../model/auto-address.ts";
+import type { MeshSnapshot } from "../model/snapshot.ts";
+import { STATUS_WRITES_MAX } from "./limits.ts";
+
+export interface AllocatedAddressesOptions {
+  readonly client: KubeClient;
+  readonly log: (level: "info" | "warn", message: string) => void;
+}
+
+export class AllocatedAddresses {
+  readonly #options: AllocatedAddressesOptions;
+  #snapshot: MeshSnapshot | undefined;
+  #running = false;
+  #again = false;
+  #stopped = false;
+
+  constructor(options: AllocatedAddressesOptions) {
+    this.#options = options;
+  }
+
+  set(snapshot: MeshSnapshot): void {
+    if (this.#snapshot?.allocation === snapshot.allocation) return;
+    this.#snapshot = snapshot;
+    if (this.#running) this.#again = true;
+    else void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    do {
+      this.#again = false;
+      const due = this.#due();
+      for (let i = 0; i < due.length && !this.#stopped; i += STATUS_WRITES_MAX) {
+        await Promise.all(due.slice(i, i + STATUS_WRITES_MAX).map((write) => write()));
+      }
+    } while (this.#again && !this.#stopped);
+    this.#running = false;
+  }
+
+  #due(): readonly (() => Promise<void>)[] {
+    const { resources, allocation } = this.#snapshot ?? {};
+    return [...(resources?.serviceEntries ?? [])].flatMap(([key, entry]) => {
+      const wanted = allocation?.wanted.get(key) ?? [];
+      const written = entry.status?.addresses ?? [];
+      return deepEqual(written, wanted) ? [] : [() => this.#write(entry, wanted)];
+    });
+  }
+
+  async #write(entry: ServiceEntry, addresses: readonly HostAddress[]): Promise<void> {
+    const { name, namespace = "default" } = entry.metadata;
+    const patch = { body: { status: { addresses } }, subresource: "status" } as const;
+    const done = await this.#options.client.mergePatch(serviceEntryKind, { name, namespace }, patch);
+    if (done.ok || done.error.reason === "NotFound" || this.#stopped) return;
+    const text = `status of ServiceEntry ${namespace}/${name}: its addresses could not be written: ${done.error.message}`;
+    this.#options.log("warn", text);
+  }
+}
