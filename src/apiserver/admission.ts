@@ -6,7 +6,7 @@ import type { KubeObject } from "../api/object.ts";
 import type { User } from "./http.ts";
 
 export interface AdmissionRequest {
-  readonly operation: "create" | "update";
+  readonly operation: "create" | "update" | "delete";
   readonly kind: Kind;
   /** Absent for cluster-scoped objects. */
   readonly namespace: string | undefined;
@@ -26,5 +26,7 @@ export type AdmissionAnswer =
 /** Called in list order for every create and update of a main resource, not for status or other subresources. */
 export interface AdmissionPlugin {
   readonly name: string;
+  /** Asked about deletions too: the object is then the one that goes, and may not be changed. */
+  readonly deletes?: boolean;
   admit(request: AdmissionRequest): Promise<AdmissionAnswer>;
 }

@@ -70,6 +70,7 @@ export class LocalClient implements KubeClient {
     options: { readonly gracePeriodSeconds?: number; readonly uid?: string } = {},
   ): Promise<Result<void, ApiError>> {
     const done = await this.#resources.remove(kind, ref, {
+      user: SYSTEM_USER,
       gracePeriodSeconds: options.gracePeriodSeconds,
       uid: options.uid,
       resourceVersion: undefined,

@@ -26,6 +26,8 @@ export const EXEC_SESSIONS_MAX = 100;
 export const STREAM_BUFFER_BYTES_MAX = 1024 * 1024;
 export const JSON_PATCH_OPERATIONS_MAX = 10_000;
 export const EXEC_ARGUMENTS_MAX = 1_000;
+/** What a webhook may answer, in bytes. */
+export const WEBHOOK_ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 /** Depth of the schema of a user's kind. */
 export const SCHEMA_DEPTH_MAX = 40;
 /** Compiled CEL rules that are kept. */

@@ -4,11 +4,6 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
-import { eraseKind } from "../api/kind.ts";
-import { endpointSliceKind, SERVICE_NAME_LABEL } from "../api/kubernetes/endpoint-slice.ts";
-import { serviceKind } from "../api/kubernetes/service.ts";
-import type { KubeObject } from "../api/object.ts";
-import { isRecord } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { authorize } from "./authenticate.ts";
 import { type ApiRequest, type Reply, replyFailed } from "./http.ts";
@@ -17,7 +12,8 @@ import type { PodRuntime } from "./pod-runtime.ts";
 import { findContainer } from "./pod-streams.ts";
 import type { Authorizer } from "./rbac.ts";
 import type { Resources } from "./resources.ts";
-import { type ApiFailure, badRequest, failure } from "./status.ts";
+import { endpointOf } from "./service-endpoint.ts";
+import { type ApiFailure, failure } from "./status.ts";
 
 interface ProxiedTarget {
   readonly namespace: string;
@@ -65,49 +61,13 @@ async function toPod(
 
 async function toService(resources: Resources, target: ProxiedTarget): Promise<Result<Duplex, ApiFailure>> {
   const { namespace, name, port } = target;
-  const service = await resources.get(eraseKind(serviceKind), { namespace, name });
-  if (!service.ok) return service;
-  const labelSelector = `${SERVICE_NAME_LABEL}=${name}`;
-  const selection = { namespace, labelSelector, fieldSelector: undefined };
-  const slices = await resources.list(eraseKind(endpointSliceKind), selection);
-  if (!slices.ok) return slices;
-  const wanted = portName(service.value, port);
-  if (wanted === undefined) return err(badRequest(`service ${name} has no port ${port ?? "at all"}`));
-  for (const slice of slices.value.objects) {
-    const address = addressOf(slice, wanted);
-    if (address !== undefined) return dial(address);
-  }
-  return err(failure(503, "ServiceUnavailable", `no endpoints available for service ${JSON.stringify(name)}`));
+  const endpoint = endpointOf(resources.store, { namespace, name }, port);
+  return endpoint.ok ? dial(endpoint.value) : endpoint;
 }
 
-/** Of a port that is given by number or name; of the only one where none is given. */
-function portName({ ...service }: KubeObject, port: string | undefined): string | undefined {
-  const spec = Reflect.get(service, "spec");
-  const ports = isRecord(spec) && Array.isArray(spec["ports"]) ? spec["ports"].filter(isRecord) : [];
-  const found = ports.find((each) => port === undefined || String(each["port"]) === port || each["name"] === port);
-  return found === undefined ? undefined : String(found["name"] ?? "");
-}
-
-interface SocketAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-function addressOf(slice: KubeObject, name: string): SocketAddress | undefined {
-  const { ports, endpoints } = { ports: Reflect.get(slice, "ports"), endpoints: Reflect.get(slice, "endpoints") };
-  if (!Array.isArray(ports) || !Array.isArray(endpoints)) return undefined;
-  const port = ports.filter(isRecord).find((each) => (each["name"] ?? "") === name)?.["port"];
-  const ready = endpoints
-    .filter(isRecord)
-    .find(({ conditions }) => !isRecord(conditions) || conditions["ready"] !== false);
-  const addresses = ready?.["addresses"];
-  const host: unknown = Array.isArray(addresses) ? addresses[0] : undefined;
-  return typeof port === "number" && typeof host === "string" ? { host, port } : undefined;
-}
-
-function dial({ host, port }: SocketAddress): Promise<Result<Duplex, ApiFailure>> {
+function dial({ ip, port }: { readonly ip: string; readonly port: number }): Promise<Result<Duplex, ApiFailure>> {
   const { promise, resolve } = Promise.withResolvers<Result<Duplex, ApiFailure>>();
-  const socket = connect({ host, port });
+  const socket = connect({ host: ip, port });
   socket.once("connect", () => resolve(ok(socket)));
   socket.once("error", (error) => resolve(err(failure(502, "BadGateway", error.message))));
   return promise;

@@ -32,18 +32,9 @@ import { CONFLICT_RETRIES_MAX } from "./limits.ts";
 import { managersAfter, writtenManagers } from "./managed-fields.ts";
 import { type Predicate, parseSelectors } from "./selector.ts";
 import { allocateAddress, isService, keepAddress } from "./service-address.ts";
-import {
-  type ApiFailure,
-  alreadyExists,
-  badRequest,
-  conflict,
-  failure,
-  forbidden,
-  invalid,
-  MODIFIED,
-  notFound,
-} from "./status.ts";
+import { type ApiFailure, alreadyExists, conflict, failure, forbidden, invalid, MODIFIED, notFound } from "./status.ts";
 import type { Store } from "./store.ts";
+import { deletionRefusal, namespaceMismatch, uniqueByPath, updateRefusal } from "./write-rules.ts";
 
 export interface WriteContext {
   readonly user: User;
@@ -61,6 +52,7 @@ export interface Written {
 }
 
 export interface DeleteOptions {
+  readonly user: User;
   readonly gracePeriodSeconds: number | undefined;
   readonly uid: string | undefined;
   readonly resourceVersion: string | undefined;
@@ -83,8 +75,6 @@ export interface Applied extends Written {
 
 type Target = "object" | "status";
 type Outcome = Promise<Result<Written, ApiFailure>>;
-
-const KEPT_NAMESPACES = new Set(["default", "kube-system", "kube-public", "kube-node-lease"]);
 
 /** Where the objects of a kind are stored. */
 export function collectionOf(kind: Kind): string {
@@ -215,6 +205,10 @@ export class Resources {
     options: DeleteOptions,
   ): Promise<Result<Written & { gone: boolean }, ApiFailure>> {
     const collection = collectionOf(kind);
+    const found = this.store.get(collection, ref.namespace, ref.name);
+    if (found === undefined) return err(notFound(kind, ref.name));
+    const denied = await this.#deletionDenied(kind, found, options);
+    if (denied !== undefined) return err(denied);
     const current = this.store.get(collection, ref.namespace, ref.name);
     if (current === undefined) return err(notFound(kind, ref.name));
     const refusal = deletionRefusal(kind, current, options);
@@ -227,6 +221,25 @@ export class Resources {
       return deepEqual(marked, current) ? current : this.store.put(collection, marked);
     }, []);
     return done.ok ? ok({ ...done.value, gone: marked === undefined }) : done;
+  }
+
+  async #deletionDenied(kind: Kind, object: KubeObject, options: DeleteOptions): Promise<ApiFailure | undefined> {
+    const { user, dryRun } = options;
+    const { namespace } = object.metadata;
+    for (const plugin of this.#admission) {
+      if (plugin.deletes !== true) continue;
+      const answer = await plugin.admit({
+        operation: "delete",
+        kind,
+        namespace,
+        object,
+        previous: undefined,
+        user,
+        dryRun,
+      });
+      if (answer.kind === "denied") return answer.error;
+    }
+    return undefined;
   }
 
   async #write(
@@ -421,65 +434,9 @@ export class Resources {
   }
 }
 
-function namespaceMismatch(kind: Kind, given: KubeObject, namespace: string | undefined): ApiFailure | undefined {
-  const stated = given.metadata.namespace ?? "";
-  if (!kind.namespaced || stated === "" || stated === namespace) return undefined;
-  return badRequest("the namespace of the provided object does not match the namespace sent on the request");
-}
-
 function withIdentity(body: unknown, ref: ObjectRef): unknown {
   if (!isRecord(body)) return body;
   const metadata = body["metadata"];
   const given = isRecord(metadata) ? metadata : {};
   return { ...body, metadata: { name: ref.name, ...given } };
-}
-
-function updateRefusal(kind: Kind, given: KubeObject, current: KubeObject): ApiFailure | undefined {
-  const { name, namespace, uid, resourceVersion } = current.metadata;
-  if (given.metadata.name !== name) {
-    return badRequest(`the name of the object (${given.metadata.name}) does not match the name on the URL (${name})`);
-  }
-  const mismatch = namespaceMismatch(kind, given, namespace);
-  if (mismatch !== undefined) return mismatch;
-  if (given.metadata.uid !== undefined && given.metadata.uid !== uid) {
-    return conflict(
-      kind,
-      name,
-      `StorageError: invalid object, Code: 4: Precondition failed: UID in precondition: ${given.metadata.uid}, UID in object meta: ${uid}`,
-    );
-  }
-  const stated = given.metadata.resourceVersion;
-  if (stated !== undefined && stated !== "" && stated !== resourceVersion) return conflict(kind, name, MODIFIED);
-  return undefined;
-}
-
-function deletionRefusal(kind: Kind, current: KubeObject, options: DeleteOptions): ApiFailure | undefined {
-  const { name, uid, resourceVersion } = current.metadata;
-  if (options.uid !== undefined && options.uid !== uid) {
-    return conflict(kind, name, `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uid}`);
-  }
-  if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersion) {
-    return conflict(
-      kind,
-      name,
-      `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`,
-    );
-  }
-  if (kind.kind === "Namespace" && kind.group === "" && KEPT_NAMESPACES.has(name)) {
-    return forbidden(kind, name, "this namespace may not be deleted");
-  }
-  return undefined;
-}
-
-/** A name that breaks two rules is reported once. */
-function uniqueByPath(issues: readonly Issue[]): Issue[] {
-  const seen = new Set<string>();
-  return issues.filter((issue) => {
-    const key = `${issue.path} ${issue.reason}`;
-    if (issue.path !== "metadata.name" || !seen.has(key)) {
-      seen.add(key);
-      return true;
-    }
-    return false;
-  });
 }

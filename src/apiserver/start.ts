@@ -25,6 +25,7 @@ import { collectionOf, Resources } from "./resources.ts";
 import { type ListenOn, openFront } from "./server.ts";
 import { openStore, type Store } from "./store.ts";
 import { Tokens } from "./tokens.ts";
+import { webhookPlugin } from "./webhooks.ts";
 import { Writer } from "./write.ts";
 
 export interface ApiServerOptions {
@@ -57,7 +58,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<Result<
   const { store, pki } = opened.value;
   const registry = new KindRegistry(kinds, store);
   const authorizer = new Authorizer(store);
-  const admission = [...options.admission, escalationPlugin(authorizer), definitionPlugin(kinds)];
+  const admission = [
+    ...options.admission,
+    webhookPlugin("mutating", store),
+    escalationPlugin(authorizer),
+    definitionPlugin(kinds),
+    webhookPlugin("validating", store),
+  ];
   const resources = new Resources({ store, registry, admission, clock });
   registry.follow(resources, clock);
   const tokens = new Tokens({ store, clock, keyPem: pki.tokenKeyPem });

@@ -234,6 +234,7 @@ async function deleteOptions(request: ApiRequest): Promise<Result<DeleteOptions,
     (Array.isArray(given["dryRun"]) && given["dryRun"].includes("All"));
   const orphans = given["orphanDependents"] === true;
   return ok({
+    user: request.user,
     gracePeriodSeconds: seconds,
     uid: textOf(preconditions["uid"]),
     resourceVersion: textOf(preconditions["resourceVersion"]),

@@ -3,11 +3,12 @@
 import { type DaemonSet, type DaemonSetStatus, daemonSetKind } from "../api/kubernetes/daemon-set.ts";
 import { nodeKind } from "../api/kubernetes/node.ts";
 import { type Pod, podKind } from "../api/kubernetes/pod.ts";
+import { matchesSelector } from "../api/kubernetes/selector-match.ts";
 import { deepEqual } from "../base/equal.ts";
 import { type Controller, type ControllerContext, failed, isRace, runController } from "./controller.ts";
 import { endsWithNamespace, podFrom } from "./make-pod.ts";
 import { generatedName } from "./names.ts";
-import { controllerOf, isControlledBy, keyOf, matchesSelector, refOf } from "./owner.ts";
+import { controllerOf, isControlledBy, keyOf, refOf } from "./owner.ts";
 import { availableInMs, isFinished, isReady } from "./pod-state.ts";
 import { ensureRevision, REVISION_LABEL, trimRevisions } from "./revisions.ts";
 import { DONE, type Outcome } from "./work-queue.ts";

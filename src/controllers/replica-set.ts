@@ -3,12 +3,13 @@
 import type { WorkloadCondition } from "../api/kubernetes/fields.ts";
 import { type Pod, podKind } from "../api/kubernetes/pod.ts";
 import { type ReplicaSet, type ReplicaSetStatus, replicaSetKind } from "../api/kubernetes/replica-set.ts";
+import { matchesSelector } from "../api/kubernetes/selector-match.ts";
 import { deepEqual } from "../base/equal.ts";
 import { type Controller, type ControllerContext, failed, isRace, runController, timestamp } from "./controller.ts";
 import { PODS_PER_SYNC_MAX } from "./limits.ts";
 import { endsWithNamespace, podFrom } from "./make-pod.ts";
 import { generatedName } from "./names.ts";
-import { controllerOf, isControlledBy, keyOf, matchesSelector, refOf } from "./owner.ts";
+import { controllerOf, isControlledBy, keyOf, refOf } from "./owner.ts";
 import { availableInMs, isActive, isReady } from "./pod-state.ts";
 import { DONE, type Outcome } from "./work-queue.ts";
 

@@ -2,10 +2,10 @@
 
 import type { Endpoint, EndpointPort } from "../api/kubernetes/endpoint-slice.ts";
 import type { Pod } from "../api/kubernetes/pod.ts";
+import { matchesSelector } from "../api/kubernetes/selector-match.ts";
 import type { Service, ServicePort } from "../api/kubernetes/service.ts";
 import { canonicalJson } from "../base/equal.ts";
 import { ENDPOINTS_PER_SLICE_MAX } from "./limits.ts";
-import { matchesSelector } from "./owner.ts";
 import { isFinished, isReady } from "./pod-state.ts";
 
 export interface SliceContents {

@@ -10,9 +10,12 @@ import { deploymentKind } from "./deployment.ts";
 import { endpointSliceKind } from "./endpoint-slice.ts";
 import { eventKind } from "./event.ts";
 import { eventsV1Kind } from "./events-v1.ts";
+import { horizontalPodAutoscalerKind, podDisruptionBudgetKind } from "./horizontal-pod-autoscaler.ts";
+import { ingressClassKind, ingressKind } from "./ingress.ts";
 import { jobKind } from "./job.ts";
 import { leaseKind } from "./lease.ts";
 import { namespaceKind } from "./namespace.ts";
+import { networkPolicyKind } from "./network-policy.ts";
 import { nodeKind } from "./node.ts";
 import { persistentVolumeClaimKind } from "./persistent-volume-claim.ts";
 import { podKind } from "./pod.ts";
@@ -22,6 +25,7 @@ import { secretKind } from "./secret.ts";
 import { serviceKind } from "./service.ts";
 import { serviceAccountKind } from "./service-account.ts";
 import { statefulSetKind } from "./stateful-set.ts";
+import { mutatingWebhookConfigurationKind, validatingWebhookConfigurationKind } from "./webhook-configuration.ts";
 
 export const kubernetesKinds: readonly Kind[] = [
   namespaceKind,
@@ -43,7 +47,14 @@ export const kubernetesKinds: readonly Kind[] = [
   persistentVolumeClaimKind,
   endpointSliceKind,
   leaseKind,
+  ingressKind,
+  ingressClassKind,
+  networkPolicyKind,
+  horizontalPodAutoscalerKind,
+  podDisruptionBudgetKind,
   customResourceDefinitionKind,
+  validatingWebhookConfigurationKind,
+  mutatingWebhookConfigurationKind,
   roleKind,
   clusterRoleKind,
   roleBindingKind,

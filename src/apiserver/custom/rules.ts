@@ -1,7 +1,9 @@
 // `x-kubernetes-validations`: rules in CEL over a value and the one before it.
 
-import { type CelInput, type CelResult, celEnv, isCelError, parse, plan } from "@bufbuild/cel";
-import { strings } from "@bufbuild/cel/ext";
+// The evaluator is loaded with the first rule: most clusters have none.
+
+import { createRequire } from "node:module";
+import type { CelInput, CelResult } from "@bufbuild/cel";
 import { errorIssue, type Issue } from "../../api/issue.ts";
 import { isRecord } from "../../base/json.ts";
 import { CEL_RULES_MAX, SCHEMA_DEPTH_MAX } from "../limits.ts";
@@ -9,7 +11,23 @@ import { insides, type OpenApi } from "./schema.ts";
 
 type Program = (bindings: Record<string, CelInput>) => CelResult;
 
-const environment = celEnv({ funcs: strings });
+interface Evaluator {
+  readonly compile: (rule: string) => Program;
+  readonly isError: (result: CelResult) => result is Extract<CelResult, { readonly message: string }>;
+}
+
+let loaded: Evaluator | undefined;
+
+function evaluator(): Evaluator {
+  if (loaded !== undefined) return loaded;
+  const require = createRequire(import.meta.url);
+  const cel: typeof import("@bufbuild/cel") = require("@bufbuild/cel");
+  const { strings }: typeof import("@bufbuild/cel/ext") = require("@bufbuild/cel/ext");
+  const environment = cel.celEnv({ funcs: strings });
+  loaded = { compile: (rule) => cel.plan(environment, cel.parse(rule)), isError: cel.isCelError };
+  return loaded;
+}
+
 const programs = new Map<string, Program | string>();
 
 /** The rule as a program, or why it is none. */
@@ -19,7 +37,7 @@ function compile(rule: string): Program | string {
   if (programs.size >= CEL_RULES_MAX) programs.clear();
   let made: Program | string;
   try {
-    made = plan(environment, parse(rule));
+    made = evaluator().compile(rule);
   } catch (error) {
     made = error instanceof Error ? error.message : String(error);
   }
@@ -117,7 +135,7 @@ function evaluate(expression: string, bindings: Record<string, CelInput>): unkno
   const program = compile(expression);
   if (typeof program === "string") return program;
   const result = program(bindings);
-  return isCelError(result) ? result.message : result;
+  return evaluator().isError(result) ? result.message : result;
 }
 
 /** Numbers as the schema has them: an integer is an int, everything else a double. */
