@@ -35,12 +35,17 @@ export interface ServiceResource extends KubeObject {
     readonly externalName?: string;
     readonly publishNotReadyAddresses?: boolean;
     readonly trafficDistribution?: string;
+    /** The first is the one that its clients call where a pod has addresses of both. */
+    readonly ipFamilies?: readonly string[];
+    readonly sessionAffinity?: string;
   };
 }
 
 export interface SliceEndpoint {
   readonly addresses: readonly string[];
   readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
+  /** The first label of its own name within a headless Service. */
+  readonly hostname?: string;
   readonly targetRef?: { readonly kind?: string; readonly name?: string; readonly namespace?: string };
 }
 
@@ -60,6 +65,8 @@ export interface PodResource extends KubeObject {
   };
   readonly status?: {
     readonly podIP?: string;
+    /** With one of each family, `podIP` first. */
+    readonly podIPs?: readonly { readonly ip?: string }[];
     readonly phase?: string;
     readonly conditions?: readonly { readonly type: string; readonly status: string }[];
   };

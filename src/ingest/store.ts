@@ -59,7 +59,15 @@ function essence(name: ResourceName, object: ResourceTypes[ResourceName]): unkno
     const [spec, status] = [recordOf(object, "spec"), recordOf(object, "status")];
     const ended = status["phase"] === "Succeeded" || status["phase"] === "Failed";
     const { serviceAccountName: account, nodeName: node } = spec;
-    return { labels: metadata.labels, uid: metadata.uid, podIP: status["podIP"], ended, account, node };
+    return {
+      labels: metadata.labels,
+      uid: metadata.uid,
+      ip: status["podIP"],
+      ips: status["podIPs"],
+      ended,
+      account,
+      node,
+    };
   }
   if (name === "namespaces" || name === "nodes") return { labels: metadata.labels };
   const { metadata: _metadata, ...rest } = object;

@@ -7,6 +7,7 @@ import { matchesLabels } from "./endpoint.ts";
 import { byAge, type Finding, formatRef, type ResourceRef, refOf } from "./finding.ts";
 import { isExportedTo, mostSpecificOf, resolveHost } from "./hosts.ts";
 import type { MeshConfig } from "./mesh-config.ts";
+import type { Service } from "./service.ts";
 
 export interface HostRule {
   readonly host: string;
@@ -219,6 +220,20 @@ export function effectivePolicy(
   if (rule === undefined) return {};
   const own = rule.subsets.find((each) => each.name === subset)?.trafficPolicy;
   return { ...atPort(rule.trafficPolicy, port), ...atPort(own, port) };
+}
+
+/** The same with what the Service itself asks for, where no rule says how its endpoints are chosen. */
+export function servicePolicy(
+  service: Pick<Service, "sessionAffinity">,
+  rule: HostRule | undefined,
+  at: { readonly subset: string | undefined; readonly port: number },
+): Omit<TrafficPolicy, "portLevelSettings"> {
+  const policy = effectivePolicy(rule, at.subset, at.port);
+  const { simple, consistentHash } = policy.loadBalancer ?? {};
+  if (!service.sessionAffinity || (simple ?? "UNSPECIFIED") !== "UNSPECIFIED" || consistentHash !== undefined) {
+    return policy;
+  }
+  return { ...policy, loadBalancer: { ...policy.loadBalancer, consistentHash: { useSourceIp: true } } };
 }
 
 function atPort(policy: TrafficPolicy | undefined, port: number): TrafficPolicy {

@@ -17,6 +17,8 @@ export interface Endpoint {
   readonly namespace: string;
   /** The pod's; empty where no pod is known. */
   readonly pod: string;
+  /** The first label of its name within a headless service: the pod's, unless it says another. */
+  readonly hostname: string;
   readonly serviceAccount: string;
   /** True when a sidecar answers there, which takes the mesh's TLS. */
   readonly hasSidecar: boolean;
@@ -28,10 +30,9 @@ export type PodsByAddress = ReadonlyMap<string, PodResource>;
 export function indexPods(pods: ReadonlyMap<string, PodResource>): PodsByAddress {
   const byAddress = new Map<string, PodResource>();
   for (const pod of pods.values()) {
-    const address = pod.status?.podIP;
-    const phase = pod.status?.phase;
-    if (address === undefined || address === "" || phase === "Succeeded" || phase === "Failed") continue;
-    byAddress.set(address, pod);
+    const { podIP = "", podIPs = [], phase } = pod.status ?? {};
+    if (phase === "Succeeded" || phase === "Failed") continue;
+    for (const address of [podIP, ...podIPs.map(({ ip = "" }) => ip)]) if (address !== "") byAddress.set(address, pod);
   }
   return byAddress;
 }
@@ -56,24 +57,47 @@ export function isReady({ metadata, status }: PodResource): boolean {
   return status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true;
 }
 
-/** The ready endpoints of one port, in the order of their addresses. A terminating one takes no new requests. */
+/**
+ * The ready endpoints of one port, in the order of their addresses. One that is terminating takes no new requests, unless
+ * its Service wants even what isn't ready. Of a pod with addresses of both families the one of the first of `families`
+ * counts, so that no pod counts twice.
+ */
 export function endpointsOfPort(
   slices: readonly EndpointSliceResource[],
   portName: string,
   pods: PodsByAddress,
+  families: readonly string[] = [],
 ): readonly Endpoint[] {
   const found = new Map<string, Endpoint>();
-  for (const slice of slices) {
+  const seen = new Set<string>();
+  for (const slice of inOrder(slices, families)) {
     const target = (slice.ports ?? []).find((each) => (each.name ?? "") === portName);
     if (target?.port === undefined) continue;
-    for (const endpoint of slice.endpoints) {
-      if (endpoint.conditions?.ready === false || endpoint.conditions?.terminating === true) continue;
-      for (const address of endpoint.addresses) {
-        found.set(`${address}:${target.port}`, toEndpoint(address, target.port, pods.get(address)));
+    for (const { addresses, hostname } of slice.endpoints.filter(takesRequests)) {
+      for (const address of addresses) {
+        const pod = pods.get(address);
+        const one = `${pod?.metadata.name ?? ""} ${target.port}`;
+        if (families.length > 1 && pod !== undefined && seen.has(one)) continue;
+        seen.add(one);
+        const endpoint = toEndpoint(address, target.port, pod);
+        found.set(`${address}:${target.port}`, hostname === undefined ? endpoint : { ...endpoint, hostname });
       }
     }
   }
   return [...found.keys()].sort().flatMap((key) => found.get(key) ?? []);
+}
+
+function takesRequests({ conditions }: EndpointSliceResource["endpoints"][number]): boolean {
+  return conditions?.ready ?? conditions?.terminating !== true;
+}
+
+function inOrder(
+  slices: readonly EndpointSliceResource[],
+  families: readonly string[],
+): readonly EndpointSliceResource[] {
+  if (families.length < 2) return slices;
+  const rank = ({ addressType }: EndpointSliceResource) => (addressType === families[0] ? 0 : 1);
+  return [...slices].sort((a, b) => rank(a) - rank(b));
 }
 
 /** A pod as an endpoint. */
@@ -88,6 +112,7 @@ export function toEndpoint(address: string, port: number, pod: PodResource | und
     labels,
     namespace: pod?.metadata.namespace ?? "",
     pod: pod?.metadata.name ?? "",
+    hostname: pod?.metadata.name ?? "",
     serviceAccount: pod?.spec?.serviceAccountName ?? "default",
     hasSidecar: labels["security.istio.io/tlsMode"] === "istio",
   };

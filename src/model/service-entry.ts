@@ -37,6 +37,7 @@ export function buildServiceEntry(entry: ServiceEntry, world: EntryWorld): reado
       allocated: world.allocated(host),
       ports,
       exportTo: spec.exportTo,
+      sessionAffinity: false,
       trafficDistribution: trafficDistribution(undefined, metadata.annotations?.[TRAFFIC_DISTRIBUTION]),
       resolution,
       external: spec.location !== "MESH_INTERNAL",

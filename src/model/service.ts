@@ -47,6 +47,8 @@ export interface Service {
   readonly exportTo: readonly string[] | undefined;
   /** How near its endpoints are to be, where no rule says it. */
   readonly trafficDistribution: TrafficDistribution;
+  /** Each client keeps to one endpoint, where no rule says how they are chosen. */
+  readonly sessionAffinity: boolean;
   /** By port number. */
   readonly endpoints: ReadonlyMap<number, readonly Endpoint[]>;
 }
@@ -76,6 +78,7 @@ export function buildService(
     ports,
     exportTo: exportTo?.split(",").map((each) => each.trim()),
     trafficDistribution: trafficDistribution(spec.trafficDistribution, metadata.annotations?.[TRAFFIC_DISTRIBUTION]),
+    sessionAffinity: spec.sessionAffinity === "ClientIP",
     endpoints: new Map(ports.map((port) => [port.number, endpointsOf(port)])),
   };
 }

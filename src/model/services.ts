@@ -159,12 +159,17 @@ function kubernetesServices(input: IndexInput, before: FormerIndex | undefined):
     }
     const selected = (port: ServicePort) => selectedInstances(resource, port, instances);
     const service = buildService(resource, mesh.clusterDomain, (port) => [
-      ...endpointsOfPort(own, port.name, pods),
+      ...endpointsOfPort(own, port.name, pods, familiesOf(resource)),
       ...selected(port),
     ]);
     found.push(older !== undefined && sameEndpoints(older, service) ? older : service);
   }
   return found;
+}
+
+/** A headless Service's clients call the addresses that they find, whichever these are. */
+function familiesOf({ spec }: ServiceResource): readonly string[] {
+  return spec?.clusterIP === "None" ? [] : (spec?.ipFamilies ?? []);
 }
 
 /** WorkloadEntries of the Service's namespace are called like its pods. Names are not looked up for a Service. */

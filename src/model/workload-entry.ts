@@ -56,6 +56,7 @@ export function instanceEndpoint(instance: Instance, port: ServicePort, portName
     labels,
     namespace,
     pod: name,
+    hostname: name,
     serviceAccount: spec.serviceAccount ?? "",
     hasSidecar: hasSidecar(spec, labels),
   };

@@ -1,7 +1,7 @@
 // Outbound clusters: one for each port of a service and each subset of it.
 
 import type { ClientTls } from "../api/istio/destination-rule.ts";
-import { effectivePolicy } from "../model/destination.ts";
+import { effectivePolicy, servicePolicy } from "../model/destination.ts";
 import type { Endpoint } from "../model/endpoint.ts";
 import { localityRule } from "../model/locality.ts";
 import {
@@ -51,8 +51,8 @@ export function isDiscovered(target: ClusterTarget, view: ClientView): boolean {
 }
 
 export function outboundCluster(target: ClusterTarget, view: ClientView): Cluster {
-  const { port, subset, rule } = target;
-  const policy = effectivePolicy(rule, subset, port.number);
+  const { service, port, subset, rule } = target;
+  const policy = servicePolicy(service, rule, { subset, port: port.number });
   const pool = policy.connectionPool;
   const connectTimeout = pool?.tcp?.connectTimeout;
   const cluster = Cluster.fromPartial({
@@ -65,7 +65,7 @@ export function outboundCluster(target: ClusterTarget, view: ClientView): Cluste
     commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 } },
   });
   setLoadBalancer(cluster, policy.loadBalancer);
-  setLocality(cluster, localityRule(policy, target.service, view.snapshot.mesh));
+  setLocality(cluster, localityRule(policy, service, view.snapshot.mesh));
   cluster.circuitBreakers = circuitBreakers(pool, policy.retryBudget);
   cluster.outlierDetection = outlierDetection(policy.outlierDetection);
   cluster.upstreamConnectionOptions = keepalive(pool);

@@ -2,7 +2,7 @@
 
 import type { LoadBalancerSettings } from "../api/istio/destination-rule.ts";
 import { deepEqual } from "../base/equal.ts";
-import { effectivePolicy } from "../model/destination.ts";
+import { effectivePolicy, servicePolicy } from "../model/destination.ts";
 import { visibleService } from "../model/services.ts";
 import { type Cluster, Cluster_LbPolicy } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { type RouteAction, RouteAction_HashPolicy } from "../proto/gen/envoy/config/route/v3/route_components.ts";
@@ -36,19 +36,29 @@ export interface HashTarget {
 
 /** Adds what the destinations' rules hash by. A retry then may meet the same host again: the hash says which it is. */
 export function setHashPolicy(action: RouteAction, targets: readonly HashTarget[], view: ClientView): void {
-  const hashes = targets.flatMap((target) => hashOf(target, view));
+  const found = targets.flatMap((target) => hashOf(target, view));
+  const hashes = found.map(({ hash }) => hash);
   const distinct = hashes.filter((hash, i) => hashes.findIndex((other) => deepEqual(other, hash)) === i);
   action.hashPolicy = distinct.flatMap(hashPolicies);
-  if (action.hashPolicy.length === 0 || action.retryPolicy === undefined) return;
+  // A Service's affinity is no promise: a retry there goes on to another host.
+  if (!found.some(({ byRule }) => byRule) || action.retryPolicy === undefined) return;
   action.retryPolicy.retryHostPredicate = [];
   action.retryPolicy.hostSelectionRetryMaxAttempts = 0;
 }
 
-function hashOf(target: HashTarget, view: ClientView): readonly ConsistentHash[] {
+interface FoundHash {
+  readonly hash: ConsistentHash;
+  readonly byRule: boolean;
+}
+
+function hashOf(target: HashTarget, view: ClientView): readonly FoundHash[] {
   const service = visibleService(view.snapshot.index, target.host, view.namespace);
   if (service === undefined) return [];
-  const { loadBalancer } = effectivePolicy(ruleFor(view, service), target.subset, target.port);
-  return loadBalancer?.consistentHash === undefined ? [] : [loadBalancer.consistentHash];
+  const rule = ruleFor(view, service);
+  const hash = servicePolicy(service, rule, target).loadBalancer?.consistentHash;
+  if (hash === undefined) return [];
+  const byRule = effectivePolicy(rule, target.subset, target.port).loadBalancer?.consistentHash !== undefined;
+  return [{ hash, byRule }];
 }
 
 function hashPolicies(hash: ConsistentHash): RouteAction_HashPolicy[] {

@@ -123,8 +123,8 @@ class HostBuilder {
 
   /** A pod of a headless service that is called by itself is the one that is meant. */
   addPods(service: Service, port: ServicePort): void {
-    for (const { pod, address, port: number, hasSidecar } of podEndpoints(service, port)) {
-      const names = podCallNames(service, { name: pod, address }, this.#view);
+    for (const { hostname, address, port: number, hasSidecar } of podEndpoints(service, port)) {
+      const names = podCallNames(service, { name: hostname, address }, this.#view);
       const cluster = podName(port.number, service.host, hasSidecar);
       this.#add(`${address}:${number}`, withPort(names, number), [defaultRoute(cluster)]);
     }

@@ -2,7 +2,7 @@
 
 import type { Destination, TcpRoute, TlsRoute } from "../api/istio/virtual-service.ts";
 import type { PlacedRule } from "../model/delegate.ts";
-import { effectivePolicy } from "../model/destination.ts";
+import { servicePolicy } from "../model/destination.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { formatRef } from "../model/finding.ts";
 import { hostMatches } from "../model/hosts.ts";
@@ -155,9 +155,9 @@ export class ChainBuilder {
 
 type Place = Pick<ResolvedDestination, "host" | "subset" | "port">;
 
-function policyOf({ host, subset, port }: Place, view: ClientView): TcpPolicy | undefined {
-  const service = visibleService(view.snapshot.index, host, view.namespace);
-  return service === undefined ? undefined : effectivePolicy(ruleFor(view, service), subset, port);
+function policyOf(place: Place, view: ClientView): TcpPolicy | undefined {
+  const service = visibleService(view.snapshot.index, place.host, view.namespace);
+  return service === undefined ? undefined : servicePolicy(service, ruleFor(view, service), place);
 }
 
 /** Undefined where every connection fits. */

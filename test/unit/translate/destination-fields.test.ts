@@ -2,7 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { API_WORKLOADS } from "./mesh.ts";
+import { xxHash64 } from "../../../src/base/hash.ts";
+import { Listener } from "../../../src/proto/gen/envoy/config/listener/v3/listener.ts";
+import { Field } from "../../../src/proxy/compile/field.ts";
+import { compileListener, LISTENER_TYPE } from "../../../src/proxy/compile/listener.ts";
+import { Translator } from "../../../src/translate/translate.ts";
+import { API_WORKLOADS, proxyOf, snapshotOf } from "./mesh.ts";
 import { upstreamOf } from "./upstream.ts";
 
 const API = "outbound|8080||api.production.svc.cluster.local";
@@ -67,4 +72,25 @@ test("retryBudget: retries are a share of what is under way, and never fewer tha
   breaker.retries.take();
   assert.equal(breaker.retryAvailable, false);
   cluster.close();
+});
+
+const STICKY = API_WORKLOADS.replace("clusterIP: 10.96.0.7,", "clusterIP: 10.96.0.7, sessionAffinity: ClientIP,");
+
+test("sessionAffinity: ClientIP keeps a client to one endpoint, for HTTP and TCP; a rule that chooses otherwise wins", () => {
+  const { cluster } = upstreamOf(STICKY, API);
+  const hostOf = (ip: string) =>
+    cluster.pick({ hash: xxHash64(ip), avoid: [], attemptsMax: 0 }, undefined)?.address ?? "none";
+  const clients = Array.from({ length: 40 }, (_none, i) => `10.244.0.${i + 1}`);
+  for (const ip of clients) assert.equal(hostOf(ip), hostOf(ip));
+  assert.equal(new Set(clients.map(hostOf)).size, 2, "clients are spread");
+  cluster.close();
+  const translated = new Translator(snapshotOf(STICKY)).translate(proxyOf());
+  const listener = translated.listeners.find(({ name }) => name === "10.96.0.7_8080");
+  assert.ok(listener);
+  const compiled = compileListener(Listener.decode(Listener.encode(listener).finish()), Field.root("l", LISTENER_TYPE));
+  const tcp = [compiled.defaultChain, ...compiled.chains].find((chain) => chain?.terminal.kind === "tcp")?.terminal;
+  assert.ok(tcp?.kind === "tcp" && tcp.hashesSource);
+  const chosen = upstreamOf(`${STICKY}${rule("{loadBalancer: {simple: ROUND_ROBIN}}")}`, API);
+  assert.equal(chosen.cluster.config.lb.kind, "round-robin");
+  chosen.cluster.close();
 });
