@@ -63,6 +63,8 @@ interface TypeState {
   known: Map<string, string>;
   /** Names to send again although their version is known: the proxy asked anew. */
   asked: Set<string>;
+  /** It asked for all of the type and waits for an answer, also where there is nothing. */
+  owed: boolean;
   /** The resources that the proxy has all it asked for of: only what differs from them is looked at. */
   current: EncodedResources | undefined;
   nonce: string | undefined;
@@ -130,7 +132,10 @@ export class Session {
       if (name === "*") state.wildcard = false;
       if (!state.wildcard) state.sent.delete(name);
     }
-    if (first) state.known = new Map(Object.entries(change.known));
+    if (first) {
+      state.known = new Map(Object.entries(change.known));
+      state.owed = state.wildcard && (type === "cluster" || type === "listener");
+    }
     this.pump();
   }
 
@@ -319,7 +324,7 @@ export class Session {
     if (!state.subscribed || state.nonce !== undefined) return;
     const { changed, removed } = diff(state, target, type);
     const going = part === "all" ? removed : [];
-    if (changed.length === 0 && going.length === 0) return;
+    if (changed.length === 0 && going.length === 0 && !state.owed) return;
     const all = new Map(state.sent);
     for (const resource of changed) all.set(resource.name, resource);
     for (const name of going) all.delete(name);
@@ -327,6 +332,7 @@ export class Session {
     if (nonce === undefined) return;
     state.nonce = nonce;
     state.lastSent = nonce;
+    state.owed = false;
     state.awaited = changed;
     state.sent = all;
     state.current = part === "all" || removed.length === 0 ? target.resources[type] : undefined;
@@ -358,6 +364,7 @@ function newState(): TypeState {
     sent: new Map(),
     known: new Map(),
     asked: new Set(),
+    owed: false,
     current: undefined,
     nonce: undefined,
     lastSent: "",

@@ -36,6 +36,10 @@ const SERVICES: readonly Shape[] = [
   },
 ];
 
+/** Hosts outside the mesh, and those that a gateway serves. */
+const OUTSIDE = ["ext.example.com", "*.wild.example.com", "vm.internal"] as const;
+const EDGE_HOSTS = ["www.example.com", "*.example.com", "through.example.com"] as const;
+
 type Namespace = (typeof NAMESPACES)[number];
 type ServiceName = "web" | "api" | "db" | "multi" | "set";
 
@@ -55,6 +59,22 @@ export function podAddress(namespace: Namespace, name: ServiceName, pod: number)
   return `10.244.${NAMESPACES.indexOf(namespace)}.${10 * (i + 1) + pod}`;
 }
 
+/** What the gateway's pods are called by. */
+const INGRESS: MeshDocument = {
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name: "ingress", namespace: "edge" },
+  spec: {
+    selector: { istio: "ingressgateway" },
+    clusterIP: "10.96.9.1",
+    ports: [
+      { name: "http2", port: 80, targetPort: 18_080 },
+      { name: "https", port: 443, targetPort: 18_443 },
+      { name: "tcp", port: 31_400, targetPort: 18_400 },
+    ],
+  },
+};
+
 export class RandomMesh {
   readonly documents = new Map<string, MeshDocument>();
   readonly #random: Random;
@@ -69,7 +89,7 @@ export class RandomMesh {
       SERVICES.flatMap(({ name }) => (this.#chance(0.8) ? this.#service(namespace, name) : [])),
     );
     const policies = Array.from({ length: 8 }, () => this.#policy());
-    return [...edits, ...policies].map((document) => this.#put(document));
+    return [...edits, INGRESS, ...policies].map((document) => this.#put(document));
   }
 
   edit(): MeshEdit {
@@ -128,6 +148,10 @@ export class RandomMesh {
       () => this.#destinationRule(),
       () => this.#destinationRule(),
       () => this.#peerAuthentication(),
+      () => this.#serviceEntry(),
+      () => this.#gateway(),
+      () => this.#sidecar(),
+      () => this.#authorizationPolicy(),
     ]);
     return make();
   }
@@ -141,6 +165,10 @@ export class RandomMesh {
     if (this.#chance(0.85) || delegate) spec["http"] = http;
     if (!delegate && (spec["http"] === undefined || this.#chance(0.2))) spec["tcp"] = [{ route: this.#routes() }];
     if (this.#chance(0.15)) spec["exportTo"] = [this.#pick([".", "*"])];
+    if (!delegate && this.#chance(0.25)) {
+      spec["gateways"] = this.#pick([["edge/outside"], ["edge/outside", "mesh"]]);
+      spec["hosts"] = [this.#pick(EDGE_HOSTS)];
+    } else if (!delegate && this.#chance(0.1)) spec["hosts"] = [this.#pick(OUTSIDE)];
     return istio("VirtualService", namespace, `${delegate ? "delegate" : service}-${this.#below(2)}`, spec);
   }
 
@@ -185,6 +213,7 @@ export class RandomMesh {
   }
 
   #host(service: string): string {
+    if (this.#chance(0.05)) return this.#pick(OUTSIDE.filter((host) => !host.startsWith("*")));
     return this.#chance(0.5) ? service : `${service}.${this.#pick(NAMESPACES)}.svc.cluster.local`;
   }
 
@@ -204,6 +233,71 @@ export class RandomMesh {
     if (this.#chance(0.1)) spec["exportTo"] = [this.#pick([".", "*"])];
     if (this.#chance(0.1)) spec["workloadSelector"] = { matchLabels: { app: "frontend" } };
     return istio("DestinationRule", namespace, `${service}-${this.#below(2)}`, spec);
+  }
+
+  #serviceEntry(): MeshDocument {
+    const i = this.#below(OUTSIDE.length);
+    const resolution = this.#pick(["NONE", "STATIC", "DNS"]);
+    const addresses = this.#chance(0.5) ? { addresses: [`10.201.0.${i + 1}`] } : {};
+    const ports = [
+      { number: 80, name: "http", protocol: "HTTP" },
+      { number: 443, name: "tls", protocol: "TLS" },
+      { number: 5000, name: "tcp", protocol: "TCP" },
+    ].filter(() => this.#chance(0.7));
+    const endpoints = [1, 2].filter(() => this.#chance(0.8)).map((n) => ({ address: `10.202.${i}.${n}` }));
+    const wild = OUTSIDE[i]?.startsWith("*") === true;
+    return istio("ServiceEntry", this.#pick(NAMESPACES), `outside-${i}`, {
+      hosts: [OUTSIDE[i]],
+      ...addresses,
+      ports: ports.length === 0 ? [{ number: 80, name: "http", protocol: "HTTP" }] : ports,
+      resolution: wild ? "NONE" : resolution,
+      ...(resolution === "STATIC" && !wild ? { endpoints } : {}),
+      ...(this.#chance(0.2) ? { location: "MESH_INTERNAL" } : {}),
+      ...(this.#chance(0.2) ? { exportTo: [this.#pick([".", "*"])] } : {}),
+    });
+  }
+
+  #gateway(): MeshDocument {
+    const servers = [
+      { port: { number: 80, name: "http", protocol: "HTTP" }, hosts: [this.#pick(EDGE_HOSTS)] },
+      { port: { number: 80, name: "http-all", protocol: "HTTP" }, hosts: ["*"], tls: { httpsRedirect: true } },
+      {
+        port: { number: 443, name: "https", protocol: "HTTPS" },
+        hosts: [this.#pick(EDGE_HOSTS)],
+        tls: { mode: "ISTIO_MUTUAL" },
+      },
+      {
+        port: { number: 443, name: "through", protocol: "TLS" },
+        hosts: ["through.example.com"],
+        tls: { mode: "PASSTHROUGH" },
+      },
+      { port: { number: 31_400, name: "tcp", protocol: "TCP" }, hosts: ["*"] },
+    ].filter(() => this.#chance(0.6));
+    const selector = { istio: "ingressgateway" };
+    const all =
+      servers.length === 0 ? [{ port: { number: 80, name: "http", protocol: "HTTP" }, hosts: ["*"] }] : servers;
+    return istio("Gateway", "edge", "outside", { selector, servers: all });
+  }
+
+  #sidecar(): MeshDocument {
+    const hosts = this.#pick([["./*"], ["*/*"], ["a/*", "istio-system/*"], ["./web.a.svc.cluster.local", "b/*"]]);
+    const policy = this.#chance(0.2) ? { outboundTrafficPolicy: { mode: "REGISTRY_ONLY" } } : {};
+    const selected = this.#chance(0.5) ? { workloadSelector: { labels: { app: "frontend" } } } : {};
+    return istio("Sidecar", this.#pick(NAMESPACES), `sidecar-${this.#below(2)}`, {
+      ...selected,
+      egress: [{ hosts }],
+      ...policy,
+    });
+  }
+
+  #authorizationPolicy(): MeshDocument {
+    const to = this.#pick([{ methods: ["GET"] }, { paths: ["/a/*"] }, { ports: ["8080"] }]);
+    const document = istio("AuthorizationPolicy", this.#pick(NAMESPACES), `policy-${this.#below(2)}`, {
+      selector: { matchLabels: { app: this.#pick(SERVICES).name } },
+      action: this.#pick(["ALLOW", "DENY"]),
+      rules: [{ to: [{ operation: to }] }],
+    });
+    return { ...document, apiVersion: "security.istio.io/v1" };
   }
 
   #trafficPolicy(): unknown {

@@ -17,6 +17,15 @@ export const PROXIES: readonly ProxyNode[] = [
   proxyOf({ namespace: "a" }),
   proxyOf({ namespace: "b", pod: "web-0", address: "10.244.1.10", serviceAccount: "web", labels: { app: "web" } }),
   proxyOf({ namespace: "a", pod: "explicit-1", address: "10.244.0.6", mode: "NONE" }),
+  proxyOf({
+    type: "router",
+    id: "router~10.244.0.30~ingress-1.edge~edge.svc.cluster.local",
+    pod: "ingress-1",
+    namespace: "edge",
+    address: "10.244.0.30",
+    serviceAccount: "ingress",
+    labels: { istio: "ingressgateway" },
+  }),
 ];
 
 /** The store and control plane of one replica. */

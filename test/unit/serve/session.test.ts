@@ -167,6 +167,19 @@ describe("a session", () => {
     assert.deepEqual(wire.take(), ["listener -l"]);
   });
 
+  it("answers a proxy that asks for all of a type although there is nothing: it waits for that", () => {
+    const wire = new Wire();
+    wire.session.setTarget(configuration(1, { cluster: ["a@1"], endpoint: [], listener: [], route: [] }));
+    wire.subscribe("cluster");
+    wire.subscribe("listener");
+    assert.deepEqual(wire.take(), ["cluster a@1"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), ["listener"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), []);
+    assert.equal(wire.settled.at(-1), 1);
+  });
+
   it("does not wait for ever for a proxy that asks for no endpoints", () => {
     const wire = settledWire();
     wire.session.setTarget(
