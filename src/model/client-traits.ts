@@ -4,7 +4,7 @@ import type { TrafficPolicy } from "../api/istio/destination-rule.ts";
 import type { DestinationIndex } from "./destination.ts";
 import { dependsOnLocality } from "./locality.ts";
 import type { MeshConfig } from "./mesh-config.ts";
-import type { HostRoutes } from "./routing.ts";
+import type { BoundRoutes, HostRoutes } from "./routing.ts";
 import type { Service } from "./service.ts";
 
 export interface ClientTraits {
@@ -18,7 +18,7 @@ export interface ClientTraits {
 }
 
 export function clientTraits(input: {
-  readonly routes: readonly HostRoutes[];
+  readonly routes: readonly (HostRoutes | BoundRoutes)[];
   readonly destinations: DestinationIndex;
   readonly services: ReadonlyMap<string, Service>;
   readonly mesh: MeshConfig;
@@ -42,7 +42,7 @@ function policiesOf({ rules }: DestinationIndex): readonly TrafficPolicy[] {
   return policies.flatMap((policy) => (policy === undefined ? [] : [policy, ...(policy.portLevelSettings ?? [])]));
 }
 
-function choosesByLabel(routes: readonly HostRoutes[], destinations: DestinationIndex): boolean {
+function choosesByLabel(routes: readonly (HostRoutes | BoundRoutes)[], destinations: DestinationIndex): boolean {
   const chooses = [...destinations.rules.values()].some((hosts) =>
     [...hosts.values()].some((rules) => rules.some(({ clients }) => Object.keys(clients).length > 0)),
   );

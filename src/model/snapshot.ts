@@ -191,7 +191,12 @@ function buildRouting(
     bound: routing.bound,
     goodForms: good.forms,
     keptForms: good.kept,
-    traits: clientTraits({ routes: routing.all, destinations: destinations.index, services: index.services, mesh }),
+    traits: clientTraits({
+      routes: [...routing.all, ...routing.bound],
+      destinations: destinations.index,
+      services: index.services,
+      mesh,
+    }),
     findings: [...destinations.findings, ...routing.findings],
   };
 }

@@ -142,8 +142,9 @@ function secure(cluster: Cluster, target: ClusterTarget, view: ClientView): void
       useForeignTls(cluster, tls, { target, view });
       return;
     case "ISTIO_MUTUAL":
+      // Without a sidecar it is the server itself that takes the mesh's TLS: a gateway does.
+      cluster.transportSocket = meshSocket(target, endpoints, view);
       if (view.mode === "NONE") cluster.transportSocketMatches = meshMatches(target, endpoints, view);
-      else cluster.transportSocket = meshSocket(target, endpoints, view);
       return;
     default:
       if (!view.snapshot.mesh.enableAutoMtls || service.external) return;
@@ -202,7 +203,10 @@ function meshSocket({ service, port, subset, rule }: ClusterTarget, endpoints: r
   const own = tls?.subjectAltNames ?? [];
   const names = own.length > 0 ? own : service.subjectAltNames;
   const serverName = tls?.sni ?? outboundServerName(port.number, subset, service.host);
-  return meshClientSocket(serverName, names.length > 0 ? names : identities(endpoints, view));
+  // Where a rule asks for it and no sidecar answers, the pods themselves do.
+  const bare = tls?.mode === "ISTIO_MUTUAL" && !endpoints.some((each) => each.hasSidecar);
+  const servers = bare ? endpoints.map((each) => ({ ...each, hasSidecar: each.pod !== "" })) : endpoints;
+  return meshClientSocket(serverName, names.length > 0 ? names : identities(servers, view));
 }
 
 /** The accounts that the service's pods run as: a certificate of any other is refused. */

@@ -1,9 +1,11 @@
 // All that a gateway runs: its listeners and routes, the clusters that those lead to, and the secrets of its servers.
 
-import { gatewaysFor, mergeServers, portTranslation } from "../model/gateway.ts";
+import { deepEqual } from "../base/equal.ts";
+import { gatewaysFor, mergeServers, type PlacedServer, portTranslation } from "../model/gateway.ts";
 import { portOfPod } from "../model/gateway-finding.ts";
 import type { Cluster } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import type { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
+import type { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
 import type { FilterChain } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import type { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import type { Route } from "../proto/gen/envoy/config/route/v3/route_components.ts";
@@ -13,36 +15,104 @@ import { loadAssignment } from "./endpoint.ts";
 import { type GatewayListener, gatewayListener } from "./gateway-listener.ts";
 import { gatewaySecrets } from "./gateway-tls.ts";
 import type { DeadEnd } from "./http-route.ts";
+import { BLACK_HOLE } from "./names.ts";
 import type { ProxyNode } from "./proxy.ts";
+import { sameShape } from "./same-shape.ts";
 import type { ClusterTarget } from "./target.ts";
 import { decorate, traceClusters } from "./tracing.ts";
 import type { ProxyConfiguration } from "./translate.ts";
 import { type ClientView, ruleFor } from "./view.ts";
-import { workloadOf } from "./workload.ts";
+import { type Workload, workloadOf } from "./workload.ts";
 
-export function gatewayConfiguration(view: ClientView, proxy: ProxyNode): ProxyConfiguration {
+/** What was made for a gateway, and of what. */
+export interface GatewayParts {
+  readonly view: ClientView;
+  readonly workload: Workload;
+  readonly listening: Listening;
+  readonly byName: ReadonlyMap<string, ClusterParts>;
+  readonly configuration: ProxyConfiguration;
+}
+
+interface Listening {
+  readonly servers: readonly PlacedServer[];
+  readonly listeners: readonly Listener[];
+  readonly routes: readonly RouteConfiguration[];
+  /** The clusters that they lead to, sorted, each with why it has nothing behind it, if so. */
+  readonly clusters: ReadonlyMap<string, DeadEnd | undefined>;
+}
+
+/** What is made of one destination; the same for as long as the service and its rule are the same values. */
+interface ClusterParts {
+  readonly target: ClusterTarget;
+  readonly cluster: Cluster;
+  readonly endpoints: ClusterLoadAssignment | undefined;
+}
+
+export function gatewayParts(view: ClientView, proxy: ProxyNode, before: GatewayParts | undefined): GatewayParts {
   const { snapshot } = view;
+  const workload = workloadOf(snapshot, proxy);
+  const same = before !== undefined && isSame(before, view, workload) ? before : undefined;
+  const listening = same?.listening ?? listen(view, workload);
+  const byName = clustersOf(listening, view, before);
+  const traces = traceClusters(view);
+  const clusters = [
+    blackHoleCluster(),
+    ...[...listening.clusters].flatMap(([name, deadEnd]) => byName.get(name)?.cluster ?? deadCluster(name, deadEnd)),
+    ...traces.clusters,
+  ];
+  const endpoints = [...byName.values()].flatMap((each) => each.endpoints ?? []);
+  const secrets = gatewaySecrets(listening.servers, proxy, snapshot.resources.credentials);
+  const older = before?.configuration;
+  const configuration = {
+    clusters: kept(older?.clusters, clusters),
+    endpoints: kept(older?.endpoints, [...endpoints, ...traces.endpoints]),
+    listeners: listening.listeners,
+    routes: listening.routes,
+    secrets: kept(older?.secrets, secrets),
+    extensions: older?.extensions ?? [],
+    nameTables: older?.nameTables ?? [],
+  };
+  return { view, workload, listening, byName, configuration };
+}
+
+function isSame(before: GatewayParts, view: ClientView, workload: Workload): boolean {
+  const { snapshot } = view;
+  const older = before.view.snapshot;
+  const { namespace, pod } = workload.proxy;
+  const key = `${namespace}/${pod}`;
+  return (
+    snapshot.gateways.all === older.gateways.all &&
+    snapshot.bound === older.bound &&
+    snapshot.resources.services === older.resources.services &&
+    snapshot.resources.pods.get(key) === older.resources.pods.get(key) &&
+    before.view.key === view.key &&
+    sameShape(view, before.view) &&
+    deepEqual(before.workload, workload)
+  );
+}
+
+/** The list as it was, where nothing in it differs: it then needs no encoding and no comparing. */
+function kept<T>(older: readonly T[] | undefined, newer: readonly T[]): readonly T[] {
+  return older !== undefined && deepEqual(older, newer) ? older : newer;
+}
+
+function listen(view: ClientView, workload: Workload): Listening {
+  const { snapshot } = view;
+  const { proxy } = workload;
   const gateways = gatewaysFor(snapshot.gateways.all, proxy.labels);
   const pod = snapshot.resources.pods.get(`${proxy.namespace}/${proxy.pod}`);
   const translate = portTranslation(snapshot.resources.services, proxy, (name) => portOfPod(pod, name));
   // In explicit mode pods share one loopback, so each listens on its own address.
   const anyAddress = proxy.mode === "NONE" ? proxy.address : "0.0.0.0";
   const { ports } = mergeServers(gateways, translate, anyAddress);
-  const context = { view, workload: workloadOf(snapshot, proxy), anyAddress };
-  const made = ports.map((port) => gatewayListener(port, context));
+  const made = ports.map((port) => gatewayListener(port, { view, workload, anyAddress }));
   const routes = made.flatMap((each) => each.routes.map(({ config }) => config));
   if (view.telemetry.client !== undefined) routes.forEach(decorateAll);
   return {
-    ...clustersOf(made, routes, view),
+    servers: ports.flatMap(({ servers }) => servers),
     listeners: made.map(({ listener }) => listener),
     routes,
-    secrets: gatewaySecrets(
-      ports.flatMap(({ servers }) => servers),
-      proxy,
-      snapshot.resources.credentials,
-    ),
-    extensions: [],
-    nameTables: [],
+    clusters: namedClusters(made, routes),
   };
 }
 
@@ -52,32 +122,47 @@ function decorateAll(config: RouteConfiguration): void {
   }
 }
 
-/** Only what is routed to, and what spans go through. */
-function clustersOf(
+function namedClusters(
   made: readonly GatewayListener[],
   routes: readonly RouteConfiguration[],
-  view: ClientView,
-): { readonly clusters: readonly Cluster[]; readonly endpoints: readonly ClusterLoadAssignment[] } {
+): ReadonlyMap<string, DeadEnd | undefined> {
   const chains = made.flatMap(({ listener }) => [
     ...listener.filterChains,
     ...(listener.defaultFilterChain === undefined ? [] : [listener.defaultFilterChain]),
   ]);
   const names = new Set([...chains.flatMap(tcpClusters), ...routes.flatMap(routedClusters)]);
-  const dead = new Map<string, DeadEnd>(made.flatMap(({ deadEnds }) => deadEnds).map((each) => [each.cluster, each]));
-  const clusters: Cluster[] = [blackHoleCluster()];
-  const endpoints: ClusterLoadAssignment[] = [];
-  for (const name of [...names].sort()) {
+  names.delete(BLACK_HOLE);
+  const dead = new Map(made.flatMap(({ deadEnds }) => deadEnds).map((each) => [each.cluster, each]));
+  return new Map([...names].sort().map((name) => [name, dead.get(name)]));
+}
+
+/** Only what is routed to. */
+function clustersOf(
+  { clusters }: Listening,
+  view: ClientView,
+  before: GatewayParts | undefined,
+): ReadonlyMap<string, ClusterParts> {
+  const { mesh, nodes } = view.snapshot;
+  const known =
+    before?.view.snapshot.mesh === mesh && before.view.snapshot.nodes === nodes && before.view.key === view.key;
+  const byName = new Map<string, ClusterParts>();
+  for (const name of clusters.keys()) {
     const target = targetOf(name, view);
-    const deadEnd = dead.get(name);
-    if (target !== undefined) {
-      clusters.push(outboundCluster(target, view));
-      if (isDiscovered(target, view)) endpoints.push(loadAssignment(target, view));
-    } else if (deadEnd !== undefined) {
-      clusters.push(unreachableCluster(name, deadEnd.reason, deadEnd.resource));
-    }
+    if (target === undefined) continue;
+    const older = known ? before.byName.get(name) : undefined;
+    const same = older !== undefined && older.target.service === target.service && older.target.rule === target.rule;
+    byName.set(name, same ? older : partsOf(target, view));
   }
-  const traces = traceClusters(view);
-  return { clusters: [...clusters, ...traces.clusters], endpoints: [...endpoints, ...traces.endpoints] };
+  return byName;
+}
+
+function partsOf(target: ClusterTarget, view: ClientView): ClusterParts {
+  const endpoints = isDiscovered(target, view) ? loadAssignment(target, view) : undefined;
+  return { target, cluster: outboundCluster(target, view), endpoints };
+}
+
+function deadCluster(name: string, deadEnd: DeadEnd | undefined): readonly Cluster[] {
+  return deadEnd === undefined ? [] : [unreachableCluster(name, deadEnd.reason, deadEnd.resource)];
 }
 
 /** `outbound|8080|v1|api.production.svc.cluster.local`, where it is there. */

@@ -3,7 +3,7 @@
 import { deepEqual } from "../base/equal.ts";
 import type { HostRule } from "../model/destination.ts";
 import type { Service } from "../model/service.ts";
-import { type MeshSnapshot, sameShapes } from "../model/snapshot.ts";
+import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { Cluster } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import type { TypedExtensionConfig } from "../proto/gen/envoy/config/core/v3/extension.ts";
 import type { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
@@ -13,13 +13,14 @@ import type { Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls
 import type { NameTable } from "../proto/gen/istio/nds.ts";
 import { egressClusters, isDiscovered, outboundCluster, podClusters, unreachableCluster } from "./cluster.ts";
 import { loadAssignment } from "./endpoint.ts";
-import { gatewayConfiguration } from "./gateway.ts";
+import { type GatewayParts, gatewayParts } from "./gateway.ts";
 import type { DeadEnd } from "./http-route.ts";
 import { inboundClusters, inboundListener } from "./inbound-listener.ts";
 import { nameTables } from "./name-table.ts";
 import { outboundListeners } from "./outbound-listener.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { routeConfigs } from "./route.ts";
+import { sameShape } from "./same-shape.ts";
 import { serviceTargets } from "./target.ts";
 import { traceClusters } from "./tracing.ts";
 import { type ClientView, clientView, ruleFor } from "./view.ts";
@@ -69,6 +70,7 @@ interface ProxyParts {
 export class TranslationMemory {
   readonly shared = new Map<string, OutboundConfiguration>();
   readonly proxies = new WeakMap<ProxyNode, ProxyParts>();
+  readonly gateways = new WeakMap<ProxyNode, GatewayParts>();
 }
 
 /** One for each snapshot: remembers what is shared between proxies. */
@@ -82,10 +84,21 @@ export class Translator {
   }
 
   translate(proxy: ProxyNode): ProxyConfiguration {
+    return proxy.type === "router" ? this.#gateway(proxy) : this.#sidecar(proxy);
+  }
+
+  #gateway(proxy: ProxyNode): ProxyConfiguration {
+    const before = this.#memory.gateways.get(proxy);
+    if (before?.view.snapshot === this.#snapshot) return before.configuration;
+    const parts = gatewayParts(clientView(this.#snapshot, proxy), proxy, before);
+    this.#memory.gateways.set(proxy, parts);
+    return parts.configuration;
+  }
+
+  #sidecar(proxy: ProxyNode): ProxyConfiguration {
     const before = this.#memory.proxies.get(proxy);
     if (before?.snapshot === this.#snapshot) return before.configuration;
     const view = clientView(this.#snapshot, proxy);
-    if (proxy.type === "router") return gatewayConfiguration(view, proxy);
     const parts = this.#compose(proxy, view, before);
     this.#memory.proxies.set(proxy, parts);
     return parts.configuration;
@@ -204,17 +217,4 @@ function routingOf(view: ClientView): Routing {
     listeners: view.mode === "NONE" ? undefined : listening.listeners,
     deadEnds: [...built.flatMap(({ deadEnds }) => deadEnds), ...listening.deadEnds],
   };
-}
-
-/** Nothing that routes and listeners are made from differs: of endpoints they know only those of headless services. */
-function sameShape(view: ClientView, before: ClientView | undefined): boolean {
-  if (before === undefined || view.services.length !== before.services.length) return false;
-  const { snapshot } = view;
-  const older = before.snapshot;
-  if (snapshot.routes !== older.routes || snapshot.destinations !== older.destinations) return false;
-  if (snapshot.mesh !== older.mesh || !sameShapes(snapshot.resources, older.resources)) return false;
-  return view.services.every((service, i) => {
-    const other = before.services[i];
-    return service === other || (!service.headless && other?.host === service.host);
-  });
 }

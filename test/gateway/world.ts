@@ -9,6 +9,7 @@ import os from "node:os";
 import path from "node:path";
 import type { TestContext } from "node:test";
 import tls from "node:tls";
+import { LocalSecrets } from "../../src/agent/secrets.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { ok } from "../../src/base/result.ts";
@@ -18,6 +19,7 @@ import { Registry } from "../../src/observe/metrics.ts";
 import { Bootstrap } from "../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { Node } from "../../src/proto/gen/envoy/config/core/v3/base.ts";
 import { type RunningProxy, startProxy } from "../../src/proxy/run/proxy.ts";
+import type { SecretSource } from "../../src/proxy/socket/secret.ts";
 import { makeAdsSource } from "../../src/proxy/subscribe/ads.ts";
 import { startMesh, type TestMesh } from "../unit/control/mesh.ts";
 
@@ -155,8 +157,16 @@ export const NODE = {
 };
 
 /** Of the gateway's own account. */
-export async function gatewayToken(mesh: TestMesh): Promise<string> {
-  const account = { namespace: "edge", serviceAccount: "ingress" };
+export function gatewayToken(mesh: TestMesh): Promise<string> {
+  return tokenOf(mesh, { namespace: "edge", serviceAccount: "ingress" });
+}
+
+interface Account {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+}
+
+async function tokenOf(mesh: TestMesh, account: Account): Promise<string> {
   const token = await mesh.client.createToken({ ...account, audiences: ["istio-ca"], expirationSeconds: 3_600 });
   assert.ok(token.ok, token.ok ? "" : token.error.message);
   return token.value;
@@ -165,14 +175,48 @@ export async function gatewayToken(mesh: TestMesh): Promise<string> {
 export const weft: Engine = {
   name: "weft",
   start: async (context, mesh) => {
-    const proxy = startGateway(mesh, await gatewayToken(mesh));
+    const proxy = startWeft(mesh, { node: NODE, token: await gatewayToken(mesh), secrets: undefined });
     context.after(() => proxy.close());
     await proxy.ready;
     assert.deepEqual(proxy.view.heldUp(), []);
   },
 };
 
-function startGateway(mesh: TestMesh, token: string): RunningProxy {
+export interface Member extends Account {
+  readonly type: "sidecar" | "router";
+  readonly pod: string;
+  readonly address: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** With a certificate of the mesh, in explicit mode. */
+export async function startMember(context: TestContext, mesh: TestMesh, member: Member): Promise<RunningProxy> {
+  const { type, pod, namespace, serviceAccount, address, labels } = member;
+  const key = generateKey();
+  const publicKeyDer = Uint8Array.from(createPublicKey(key).export({ type: "spki", format: "der" }));
+  const value = `spiffe://cluster.local/ns/${namespace}/sa/${serviceAccount}`;
+  const names = [{ type: "url", value }] as const;
+  const certificateChainPem = await mesh.authority.sign({ publicKeyDer, names, lifetimeMs: 3_600_000 });
+  const secrets = new LocalSecrets();
+  secrets.set("default", { kind: "certificate", certificateChainPem, privateKeyPem: privateKeyToPem(key) });
+  secrets.set("ROOTCA", { kind: "trust", bundlePem: mesh.authority.rootPem, crlPem: undefined });
+  const node = {
+    id: `${type}~${address}~${pod}.${namespace}~${namespace}.svc.cluster.local`,
+    metadata: { LABELS: labels, NAMESPACE: namespace, INTERCEPTION_MODE: "NONE" },
+  };
+  const proxy = startWeft(mesh, { node, token: await tokenOf(mesh, { namespace, serviceAccount }), secrets });
+  context.after(() => proxy.close());
+  await proxy.ready;
+  return proxy;
+}
+
+interface Started {
+  readonly node: { readonly id: string; readonly metadata: Record<string, unknown> };
+  readonly token: string;
+  readonly secrets: SecretSource | undefined;
+}
+
+function startWeft(mesh: TestMesh, { node, token, secrets }: Started): RunningProxy {
   const source = makeAdsSource({
     target: `${LOOPBACK}:${mesh.control.secure.port}`,
     tls: {
@@ -181,7 +225,7 @@ function startGateway(mesh: TestMesh, token: string): RunningProxy {
       secrets: undefined,
       token: () => token,
     },
-    node: Node.fromPartial({ ...NODE, userAgentName: "weft" }),
+    node: Node.fromPartial({ ...node, userAgentName: "weft" }),
     variant: "delta",
     wildcards: new Set(["cluster", "listener"]),
     clock: systemClock,
@@ -190,14 +234,14 @@ function startGateway(mesh: TestMesh, token: string): RunningProxy {
   return startProxy({
     bootstrap: Bootstrap.fromPartial({}),
     source,
-    localSecrets: undefined,
+    localSecrets: secrets,
     clock: systemClock,
     random: seededRandom(2),
     registry: new Registry(),
   });
 }
 
-async function startOrigin(context: TestContext): Promise<number> {
+export async function startOrigin(context: TestContext): Promise<number> {
   const server = http.createServer((request, response) => {
     response.setHeader("x-origin", "web");
     response.end(JSON.stringify(request.headers));
@@ -230,6 +274,8 @@ export interface Answer {
 }
 
 export interface Asking {
+  /** 127.0.0.1 where it isn't said. */
+  readonly address?: string;
   readonly port: number;
   readonly host: string;
   readonly path?: string;
@@ -242,11 +288,12 @@ export interface Asking {
 
 export function ask(asking: Asking): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const open = () => asking.over ?? (asking.secure === undefined ? undefined : dial(asking.port, asking.secure));
+    const open = () =>
+      asking.over ?? (asking.secure === undefined ? undefined : dial(asking.port, asking.secure, asking.address));
     const socket = open();
     socket?.on("error", reject);
     const request = http.request({
-      host: LOOPBACK,
+      host: asking.address ?? LOOPBACK,
       port: asking.port,
       path: asking.path ?? "/",
       headers: { host: asking.host, connection: asking.over === undefined ? "close" : "keep-alive", ...asking.headers },
@@ -265,10 +312,10 @@ export function ask(asking: Asking): Promise<Answer> {
   });
 }
 
-export function dial(port: number, secure: NonNullable<Asking["secure"]>): tls.TLSSocket {
+export function dial(port: number, secure: NonNullable<Asking["secure"]>, host = LOOPBACK): tls.TLSSocket {
   const { certificate } = secure;
   return tls.connect({
-    host: LOOPBACK,
+    host,
     port,
     servername: secure.serverName,
     ca: secure.root,

@@ -120,6 +120,28 @@ spec: {selector: {istio: ingressgateway}, ports: [{port: 80, targetPort: ${targe
   });
 });
 
+describe("rules of gateways", () => {
+  it("hold by the gateway's own labels, and by the Gateway that they name", () => {
+    const server = "{port: {number: 80, name: a, protocol: HTTP}, hosts: [a.example.com]}";
+    const rule = (match: string) =>
+      routes(
+        "r",
+        `{hosts: [a.example.com], gateways: [edge/a], http: [{match: [{${match}}], route: [{destination: {host: api}}]}]}`,
+      );
+    const paths = (match: string) =>
+      new Translator(meshOf(gateway("a", 1, server), rule(match)))
+        .translate(gatewayProxy)
+        .routes.flatMap(({ virtualHosts }) => virtualHosts.flatMap((host) => host.routes)).length;
+    assert.equal(paths("sourceLabels: {istio: ingressgateway}"), 1);
+    assert.equal(paths("sourceLabels: {istio: another}"), 0);
+    assert.equal(paths("gateways: [edge/a]"), 1);
+    assert.equal(paths("gateways: [a]"), 0, "of the rule's own namespace");
+    assert.equal(paths("gateways: [mesh]"), 0);
+    assert.equal(paths("port: 80"), 1);
+    assert.equal(paths("port: 81"), 0);
+  });
+});
+
 describe("what leads nowhere", () => {
   const server = (tls: string) =>
     `{port: {number: 443, name: a, protocol: HTTPS}, hosts: ["./*.example.com"], tls: ${tls}}`;

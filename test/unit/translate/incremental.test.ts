@@ -9,7 +9,7 @@ import { ResourceStore } from "../../../src/ingest/store.ts";
 import { defaultMeshConfig } from "../../../src/model/mesh-config.ts";
 import { buildSnapshot, type MeshSnapshot } from "../../../src/model/snapshot.ts";
 import { TranslationMemory, Translator } from "../../../src/translate/translate.ts";
-import { API_WORKLOADS, apiProxy, proxyOf } from "./mesh.ts";
+import { API_WORKLOADS, apiProxy, gatewayProxy, proxyOf } from "./mesh.ts";
 
 const rule = (subsets: string) => `
 apiVersion: networking.istio.io/v1
@@ -52,6 +52,35 @@ apiVersion: v1
 kind: Node
 metadata: {name: ${name}, labels: {topology.kubernetes.io/region: eu, topology.kubernetes.io/zone: ${zone}}}`;
 
+const gateway = (name: string, server: string) => `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: ${name}, namespace: edge}
+spec: {selector: {istio: ingressgateway}, servers: [{port: ${server}]}`;
+const bound = (match: string) => `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: bound, namespace: production}
+spec: {hosts: [a.example.com], gateways: [edge/web], http: [{${match}route: [{destination: {host: api, subset: v1}}]}, {route: [{destination: {host: api}}]}]}`;
+const inFront = (port: string) => `
+apiVersion: v1
+kind: Service
+metadata: {name: front, namespace: edge}
+spec: {selector: {istio: ingressgateway}, ports: [{port: 80, targetPort: ${port}}]}`;
+const ingress = (port: number) => `
+apiVersion: v1
+kind: Pod
+metadata: {name: ingress-1, namespace: edge, labels: {istio: ingressgateway}}
+spec: {containers: [{name: istio-proxy, image: auto, ports: [{name: web, containerPort: ${port}}]}]}
+status: {podIP: 10.244.0.30, phase: Running}`;
+const secret = (bundle: string) => `
+apiVersion: v1
+kind: Secret
+metadata: {name: web, namespace: edge}
+data: {cacert: ${bundle}}`;
+const HTTP = "{number: 80, name: http, protocol: HTTP}, hosts: [a.example.com]}";
+const HTTPS = "{number: 443, name: https, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, credentialName: web}}";
+
 const API_PORT = '{name: "", port: 8080, protocol: TCP}';
 const DB_PORT = "{name: tcp, port: 5432, protocol: TCP}";
 const EDITS: readonly string[] = [
@@ -76,6 +105,18 @@ const EDITS: readonly string[] = [
   node("n2", "b"),
   rule(V1).replace("subsets:", "trafficPolicy: {outlierDetection: {consecutive5xxErrors: 5}}, subsets:"),
   service("api", "clusterIP: 10.96.0.7, trafficDistribution: PreferClose, ports: [{port: 8080}]"),
+  gateway("web", HTTP),
+  gateway("web", `${HTTP}, {port: ${HTTPS}`),
+  gateway("a", HTTPS.replace("443", "80")),
+  bound(""),
+  bound("match: [{sourceLabels: {istio: ingressgateway}}], "),
+  bound("match: [{gateways: [elsewhere]}], "),
+  inFront("8080"),
+  inFront("web"),
+  ingress(9080),
+  ingress(9090),
+  secret("YQ=="),
+  secret("Yg=="),
   policy("STRICT"),
   policy("PERMISSIVE"),
 ];
@@ -91,6 +132,8 @@ function apply(store: ResourceStore, manifests: string): void {
   putAll(store, "virtualServices", resources);
   putAll(store, "destinationRules", resources);
   putAll(store, "peerAuthentications", resources);
+  putAll(store, "gateways", resources);
+  putAll(store, "credentials", resources);
 }
 
 function putAll<K extends ResourceName>(store: ResourceStore, name: K, from: ResourceSet): void {
@@ -99,14 +142,14 @@ function putAll<K extends ResourceName>(store: ResourceStore, name: K, from: Res
 
 describe("translation that takes over what is equal", () => {
   for (const seed of [1, 2, 3]) {
-    it(`gives what a fresh one gives, over 60 edits (seed ${seed})`, () => {
+    it(`gives what a fresh one gives, over 100 edits (seed ${seed})`, () => {
       const random = seededRandom(seed);
       const store = new ResourceStore();
       const memory = new TranslationMemory();
-      const proxies = [proxyOf(), apiProxy, proxyOf({ mode: "NONE" })];
+      const proxies = [proxyOf(), apiProxy, proxyOf({ mode: "NONE" }), gatewayProxy];
       let before: MeshSnapshot | undefined;
       apply(store, API_WORKLOADS);
-      for (let i = 0; i < 60; i++) {
+      for (let i = 0; i < 100; i++) {
         const edit = EDITS[Math.floor(random() * EDITS.length)] ?? "";
         apply(store, edit);
         const resources = store.take();
