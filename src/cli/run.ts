@@ -22,7 +22,7 @@ export async function run(argv: readonly string[]): Promise<void> {
   }
 }
 
-async function buildProgram(argv: readonly string[]): Promise<Command> {
+export async function buildProgram(argv: readonly string[]): Promise<Command> {
   const program = new Command("weft");
   // `weft proxy` hands its options on.
   program.enablePositionalOptions();
