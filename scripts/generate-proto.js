@@ -43,6 +43,7 @@ const ROOTS = [
   "envoy/service/auth/v3/external_auth.proto",
   "envoy/service/secret/v3/sds.proto",
   "envoy/extensions/access_loggers/file/v3/file.proto",
+  "envoy/extensions/access_loggers/filters/cel/v3/cel.proto",
   "envoy/extensions/access_loggers/grpc/v3/als.proto",
   "envoy/extensions/access_loggers/stream/v3/stream.proto",
   "envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.proto",

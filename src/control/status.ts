@@ -51,7 +51,7 @@ const REPORTED: readonly Reported[] = [
     of: ({ resources }) => resources.requestAuthentications,
     concerns: selects,
   },
-  { kind: eraseKind(telemetryKind), of: ({ resources }) => resources.telemetries, concerns: undefined },
+  { kind: eraseKind(telemetryKind), of: ({ resources }) => resources.telemetries, concerns: selects },
   { kind: eraseKind(serviceEntryKind), of: ({ resources }) => resources.serviceEntries, concerns: sees },
   { kind: eraseKind(workloadEntryKind), of: ({ resources }) => resources.workloadEntries, concerns: undefined },
   { kind: eraseKind(workloadGroupKind), of: ({ resources }) => resources.workloadGroups, concerns: undefined },
@@ -235,7 +235,7 @@ function sees(proxy: ProxyNode, object: KubeObject): boolean {
   return isExportedTo(exportTo, object.metadata.namespace ?? "", proxy.namespace);
 }
 
-/** PeerAuthentication and AuthorizationPolicy: the workloads that it selects. */
+/** Policies and Telemetry: the workloads that it selects. */
 function selects(proxy: ProxyNode, object: KubeObject, { mesh }: MeshSnapshot): boolean {
   const namespace = object.metadata.namespace ?? "";
   if (namespace !== proxy.namespace && namespace !== mesh.rootNamespace) return false;

@@ -4,6 +4,7 @@ import type { Issue } from "../api/issue.ts";
 import { MESH_CONFIG_NAME, type MeshSettings, readMeshSettings } from "../api/istio/mesh-config.ts";
 import { parseDurationMs } from "../api/istio/rules.ts";
 import type { ResourceSet } from "../ingest/resources.ts";
+import { logFormatIssues } from "./log-format.ts";
 
 export interface MeshConfig {
   readonly rootNamespace: string;
@@ -53,7 +54,8 @@ export function effectiveMeshConfig(
   const known = before?.base === base ? before : undefined;
   if (known !== undefined && known.text === text) return known;
   if (text === undefined) return { base, config: base, text, issues: [] };
-  const { settings, issues } = readMeshSettings(text);
+  const { settings, issues: found } = readMeshSettings(text);
+  const issues = [...found, ...logFormatIssues(settings)];
   const broken = issues.some(({ severity }) => severity === "error");
   return { base, config: broken ? (known?.config ?? base) : overlay(base, settings), text, issues };
 }

@@ -18,7 +18,7 @@ import { type AuthenticationIndex, indexAuthentication, type KeySets, keyFinding
 import { type BoundRoutes, type HostRoutes, indexRouting } from "./routing.ts";
 import type { Service } from "./service.ts";
 import { indexServices, type ServiceIndex } from "./services.ts";
-import { indexTelemetry, type TelemetryIndex, tracerFindings } from "./telemetry.ts";
+import { indexTelemetry, type TelemetryIndex, telemetryFindings } from "./telemetry.ts";
 import { type InstanceIndex, indexInstances } from "./workload-entry.ts";
 
 export interface MeshSnapshot {
@@ -132,7 +132,7 @@ export function buildSnapshot(
       ...providerFindings(authorization, mesh),
       ...keyFindings(authentication, keySets),
       ...telemetry.findings,
-      ...tracerFindings(telemetry.index, { mesh, resources }),
+      ...telemetryFindings(telemetry.index, { mesh, resources }),
     ],
   };
 }

@@ -1,9 +1,12 @@
 // Telemetry resources by the workloads that they select, and what they and MeshConfig together say of a workload's tracing.
 
 import type { Telemetry } from "../api/istio/telemetry.ts";
+import { compileFormat } from "../observe/format.ts";
+import { accessLogFindings } from "./access-log.ts";
 import { matchesLabels } from "./endpoint.ts";
 import { byAge, type Finding, formatRef, type ResourceRef, refOf } from "./finding.ts";
 import type { MeshConfig } from "./mesh-config.ts";
+import { concerns, type TelemetryMode } from "./telemetry-mode.ts";
 import { type ProviderWorld, resolveTracer, type TraceTarget } from "./trace-target.ts";
 
 /** Namespace to its resources, oldest first. */
@@ -59,8 +62,6 @@ export function telemetriesOf(index: TelemetryIndex, subject: Subject, mesh: Mes
   );
 }
 
-export type TelemetryMode = "CLIENT" | "SERVER";
-
 export interface TracingRule {
   readonly target: TraceTarget;
   readonly samplingPercent: number;
@@ -93,17 +94,14 @@ export function tracingOf(
   return {
     target: target.value,
     samplingPercent: given("randomSamplingPercentage") ?? general?.sampling ?? SAMPLING_PERCENT,
-    customTags: given("customTags") ?? {},
+    customTags: Object.fromEntries(
+      Object.entries(given("customTags") ?? {}).filter(([, tag]) => problemOf(tag) === undefined),
+    ),
     useRequestId: given("useRequestIdForTraceSampling") ?? true,
     enableIstioTags: given("enableIstioTags") ?? true,
     propagates: given("disableContextPropagation") !== true,
     pathLengthMax: target.value.pathLengthMax ?? general?.maxPathTagLength,
   };
-}
-
-function concerns(rule: Tracing, mode: TelemetryMode): boolean {
-  const wanted = rule.match?.mode ?? "CLIENT_AND_SERVER";
-  return wanted === "CLIENT_AND_SERVER" || wanted === mode;
 }
 
 export interface NamedProvider {
@@ -125,8 +123,34 @@ export function tracingProviders(index: TelemetryIndex): readonly NamedProvider[
   );
 }
 
+/** Why a tag can't be written. */
+function problemOf({ formatter }: CustomTags[string]): string | undefined {
+  const compiled = formatter === undefined ? undefined : compileFormat(formatter.value);
+  return compiled?.ok === false ? compiled.error : undefined;
+}
+
+export function telemetryFindings(index: TelemetryIndex, world: ProviderWorld): readonly Finding[] {
+  const all = [...index.values()].flat();
+  return [
+    ...tracerFindings(index, world),
+    ...all.flatMap(tagFindings),
+    ...all.flatMap((telemetry) => accessLogFindings(telemetry, world.mesh)),
+  ];
+}
+
+function tagFindings(telemetry: Telemetry): readonly Finding[] {
+  const resource = refOf(telemetry);
+  return (telemetry.spec?.tracing ?? []).flatMap(({ customTags = {} }, i) =>
+    Object.entries(customTags).flatMap(([name, tag]): readonly Finding[] => {
+      const problem = problemOf(tag);
+      const path = `spec.tracing[${i}].customTags[${name}].formatter.value`;
+      return problem === undefined ? [] : [{ resource, type: "ignored", path, message: problem }];
+    }),
+  );
+}
+
 /** Providers that lead nowhere. */
-export function tracerFindings(index: TelemetryIndex, world: ProviderWorld): readonly Finding[] {
+function tracerFindings(index: TelemetryIndex, world: ProviderWorld): readonly Finding[] {
   return tracingProviders(index).flatMap(({ resource, path, name }): readonly Finding[] => {
     const target = resolveTracer(name, world);
     if (target.ok) return [];

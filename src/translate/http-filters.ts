@@ -13,6 +13,7 @@ import {
   HttpFilter,
 } from "../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
+import { accessLoggers } from "./access-log.ts";
 import type { GatewayTopology } from "./proxy.ts";
 import type { ProxyTelemetry } from "./telemetry.ts";
 import { setTracing } from "./tracing.ts";
@@ -115,6 +116,7 @@ export function connectionManager(options: ManagerOptions): Filter {
   }
   if (options.direction === "edge") setEdge(manager, options.topology);
   setTracing(manager, options.telemetry, options.direction);
+  manager.accessLog = accessLoggers((inbound ? options.telemetry?.serverLogs : options.telemetry?.clientLogs) ?? []);
   manager.routeSpecifier = options.route;
   manager.httpFilters = options.filters;
   return Filter.fromPartial({

@@ -154,7 +154,10 @@ function buildChain(context: PortContext, mode: PortMode, parts: NamedParts): Fi
   chain.filterChainMatch = chainMatch(context, parts);
   chain.filters = parts.http
     ? [httpManager(context, parts.cluster)]
-    : [...tcpRbacFilters(workload.policies, rbacTarget(context)), tcpProxy(parts.cluster)];
+    : [
+        ...tcpRbacFilters(workload.policies, rbacTarget(context)),
+        tcpProxy(parts.cluster, undefined, workload.telemetry.serverLogs),
+      ];
   if (parts.tls !== undefined) chain.transportSocket = meshServerSocket(parts.tls);
   if (mode.resource !== undefined) {
     const own = port !== undefined && workload.mtls.byPort.has(port);

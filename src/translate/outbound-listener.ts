@@ -36,7 +36,9 @@ export function outboundListeners(view: ClientView, address: string): OutboundLi
       // Whoever calls a host that has no address of the mesh's calls whatever address the host has.
       if (addresses.length === 0 && service.source.kind === "ServiceEntry") anywhere.add(service, port, chains);
       for (const { address: pod, port: number, hasSidecar } of podEndpoints(service, port)) {
-        const otherwise = chain("", [tcpProxy(podName(port.number, service.host, hasSidecar))]);
+        const otherwise = chain("", [
+          tcpProxy(podName(port.number, service.host, hasSidecar), undefined, view.telemetry.clientLogs),
+        ]);
         const own = { chains: [], otherwise, deadEnds: [], readsServerName: false };
         somewhere.add({ address: pod, number, service, port, chains: own });
       }

@@ -196,8 +196,9 @@ function within(from: FilterChain, subnets: readonly string[]): FilterChain {
 
 /** Where connections go that are for no service: on to where they were meant for, or nowhere. */
 export function egressChain(name: string, view: ClientView): FilterChain {
-  if (view.outboundTrafficPolicy !== "REGISTRY_ONLY") return chain(name, [tcpProxy(PASSTHROUGH)]);
-  const blocked = chain(name, [tcpProxy(BLACK_HOLE)]);
+  const logs = view.telemetry.clientLogs;
+  if (view.outboundTrafficPolicy !== "REGISTRY_ONLY") return chain(name, [tcpProxy(PASSTHROUGH, undefined, logs)]);
+  const blocked = chain(name, [tcpProxy(BLACK_HOLE, undefined, logs)]);
   blocked.metadata = metadataOf(BLOCKED);
   return blocked;
 }

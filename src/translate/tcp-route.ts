@@ -33,7 +33,8 @@ export function tcpChains(service: Service, port: ServicePort, view: ClientView)
   for (const { tcp } of rules) for (const rule of tcp) builder.addTcp(rule);
   const own = { host: service.host, subset: undefined, port: port.number };
   const plain = FilterChain.fromPartial({});
-  plain.filters = [tcpProxy(outboundName(port.number, undefined, service.host), policyOf(own, view))];
+  const logs = view.telemetry.clientLogs;
+  plain.filters = [tcpProxy(outboundName(port.number, undefined, service.host), policyOf(own, view), logs)];
   const { chains, deadEnds, readsServerName } = builder;
   return { chains, otherwise: builder.otherwise ?? plain, deadEnds, readsServerName };
 }
@@ -130,10 +131,11 @@ export class ChainBuilder {
     // One filter for all of them: as in Istio, the first destination's rule says how long connections last.
     const [first] = used;
     const policy = first === undefined ? undefined : policyOf(this.#targetOf(placed, first.destination), this.#view);
+    const logs = this.#view.telemetry.clientLogs;
     chain.filters = [
       only !== undefined && clusters.length === 1
-        ? tcpProxy(only.name, policy)
-        : weightedTcpProxy(clusters, only?.name ?? resource, policy),
+        ? tcpProxy(only.name, policy, logs)
+        : weightedTcpProxy(clusters, only?.name ?? resource, policy, logs),
     ];
     return chain;
   }

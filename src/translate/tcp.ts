@@ -1,31 +1,34 @@
 // TCP: the proxy filter, and the listener filters that look before a chain is chosen.
 
 import type { TrafficPolicy } from "../api/istio/destination-rule.ts";
+import type { AccessLogRule } from "../model/access-log.ts";
 import { Filter, ListenerFilter } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { HttpInspector } from "../proto/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector.ts";
 import { OriginalDst } from "../proto/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst.ts";
 import { TlsInspector } from "../proto/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts";
 import { TcpProxy } from "../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
+import { accessLoggers } from "./access-log.ts";
 import { any, durationFromText } from "./wire.ts";
 
 /** What of a destination's policy concerns connections. */
 export type TcpPolicy = Pick<TrafficPolicy, "connectionPool" | "loadBalancer">;
 
-export function tcpProxy(cluster: string, policy?: TcpPolicy): Filter {
+export function tcpProxy(cluster: string, policy?: TcpPolicy, logs?: readonly AccessLogRule[]): Filter {
   const clusterSpecifier = { $case: "cluster" as const, value: cluster };
-  return proxyFilter(TcpProxy.fromPartial({ statPrefix: cluster, clusterSpecifier, ...settings(policy) }));
+  return proxyFilter(TcpProxy.fromPartial({ statPrefix: cluster, clusterSpecifier, ...settings(policy) }), logs);
 }
 
 /** Each connection goes to one of them. */
 export function weightedTcpProxy(
   clusters: readonly { readonly name: string; readonly weight: number }[],
   statPrefix: string,
-  policy?: TcpPolicy,
+  policy: TcpPolicy | undefined,
+  logs: readonly AccessLogRule[],
 ): Filter {
   const value = { clusters: clusters.map((each) => ({ ...each })) };
   const clusterSpecifier = { $case: "weightedClusters" as const, value };
-  return proxyFilter(TcpProxy.fromPartial({ statPrefix, clusterSpecifier, ...settings(policy) }));
+  return proxyFilter(TcpProxy.fromPartial({ statPrefix, clusterSpecifier, ...settings(policy) }), logs);
 }
 
 /** How long a connection may be silent, how old it may grow, and what it is hashed by. */
@@ -40,7 +43,8 @@ function settings(policy: TcpPolicy | undefined) {
   };
 }
 
-function proxyFilter(config: TcpProxy): Filter {
+function proxyFilter(config: TcpProxy, logs: readonly AccessLogRule[] = []): Filter {
+  config.accessLog = accessLoggers(logs);
   return Filter.fromPartial({
     name: "envoy.filters.network.tcp_proxy",
     configType: {

@@ -206,18 +206,13 @@ export const meshConfigIneffective: readonly Ineffective[] = [
   { field: "meshMTLS", effect: NOT_YET },
   { field: "tlsDefaults", effect: NOT_YET },
   { field: "pathNormalization", effect: NOT_YET },
-  { field: "accessLogFile", effect: NOT_YET },
-  { field: "accessLogFormat", effect: NOT_YET },
-  { field: "accessLogEncoding", effect: NOT_YET },
   { field: "enableTracing", effect: "a provider (defaultProviders.tracing, or Telemetry's) turns tracing on" },
   { field: "enablePrometheusMerge", effect: NOT_YET },
   { field: "extensionProviders[].envoyExtAuthzHttp", effect: NOT_YET },
   { field: "extensionProviders[].envoyExtAuthzGrpc", effect: NOT_YET },
-  { field: "extensionProviders[].envoyFileAccessLog", effect: NOT_YET },
   { field: "extensionProviders[].envoyOtelAls", effect: NOT_YET },
   { field: "extensionProviders[].prometheus", effect: NOT_YET },
   { field: "defaultProviders.metrics", effect: NOT_YET },
-  { field: "defaultProviders.accessLogging", effect: NOT_YET },
   ...proxySettingsIneffective.map(({ field, effect }) => ({ field: `defaultConfig.${field}`, effect })),
 ];
 

@@ -1,4 +1,4 @@
-// Telemetry: what is told of a workload's traffic, and to whom. Tracing follows it; metrics and access logs do later.
+// Telemetry: what is told of a workload's traffic, and to whom. Tracing and access logs follow it; metrics do later.
 
 import { type Static, Type } from "typebox";
 import { ageColumn } from "../columns.ts";
@@ -86,7 +86,6 @@ export const telemetryIneffective: readonly Ineffective[] = [
   { field: "spec.targetRef", effect: "gateways are not served yet, so it applies to no workload" },
   { field: "spec.targetRefs", effect: "gateways are not served yet, so it applies to no workload" },
   { field: "spec.metrics", effect: "metrics are not changed by it yet" },
-  { field: "spec.accessLogging", effect: "access logs are not changed by it yet" },
 ];
 
 export const telemetryKind: Kind<Telemetry> = {

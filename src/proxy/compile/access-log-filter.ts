@@ -1,11 +1,14 @@
 // Which requests an access logger writes.
 
 import type { AccessRecord } from "../../observe/access-record.ts";
+import { RECORD_ATTRIBUTES } from "../../observe/attributes.ts";
+import { compileCel } from "../../observe/cel.ts";
 import { RESPONSE_FLAGS } from "../../observe/operators.ts";
 import {
   type AccessLogFilter,
   type ComparisonFilter,
   ComparisonFilter_Op,
+  type ExtensionFilter,
   type GrpcStatusFilter,
   type LogTypeFilter,
   type MetadataFilter,
@@ -13,6 +16,7 @@ import {
   type RuntimeFilter,
 } from "../../proto/gen/envoy/config/accesslog/v3/accesslog.ts";
 import { accessLogTypeToJSON } from "../../proto/gen/envoy/data/accesslog/v3/accesslog.ts";
+import { ExpressionFilter } from "../../proto/gen/envoy/extensions/access_loggers/filters/cel/v3/cel.ts";
 import { MATCHER_DEPTH_MAX } from "../limits.ts";
 import type { Field } from "./field.ts";
 import { compileHeader, compileMetadata } from "./matcher.ts";
@@ -68,8 +72,10 @@ export function compileLogFilter(filter: AccessLogFilter, at: Field, depth: numb
       return metadataFilter(specifier.value, at.at("metadataFilter"));
     case "logTypeFilter":
       return typeFilter(specifier.value);
-    default:
-      at.refuse(`the filter ${specifier?.$case ?? "without a kind"} is not built in`);
+    case "extensionFilter":
+      return expressionFilter(specifier.value, at.at("extensionFilter"));
+    case undefined:
+      at.refuse("a filter needs a kind");
       return ALWAYS;
   }
 }
@@ -130,6 +136,22 @@ function metadataFilter(filter: MetadataFilter, at: Field): LogFilter {
     const metadata = record.dynamicMetadata?.(predicate.namespace);
     return predicate.has(metadata) ? predicate.matches(metadata) : ifAbsent;
   };
+}
+
+const CEL = "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter";
+
+/** What can't be evaluated of a request is not logged. */
+function expressionFilter(filter: ExtensionFilter, at: Field): LogFilter {
+  const any = filter.configType?.value;
+  if (any?.typeUrl !== CEL) {
+    at.refuse(`the filter ${any?.typeUrl ?? filter.name} is not built in`);
+    return ALWAYS;
+  }
+  const field = at.at("typedConfig").as(CEL).at("expression");
+  const evaluate = compileCel(ExpressionFilter.decode(any.value).expression, RECORD_ATTRIBUTES);
+  if (evaluate.ok) return (record) => evaluate.value(record) === true;
+  field.refuse(evaluate.error);
+  return ALWAYS;
 }
 
 function typeFilter(filter: LogTypeFilter): LogFilter {

@@ -53,7 +53,48 @@ export const TRACING: readonly Row[] = [
       }
     },
   },
+  {
+    name: "access logs by Telemetry: the server's side, of failures only, in the sidecar's log",
+    run: accessLogs,
+  },
 ];
+
+async function accessLogs({ cluster }: Walk): Promise<void> {
+  const spec = {
+    selector: { matchLabels: { app: "api" } },
+    accessLogging: [
+      { match: { mode: "SERVER" }, providers: [{ name: "envoy" }], filter: { expression: "response.code >= 400" } },
+    ],
+  };
+  const metadata = { name: "logs", namespace: "production" };
+  await cluster.apply(
+    `${JSON.stringify({ apiVersion: "telemetry.istio.io/v1", kind: "Telemetry", metadata, spec })}\n`,
+  );
+  const from = await caller(cluster, "frontend");
+  try {
+    const line = await eventually("a line of the refused request", 20_000, async () => {
+      await send(cluster, from, { url: `${API}/logged?status=418`, count: 4, concurrency: 1 });
+      await send(cluster, from, { url: `${API}/quiet`, count: 4, concurrency: 1 });
+      const log = await cluster.kubectlOk([
+        "logs",
+        "-n",
+        "production",
+        "-l",
+        "app=api",
+        "-c",
+        "istio-proxy",
+        "--tail=500",
+      ]);
+      const found = log.split("\n").find((each) => each.includes("/api/logged"));
+      assert.doesNotMatch(log, /GET \/api\/quiet/);
+      return found === undefined ? log.slice(-500) : { found };
+    });
+    assert.match(line.found, /^\[\S+\] "GET \/api\/logged\?status=418 HTTP\/1\.1" 418 - via_upstream /);
+    assert.match(line.found, /inbound\|8080\|\|/);
+  } finally {
+    await cluster.kubectlOk(["delete", "telemetry", "logs", "-n", "production"]);
+  }
+}
 
 async function sampled(walk: Walk): Promise<void> {
   const from = await caller(walk.cluster, "frontend");

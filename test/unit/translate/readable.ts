@@ -3,6 +3,8 @@
 import { isRecord } from "../../../src/base/json.ts";
 import { OpenTelemetryConfig } from "../../../src/proto/gen/envoy/config/trace/v3/opentelemetry.ts";
 import { ZipkinConfig } from "../../../src/proto/gen/envoy/config/trace/v3/zipkin.ts";
+import { FileAccessLog } from "../../../src/proto/gen/envoy/extensions/access_loggers/file/v3/file.ts";
+import { ExpressionFilter } from "../../../src/proto/gen/envoy/extensions/access_loggers/filters/cel/v3/cel.ts";
 import { Cors, CorsPolicy } from "../../../src/proto/gen/envoy/extensions/filters/http/cors/v3/cors.ts";
 import { ExtAuthz } from "../../../src/proto/gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz.ts";
 import { HTTPFault } from "../../../src/proto/gen/envoy/extensions/filters/http/fault/v3/fault.ts";
@@ -38,6 +40,8 @@ function reader<T>(codec: Codec<T>): (bytes: Uint8Array) => unknown {
 const READERS: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   "envoy.config.trace.v3.OpenTelemetryConfig": reader(OpenTelemetryConfig),
   "envoy.config.trace.v3.ZipkinConfig": reader(ZipkinConfig),
+  "envoy.extensions.access_loggers.file.v3.FileAccessLog": reader(FileAccessLog),
+  "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter": reader(ExpressionFilter),
   "envoy.extensions.filters.http.cors.v3.Cors": reader(Cors),
   "envoy.extensions.filters.http.cors.v3.CorsPolicy": reader(CorsPolicy),
   "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz": reader(ExtAuthz),
