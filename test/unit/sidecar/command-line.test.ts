@@ -68,7 +68,13 @@ describe("arguments", () => {
   test("a sidecar ignores what Istio's agent knows", () => {
     const parsed = parseArguments(["proxy", "sidecar", "--domain", "d", "--concurrency", "2", "--proxyLogLevel=debug"]);
     assert.ok(parsed.ok);
-    assert.deepEqual(parsed.value, { kind: "sidecar", dnsDomain: "d", logLevel: "debug", ignored: ["--concurrency"] });
+    assert.deepEqual(parsed.value, {
+      kind: "sidecar",
+      proxyType: "sidecar",
+      dnsDomain: "d",
+      logLevel: "debug",
+      ignored: ["--concurrency"],
+    });
   });
 });
 
@@ -120,13 +126,13 @@ test("a bootstrap's mistakes are named by file and path", () => {
 
 test("help, version, wrong usage and validate, as a process", async () => {
   const good = file("good.json", staticBootstrap({ admin: 0, front: 0, origin: 1 }));
-  const bad = file("bad.json", { static_resources: { clusters: [{ name: "a", type: "LOGICAL_DNS" }] } });
+  const bad = file("bad.json", { static_resources: { clusters: [{ name: "a", type: "STATIC", load_balancing_policy: {} }] } });
   const runs = [
     { args: ["--help"], code: 0, out: /Examples:\n {2}\$ weft proxy -c/ },
     { args: ["--version"], code: 0, out: /^weft weft\/\d/ },
     { args: ["--nonsense"], code: 2, out: /weft proxy: unknown argument --nonsense/ },
     { args: ["-c", good, "--mode", "validate"], code: 0, out: /configuration '.*good.json' OK/ },
-    { args: ["-c", bad, "--mode", "validate"], code: 1, out: /bad\.json: a: type: .*Cluster/ },
+    { args: ["-c", bad, "--mode", "validate"], code: 1, out: /bad\.json: a: load_balancing_policy: .*Cluster/ },
   ];
   for (const { args, code, out } of runs) {
     const run = runProxy(args);
