@@ -1,270 +1,277 @@
 // The control plane under many services and many connected proxies: how long a change takes to the last of them.
 //
-//   npm run bench:control -- [--services 200] [--endpoints 5] [--clients 50] [--changes 20]
+//   npm run bench:control -- [--services 1000] [--endpoints 10] [--clients 500] [--changes 20] [--variant delta|sotw]
+//                            [--growth] [--save FILE]
 //
-// Prints one JSON object. The clients live in a process of their own and speak delta ADS without TLS.
+// Prints JSON. The clients are in a process of their own and speak ADS without TLS; the control plane is all of it but the
+// API server: from the watch events, its waiting for more of them included, to the last byte in the last client. With
+// --growth the same is measured with 100, 1,000 and 2,000 services.
 
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import fs from "node:fs";
+import path from "node:path";
 import { parseArgs } from "node:util";
 import * as grpc from "@grpc/grpc-js";
 import { systemClock } from "../src/base/clock.ts";
-import { isRecord } from "../src/base/json.ts";
-import { seededRandom } from "../src/base/random.ts";
-import { ok } from "../src/base/result.ts";
-import { MeshState } from "../src/control/mesh-state.ts";
-import {
-  type EndpointSliceResource,
-  emptyResources,
-  type PodResource,
-  type ResourceSet,
-  type ServiceResource,
-} from "../src/ingest/resources.ts";
-import { defaultMeshConfig } from "../src/model/mesh-config.ts";
-import { Node } from "../src/proto/gen/envoy/config/core/v3/base.ts";
-import { makeAdsSource } from "../src/proxy/subscribe/ads.ts";
-import type { ResourceSource, ResourceUpdate } from "../src/proxy/subscribe/source.ts";
-import { DiscoveryServer } from "../src/serve/server.ts";
-
-const PORT = 8080;
-const WATCHED = `outbound|${PORT}||svc-0.shop.svc.cluster.local`;
+import { isRecord, parseJson } from "../src/base/json.ts";
+import { ALLOCATOR } from "../src/cluster/launch/launch.ts";
+import { type ControlPlane, startControlPlane } from "../src/control/control.ts";
+import { Feed } from "./control/feed.ts";
+import { clusterName, hostName, PORT, podOf, routeOf, serviceOf, sliceOf } from "./control/mesh.ts";
 
 interface Size {
   readonly services: number;
   readonly endpoints: number;
   readonly clients: number;
   readonly changes: number;
+  readonly variant: "delta" | "sotw";
 }
 
-function addressOf(service: number, endpoint: number): string {
-  const n = service * 32 + endpoint;
-  return `10.${20 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`;
-}
+/** Pods that a rolling restart replaces, and how many at a time. */
+const RESTARTED = { services: 10, pods: 100, atATime: 10, everyMs: 100 };
+const SETTLE_POLL_MS = 10;
 
-const NAMESPACE = "shop";
+class Bench {
+  readonly #size: Size;
+  readonly #feed = new Feed();
+  readonly #places: number[][];
+  #control: ControlPlane | undefined;
+  #clients: ChildProcess | undefined;
+  readonly #refusals: string[] = [];
 
-function meshOf({ services, endpoints }: Size): ResourceSet {
-  const pods = new Map<string, PodResource>();
-  const all = new Map<string, ServiceResource>();
-  const slices = new Map<string, EndpointSliceResource>();
-  for (let i = 0; i < services; i++) {
-    const name = `svc-${i}`;
-    for (let j = 0; j < endpoints; j++) {
-      const labels = { app: name, version: `v${1 + (j % 2)}`, "security.istio.io/tlsMode": "istio" };
-      pods.set(`${NAMESPACE}/${name}-${j}`, {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: { name: `${name}-${j}`, namespace: NAMESPACE, labels },
-        spec: { serviceAccountName: name },
-        status: { podIP: addressOf(i, j), phase: "Running" },
-      });
-    }
-    all.set(`${NAMESPACE}/${name}`, {
-      apiVersion: "v1",
-      kind: "Service",
-      metadata: { name, namespace: NAMESPACE },
-      spec: {
-        selector: { app: name },
-        clusterIP: `10.96.${i >> 8}.${i & 255}`,
-        ports: [{ name: "http", port: PORT, targetPort: PORT }],
-      },
-    });
-    slices.set(`${NAMESPACE}/${name}`, sliceOf(i, endpoints));
+  constructor(size: Size) {
+    this.#size = size;
+    this.#places = Array.from({ length: size.services }, () => Array.from({ length: size.endpoints }, (_, i) => i));
   }
-  return { ...emptyResources(), pods, services: all, endpointSlices: slices };
-}
 
-function sliceOf(service: number, endpoints: number): EndpointSliceResource {
-  return {
-    apiVersion: "discovery.k8s.io/v1",
-    kind: "EndpointSlice",
-    metadata: {
-      name: `svc-${service}`,
-      namespace: NAMESPACE,
-      labels: { "kubernetes.io/service-name": `svc-${service}` },
-    },
-    addressType: "IPv4",
-    ports: [{ name: "http", port: PORT, protocol: "TCP" }],
-    endpoints: Array.from({ length: endpoints }, (_, j) => ({
-      addresses: [addressOf(service, j)],
-      conditions: { ready: true },
-    })),
-  };
-}
-
-function withRoute(resources: ResourceSet, change: number): ResourceSet {
-  const virtualServices = new Map(resources.virtualServices);
-  virtualServices.set(`${NAMESPACE}/svc-0`, {
-    apiVersion: "networking.istio.io/v1",
-    kind: "VirtualService",
-    metadata: { name: "svc-0", namespace: NAMESPACE, generation: change },
-    spec: { hosts: ["svc-0"], http: [{ timeout: `${change}s`, route: [{ destination: { host: "svc-0" } }] }] },
-  });
-  return { ...resources, virtualServices };
-}
-
-function withEndpoints(resources: ResourceSet, endpoints: number): ResourceSet {
-  const endpointSlices = new Map(resources.endpointSlices);
-  endpointSlices.set(`${NAMESPACE}/svc-0`, sliceOf(0, endpoints));
-  return { ...resources, endpointSlices };
-}
-
-async function measure(size: Size): Promise<Record<string, unknown>> {
-  const state = new MeshState(defaultMeshConfig);
-  const pushed = { bytes: 0 };
-  const discovery = new DiscoveryServer({
-    clock: systemClock,
-    configure: (proxy) => state.configure(proxy),
-    events: {
-      onPush: (_type, bytes) => {
-        pushed.bytes += bytes;
+  async run(): Promise<Record<string, unknown>> {
+    const { clients, variant } = this.#size;
+    for (const [service, places] of this.#places.entries()) {
+      this.#feed.put(serviceOf(service));
+      for (const place of places) this.#feed.put(podOf(service, place));
+      this.#feed.put(sliceOf(service, places));
+    }
+    this.#feed.put(routeOf(0, 1));
+    const startedMs = performance.now();
+    const control = await startControlPlane({
+      client: this.#feed,
+      clock: systemClock,
+      log: () => undefined,
+      ca: {
+        register: () => undefined,
+        credentials: grpc.ServerCredentials.createInsecure(),
+        trust: () => ({ rootPem: "", chainPem: "" }),
+        onChange: () => undefined,
       },
-    },
-  });
-  const server = new grpc.Server();
-  discovery.register(server, () => Promise.resolve(ok(undefined)));
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
-  let resources = withRoute(meshOf(size), 1);
-  const firstMs = time(() => state.replace(resources));
-  const clients = fork(import.meta.filename, ["--connect", String(port), "--clients", String(size.clients)]);
-  const connectedMs = await reported(clients, "all");
-  const bytesPerClient = Math.round(pushed.bytes / size.clients);
-  await settled(discovery);
+      listen: { secure: LOOPBACK, plain: LOOPBACK },
+    });
+    this.#control = control;
+    await control.whenReady;
+    const readyMs = performance.now() - startedMs;
+    const residentBeforeMb = residentMb();
+    const file = path.join(import.meta.dirname, "control/clients.ts");
+    this.#clients = fork(file, ["--port", String(control.plain?.port), "--variant", variant]);
+    this.#clients.on("message", (message) => {
+      if (isRecord(message) && message["report"] === "refused") this.#refusals.push(String(message["cause"]));
+    });
+    await this.#told("ready");
+    const cpu = process.cpuUsage();
+    const first = await this.#connect(1);
+    const storm = await this.#connect(clients - 1);
+    const residentAfterStormMb = residentMb();
+    const endpointChange = await this.#repeat("endpoint", (i) => this.#changeEndpoint(i));
+    const routeChange = await this.#repeat("route", (i) => this.#changeRoute(i));
+    const rollingRestart = await this.#restart();
+    const used = process.cpuUsage(cpu);
+    const { cpuSeconds } = await this.#count();
+    this.#clients.kill();
+    await control.close();
+    return {
+      ...this.#size,
+      readyMs: round(readyMs),
+      firstClient: first,
+      connectStorm: { ...storm, refused: this.#refusals.length, causes: [...new Set(this.#refusals)].slice(0, 3) },
+      endpointChange,
+      routeChange,
+      rollingRestart,
+      cpuSeconds: round((used.user + used.system) / 1e6),
+      clientsCpuSeconds: round(cpuSeconds),
+      residentMb: {
+        withoutClients: residentBeforeMb,
+        afterStorm: residentAfterStormMb,
+        atEnd: residentMb(),
+        peak: Math.round(process.resourceUsage().maxRSS / 1_000),
+      },
+    };
+  }
 
-  const change = async (kind: string, next: (i: number) => ResourceSet): Promise<Record<string, unknown>> => {
+  async #connect(count: number): Promise<Record<string, unknown>> {
+    if (count <= 0) return {};
+    const startedMs = performance.now();
+    this.#send({ connect: count });
+    const { bytesPerClient } = await this.#told("connected");
+    const allMs = performance.now() - startedMs;
+    await this.#settled();
+    return { allMs: round(allMs), bytesPerClient };
+  }
+
+  /** One change after the other, each watched for until the last client has it. */
+  async #repeat(what: "endpoint" | "route", change: (i: number) => void): Promise<Record<string, unknown>> {
+    const names = what === "endpoint" ? [clusterName(0)] : [String(PORT), `${PORT}/${hostName(0)}:${PORT}`];
     const totals: number[] = [];
-    const rebuilds: number[] = [];
-    pushed.bytes = 0;
-    for (let i = 0; i < size.changes; i++) {
-      clients.send({ watch: kind });
-      await reported(clients, "armed");
-      const done = reported(clients, "all");
+    const bytesBefore = (await this.#count()).bytes;
+    const cpu = process.cpuUsage();
+    for (let i = 0; i < this.#size.changes; i++) {
+      this.#send({ watch: names });
+      await this.#told("armed");
+      const done = this.#told("all");
       const startedMs = performance.now();
-      resources = next(i);
-      rebuilds.push(time(() => state.replace(resources)));
-      discovery.notify();
+      change(i);
       await done;
       totals.push(performance.now() - startedMs);
-      await settled(discovery);
+      await this.#settled();
     }
-    const bytes = Math.round(pushed.bytes / size.changes / size.clients);
-    return { ...quantiles("lastClientMs", totals), ...quantiles("rebuildMs", rebuilds), bytesPerClient: bytes };
-  };
-  const cpu = process.cpuUsage();
-  const endpoint = await change("endpoint", (i) =>
-    withEndpoints(resources, i % 2 === 0 ? size.endpoints - 1 : size.endpoints),
-  );
-  const route = await change("route", (i) => withRoute(resources, i + 2));
-  const used = process.cpuUsage(cpu);
-  clients.kill();
-  server.forceShutdown();
-  discovery.close();
-  return {
-    ...size,
-    firstRebuildMs: round(firstMs),
-    connectAllMs: round(connectedMs),
-    bytesPerClient,
-    endpointChange: endpoint,
-    routeChange: route,
-    cpuSeconds: round((used.user + used.system) / 1e6),
-    residentMb: Math.round(process.memoryUsage().rss / 1e6),
-  };
+    const used = process.cpuUsage(cpu);
+    const bytes = (await this.#count()).bytes - bytesBefore;
+    const { changes, clients } = this.#size;
+    return {
+      lastClientMs: quantiles(totals),
+      bytesPerClient: Math.round(bytes / changes / clients),
+      cpuMsPerChange: round((used.user + used.system) / 1e3 / changes),
+    };
+  }
+
+  #changeEndpoint(i: number): void {
+    const all = this.#places[0] ?? [];
+    this.#feed.put(sliceOf(0, i % 2 === 0 ? all.slice(1) : all));
+  }
+
+  #changeRoute(i: number): void {
+    this.#feed.put(routeOf(0, i + 2));
+  }
+
+  /** New pods come, become ready and replace the old ones, some at a time. */
+  async #restart(): Promise<Record<string, unknown>> {
+    const { services, pods, atATime, everyMs } = RESTARTED;
+    const bytesBefore = (await this.#count()).bytes;
+    const cpu = process.cpuUsage();
+    const startedMs = performance.now();
+    const targets = Math.min(services, this.#size.services - 1);
+    for (let i = 0; i < pods; i++) {
+      const service = 1 + (i % targets);
+      this.#replaceOne(service);
+      if (i % atATime === atATime - 1) await new Promise((resolve) => setTimeout(resolve, everyMs));
+    }
+    const lastEventMs = performance.now() - startedMs;
+    await this.#settled();
+    const used = process.cpuUsage(cpu);
+    const bytes = (await this.#count()).bytes - bytesBefore;
+    return {
+      pods,
+      lastEventMs: round(lastEventMs),
+      settledMs: round(performance.now() - startedMs),
+      cpuSeconds: round((used.user + used.system) / 1e6),
+      bytesPerClient: Math.round(bytes / this.#size.clients),
+    };
+  }
+
+  #replaceOne(service: number): void {
+    const places = this.#places[service] ?? [];
+    const old = places.shift();
+    if (old === undefined) return;
+    const next = old + this.#size.endpoints;
+    this.#feed.put(podOf(service, next));
+    this.#feed.put(sliceOf(service, [...places, next]));
+    places.push(next);
+    this.#feed.drop(podOf(service, old));
+  }
+
+  #send(message: Readonly<Record<string, unknown>>): void {
+    this.#clients?.send(message);
+  }
+
+  async #count(): Promise<{ readonly bytes: number; readonly cpuSeconds: number }> {
+    const told = this.#told("counted");
+    this.#send({ count: true });
+    const { bytes, cpuSeconds } = await told;
+    return { bytes: Number(bytes), cpuSeconds: Number(cpuSeconds) };
+  }
+
+  async #told(what: string): Promise<Record<string, unknown>> {
+    for (;;) {
+      const [message]: unknown[] = await once(this.#clients ?? process, "message");
+      if (isRecord(message) && message["report"] === what) return message;
+    }
+  }
+
+  /** Until every stream has answered all that it was sent. */
+  async #settled(): Promise<void> {
+    const open = (): boolean =>
+      this.#control
+        ?.connections()
+        .some((each) => Object.values(each.statuses()).some(({ state }) => state === "STALE")) === true;
+    do await new Promise((resolve) => setTimeout(resolve, SETTLE_POLL_MS));
+    while (open());
+  }
 }
 
-function time(run: () => void): number {
-  const startedMs = performance.now();
-  run();
-  return performance.now() - startedMs;
+const LOOPBACK = { address: "127.0.0.1", port: 0 };
+
+function residentMb(): number {
+  return Math.round(process.memoryUsage().rss / 1e6);
 }
 
 function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-function quantiles(name: string, values: readonly number[]): Record<string, unknown> {
+function quantiles(values: readonly number[]): Record<string, number> {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (share: number): number =>
     round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
-  return { [name]: { p50: at(0.5), p99: at(0.99) } };
+  return { p50: at(0.5), p99: at(0.99) };
 }
 
-/** Until every stream has answered all that it was sent. */
-async function settled(discovery: DiscoveryServer): Promise<void> {
-  const open = (): boolean =>
-    discovery.connections().some((each) => Object.values(each.statuses()).some(({ state }) => state === "STALE"));
-  do await new Promise((resolve) => setTimeout(resolve, 20));
-  while (open());
-}
-
-async function reported(child: ChildProcess, what: string): Promise<number> {
-  const startedMs = performance.now();
-  for (;;) {
-    const [message]: unknown[] = await once(child, "message");
-    if (isRecord(message) && message["report"] === what) return performance.now() - startedMs;
-  }
-}
-
-/** The other process: proxies that want everything, and tell when the last of them has what is watched. */
-function connectClients(port: number, count: number): void {
-  const report = (what: string): void => {
-    process.send?.({ report: what });
-  };
-  let kind = "route";
-  let waiting = new Set(Array.from({ length: count }, (_, i) => i));
-  process.on("message", (message) => {
-    if (!isRecord(message)) return;
-    kind = String(message["watch"]);
-    waiting = new Set(Array.from({ length: count }, (_, i) => i));
-    report("armed");
-  });
-  for (let i = 0; i < count; i++) {
-    const source = makeAdsSource({
-      target: `127.0.0.1:${port}`,
-      tls: undefined,
-      node: Node.fromPartial({
-        id: `sidecar~10.9.${i >> 8}.${i & 255}~client-${i}.${NAMESPACE}~${NAMESPACE}.svc.cluster.local`,
-      }),
-      variant: "delta",
-      wildcards: new Set(["cluster", "listener"]),
-      clock: systemClock,
-      random: seededRandom(i),
-    });
-    source.start({
-      onState: () => undefined,
-      onUpdate: (update) => {
-        want(source, update);
-        const watched = kind === "route" ? String(PORT) : WATCHED;
-        const arrived = update.kind === kind && update.changed.some(({ name }) => name === watched);
-        if (arrived && waiting.delete(i) && waiting.size === 0) report("all");
-        return [];
-      },
-    });
-  }
-}
-
-/** What a sidecar asks for once it has clusters and listeners. */
-function want(source: ResourceSource, update: ResourceUpdate): void {
-  if (update.kind === "listener") source.setWanted("route", new Set([String(PORT)]));
-  if (update.kind !== "cluster") return;
-  const names = update.changed.map(({ name }) => name).filter((name) => name.startsWith("outbound|"));
-  if (names.length > 0) source.setWanted("endpoint", new Set(names));
-}
-
-const number = { type: "string" } as const;
+const text = { type: "string" } as const;
 const { values } = parseArgs({
-  options: { services: number, endpoints: number, clients: number, changes: number, connect: number },
+  options: {
+    services: text,
+    endpoints: text,
+    clients: text,
+    changes: text,
+    variant: text,
+    growth: { type: "boolean" },
+    inside: { type: "boolean" },
+    save: text,
+  },
 });
-if (values.connect !== undefined) connectClients(Number(values.connect), Number(values.clients));
-else {
-  const size = {
-    services: Number(values.services ?? 200),
-    endpoints: Number(values.endpoints ?? 5),
-    clients: Number(values.clients ?? 50),
-    changes: Number(values.changes ?? 20),
-  };
-  process.stdout.write(`${JSON.stringify(await measure(size), null, 2)}\n`);
+
+/** Each size in a process of its own, so that its memory is its own, and as the local cluster starts its control plane. */
+function inProcess(size: Size): unknown {
+  const options = Object.entries(size).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const child = spawnSync(process.execPath, [import.meta.filename, "--inside", ...options], {
+    encoding: "utf8",
+    env: { ...process.env, ...ALLOCATOR },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const parsed = parseJson(child.stdout);
+  return parsed.ok ? parsed.value : { ...size, failed: child.status };
 }
+
+const size: Size = {
+  services: Number(values.services ?? 1_000),
+  endpoints: Number(values.endpoints ?? 10),
+  clients: Number(values.clients ?? 500),
+  changes: Number(values.changes ?? 20),
+  variant: values.variant === "sotw" ? "sotw" : "delta",
+};
+const services = values.growth === true ? [100, 1_000, 2_000] : [size.services];
+const results =
+  values.inside === true
+    ? [await new Bench(size).run()]
+    : services.map((each) => inProcess({ ...size, services: each }));
+const result = values.growth === true ? results : results[0];
+const printed = `${JSON.stringify(result, null, 2)}\n`;
+process.stdout.write(printed);
+if (values.save !== undefined) fs.writeFileSync(values.save, printed);

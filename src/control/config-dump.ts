@@ -1,8 +1,10 @@
 // What a proxy was sent, as Envoy prints what it runs (envoy.admin.v3.ConfigDump), so that the two can be compared.
 
-import { TYPES } from "../serve/resource.ts";
+import { type EncodedResource, type ResourceType, TYPES } from "../serve/resource.ts";
 import { resourceJson } from "../serve/resource-json.ts";
 import type { Connection } from "../serve/server.ts";
+import type { Session } from "../serve/session.ts";
+import { putTogether } from "../serve/virtual-hosts.ts";
 
 const DUMP = "type.googleapis.com/envoy.admin.v3";
 
@@ -48,11 +50,16 @@ const SECTIONS: Readonly<Partial<Record<(typeof TYPES)[number], Section>>> = {
   },
 };
 
+function resourcesOf(type: ResourceType, session: Session): readonly EncodedResource[] {
+  const sent = [...session.sent(type).values()];
+  return type === "route" ? sent.map((route) => putTogether(route, session.sent("virtualHost"))) : sent;
+}
+
 export function configDump({ session }: Pick<Connection, "session">): Json {
   const configs = TYPES.flatMap((type) => {
     const section = SECTIONS[type];
     if (section === undefined) return [];
-    const entries = [...session.sent(type).values()].map((resource) => {
+    const entries = resourcesOf(type, session).map((resource) => {
       const json = resourceJson(resource);
       const fields = json.ok && typeof json.value === "object" && json.value !== null ? json.value : { error: json };
       const body = { "@type": resource.any.typeUrl, ...fields };

@@ -52,7 +52,8 @@ export class MeshState {
   }
 
   configure(proxy: ProxyNode): EncodedConfiguration | undefined {
-    const configuration = this.translate(proxy);
-    return configuration === undefined ? undefined : this.#encoder.encode(configuration, this.#sequence);
+    const parts = this.#translator?.parts(proxy);
+    const { virtualHosts } = proxy;
+    return parts === undefined ? undefined : this.#encoder.encode(parts, { sequence: this.#sequence, virtualHosts });
   }
 }

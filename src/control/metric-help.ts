@@ -18,6 +18,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   pilot_xds_eds_reject: "Refused answers with endpoints.",
   pilot_xds_lds_reject: "Refused answers with listeners.",
   pilot_xds_rds_reject: "Refused answers with routes.",
+  pilot_xds_vhds_reject: "Refused answers with virtual hosts.",
   pilot_xds_sds_reject: "Refused answers with secrets.",
   pilot_xds_ecds_reject: "Refused answers with extension configurations.",
   pilot_xds_nds_reject: "Refused answers with name tables.",

@@ -44,6 +44,7 @@ export interface MeshSnapshot {
   /** In force instead of what was written. */
   readonly keptForms: GoodForms;
   readonly mtls: MtlsIndex;
+  readonly mtlsFindings: readonly Finding[];
   readonly authorization: AuthorizationIndex;
   readonly authentication: AuthenticationIndex;
   readonly keySets: KeySets;
@@ -84,7 +85,7 @@ export function buildSnapshot(
       : allocateAddresses(resources.serviceEntries);
   const index = indexServices({ resources, mesh, pods, slices, instances, allocation }, known);
   const { services } = index;
-  const mtls = indexMtls(resources.peerAuthentications.values());
+  const mtls = mtlsParts(resources, known);
   const authorization =
     older?.authorizationPolicies === resources.authorizationPolicies && known !== undefined
       ? known.authorization
@@ -119,6 +120,7 @@ export function buildSnapshot(
     goodForms: routing.goodForms,
     keptForms: routing.keptForms,
     mtls: mtls.index,
+    mtlsFindings: mtls.findings,
     authorization,
     authentication,
     keySets,
@@ -135,6 +137,12 @@ export function buildSnapshot(
       ...telemetryFindings(telemetry.index, { mesh, resources }),
     ],
   };
+}
+
+function mtlsParts({ peerAuthentications }: ResourceSet, known: MeshSnapshot | undefined) {
+  return known !== undefined && known.resources.peerAuthentications === peerAuthentications
+    ? { index: known.mtls, findings: known.mtlsFindings }
+    : indexMtls(peerAuthentications.values());
 }
 
 /** Whether the services that two snapshots were made from are the same but for their endpoints. */

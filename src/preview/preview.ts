@@ -52,7 +52,8 @@ export function preview(
   // The pod's own token shows who it is.
   const proxy = { ...node.value, verified: true };
   const { snapshot } = buildWorld(world.objects, options.mesh);
-  const { resources } = new Encoder().encode(new Translator(snapshot).translate(proxy), 0);
+  const encoding = { sequence: 0, virtualHosts: "inline" } as const;
+  const { resources } = new Encoder().encode(new Translator(snapshot).parts(proxy), encoding);
   const json = (type: ResourceType): Result<readonly JsonValue[], string> =>
     all([...resources[type].values()].map(resourceJson));
   const listeners = json("listener");

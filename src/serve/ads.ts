@@ -1,29 +1,26 @@
 // The two methods of aggregated discovery, as grpc-js wants them.
 
-import {
-  DeltaDiscoveryRequest,
-  DeltaDiscoveryResponse,
-  DiscoveryRequest,
-  DiscoveryResponse,
-} from "../proto/gen/envoy/service/discovery/v3/discovery.ts";
+import { DeltaDiscoveryRequest, DiscoveryRequest } from "../proto/gen/envoy/service/discovery/v3/discovery.ts";
 import { type Codec, method } from "../proto/grpc.ts";
+import { joined, type Response } from "./response.ts";
 
 const SERVICE = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
 
-export const deltaMethod = method<DeltaDiscoveryRequest, DeltaDiscoveryResponse>({
+const responses: Codec<Response> = {
+  encode: (response) => ({ finish: () => joined(response) }),
+  decode: (bytes) => ({ pieces: [bytes], bytes: bytes.length }),
+};
+
+export const deltaMethod = method<DeltaDiscoveryRequest, Response>({
   path: `${SERVICE}/DeltaAggregatedResources`,
   kind: "bidi",
-  request: codec(DeltaDiscoveryRequest),
-  response: codec(DeltaDiscoveryResponse),
+  request: DeltaDiscoveryRequest,
+  response: responses,
 });
 
-export const stateMethod = method<DiscoveryRequest, DiscoveryResponse>({
+export const stateMethod = method<DiscoveryRequest, Response>({
   path: `${SERVICE}/StreamAggregatedResources`,
   kind: "bidi",
-  request: codec(DiscoveryRequest),
-  response: codec(DiscoveryResponse),
+  request: DiscoveryRequest,
+  response: responses,
 });
-
-function codec<T>(messages: Codec<T>): Codec<T> {
-  return messages;
-}

@@ -6,14 +6,28 @@ import { TypedExtensionConfig } from "../proto/gen/envoy/config/core/v3/extensio
 import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
 import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
+import { VirtualHost } from "../proto/gen/envoy/config/route/v3/route_components.ts";
 import { Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { NameTable } from "../proto/gen/istio/nds.ts";
 import { toBuffer } from "../proto/grpc.ts";
-import type { ProxyConfiguration } from "../translate/translate.ts";
+import type { ProxyNode } from "../translate/proxy.ts";
+import type { PartedConfiguration, ProxyConfiguration } from "../translate/translate.ts";
+import { VERSION_LENGTH } from "./limits.ts";
+import { ResourceList } from "./resource-list.ts";
+import { renamed, takeApart } from "./virtual-hosts.ts";
 
 /** In the order in which they are looked at. */
-export const TYPES = ["cluster", "endpoint", "listener", "route", "secret", "extension", "nameTable"] as const;
+export const TYPES = [
+  "cluster",
+  "endpoint",
+  "listener",
+  "route",
+  "virtualHost",
+  "secret",
+  "extension",
+  "nameTable",
+] as const;
 export type ResourceType = (typeof TYPES)[number];
 
 interface Messages {
@@ -21,22 +35,29 @@ interface Messages {
   readonly endpoint: ClusterLoadAssignment;
   readonly listener: Listener;
   readonly route: RouteConfiguration;
+  readonly virtualHost: VirtualHost;
   readonly secret: Secret;
   readonly extension: TypedExtensionConfig;
   readonly nameTable: NameTable;
 }
 
+/**
+ * What a proxy asks for. `all`: everything of the type, where it names nothing; `name`: single resources;
+ * `prefix`: all whose names begin with it and a slash.
+ */
+type Scope = "all" | "name" | "prefix";
+
 interface TypeRow<T> {
   readonly url: string;
   /** Istio's, in metrics and debug pages. */
   readonly shortName: string;
-  /** Whether a proxy that asks for the type without naming anything means all of it. */
-  readonly wildcard: boolean;
+  readonly scope: Scope;
   readonly codec: { encode(message: T): { finish(): Uint8Array } };
   readonly nameOf: (message: T) => string;
   readonly listOf: (configuration: ProxyConfiguration) => readonly T[];
 }
 
+const NO_HOSTS: readonly VirtualHost[] = [];
 /** A proxy has one name table, which has no name of its own. */
 const NAME_TABLE = "";
 
@@ -44,7 +65,7 @@ const ROWS: { readonly [K in ResourceType]: TypeRow<Messages[K]> } = {
   cluster: {
     url: "type.googleapis.com/envoy.config.cluster.v3.Cluster",
     shortName: "cds",
-    wildcard: true,
+    scope: "all",
     codec: Cluster,
     nameOf: ({ name }) => name,
     listOf: ({ clusters }) => clusters,
@@ -52,7 +73,7 @@ const ROWS: { readonly [K in ResourceType]: TypeRow<Messages[K]> } = {
   endpoint: {
     url: "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
     shortName: "eds",
-    wildcard: false,
+    scope: "name",
     codec: ClusterLoadAssignment,
     nameOf: ({ clusterName }) => clusterName,
     listOf: ({ endpoints }) => endpoints,
@@ -60,7 +81,7 @@ const ROWS: { readonly [K in ResourceType]: TypeRow<Messages[K]> } = {
   listener: {
     url: "type.googleapis.com/envoy.config.listener.v3.Listener",
     shortName: "lds",
-    wildcard: true,
+    scope: "all",
     codec: Listener,
     nameOf: ({ name }) => name,
     listOf: ({ listeners }) => listeners,
@@ -68,15 +89,24 @@ const ROWS: { readonly [K in ResourceType]: TypeRow<Messages[K]> } = {
   route: {
     url: "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
     shortName: "rds",
-    wildcard: false,
+    scope: "name",
     codec: RouteConfiguration,
     nameOf: ({ name }) => name,
     listOf: ({ routes }) => routes,
   },
+  // Made of the route configurations, for proxies that take them apart.
+  virtualHost: {
+    url: "type.googleapis.com/envoy.config.route.v3.VirtualHost",
+    shortName: "vhds",
+    scope: "prefix",
+    codec: VirtualHost,
+    nameOf: ({ name }) => name,
+    listOf: () => NO_HOSTS,
+  },
   secret: {
     url: "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
     shortName: "sds",
-    wildcard: false,
+    scope: "name",
     codec: Secret,
     nameOf: ({ name }) => name,
     listOf: ({ secrets }) => secrets,
@@ -84,7 +114,7 @@ const ROWS: { readonly [K in ResourceType]: TypeRow<Messages[K]> } = {
   extension: {
     url: "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
     shortName: "ecds",
-    wildcard: false,
+    scope: "name",
     codec: TypedExtensionConfig,
     nameOf: ({ name }) => name,
     listOf: ({ extensions }) => extensions,
@@ -92,7 +122,7 @@ const ROWS: { readonly [K in ResourceType]: TypeRow<Messages[K]> } = {
   nameTable: {
     url: "type.googleapis.com/istio.networking.nds.v1.NameTable",
     shortName: "nds",
-    wildcard: true,
+    scope: "all",
     codec: NameTable,
     nameOf: () => NAME_TABLE,
     listOf: ({ nameTables }) => nameTables,
@@ -110,6 +140,7 @@ export function perType<T>(make: (type: ResourceType) => T): Readonly<Record<Res
     endpoint: make("endpoint"),
     listener: make("listener"),
     route: make("route"),
+    virtualHost: make("virtualHost"),
     secret: make("secret"),
     extension: make("extension"),
     nameTable: make("nameTable"),
@@ -118,7 +149,7 @@ export function perType<T>(make: (type: ResourceType) => T): Readonly<Record<Res
 
 export const TYPE_URLS = perType((type) => ROWS[type].url);
 export const SHORT_NAMES = perType((type) => ROWS[type].shortName);
-export const WILDCARDS = perType((type) => ROWS[type].wildcard);
+export const SCOPES = perType((type) => ROWS[type].scope);
 
 export interface EncodedResource {
   readonly name: string;
@@ -127,26 +158,56 @@ export interface EncodedResource {
   readonly any: Any;
 }
 
-export type EncodedResources = ReadonlyMap<string, EncodedResource>;
+export type ResourceMap = ReadonlyMap<string, EncodedResource>;
 
 /** What one proxy is to run. `sequence` grows with every snapshot. */
 export interface EncodedConfiguration {
   readonly sequence: number;
-  readonly resources: Readonly<Record<ResourceType, EncodedResources>>;
+  readonly resources: Readonly<Record<ResourceType, ResourceList>>;
+}
+
+export interface EncodeOptions {
+  readonly sequence: number;
+  readonly virtualHosts: ProxyNode["virtualHosts"];
+}
+
+interface ApartRoutes {
+  readonly routes: ResourceMap;
+  readonly hosts: ResourceMap;
 }
 
 /** Remembers each message's encoding, and gives equal content the bytes that it already has. */
 export class Encoder {
   readonly #byMessage = new WeakMap<object, EncodedResource>();
   /** Lists that several proxies, or several snapshots, have in common. */
-  readonly #byList = new WeakMap<object, EncodedResources>();
+  readonly #byList = new WeakMap<object, ResourceMap>();
+  /** By the own part, the last list that it was a part of. */
+  readonly #joined = new WeakMap<ResourceMap, ResourceList>();
+  readonly #alone = new WeakMap<ResourceMap, ResourceList>();
+  readonly #byRoutes = new WeakMap<readonly RouteConfiguration[], ApartRoutes>();
+  readonly #byHost = new WeakMap<VirtualHost, EncodedResource>();
   #byVersion = new Map<string, WeakRef<EncodedResource>>();
 
-  encode(configuration: ProxyConfiguration, sequence: number): EncodedConfiguration {
-    return { sequence, resources: perType((type) => this.#all(type, configuration)) };
+  encode(configuration: PartedConfiguration, { sequence, virtualHosts }: EncodeOptions): EncodedConfiguration {
+    const lists = perType((type) => this.#list(configuration, (part) => this.#all(type, part)));
+    if (virtualHosts === "inline") return { sequence, resources: lists };
+    const route = this.#list(configuration, ({ routes }) => this.#apart(routes).routes);
+    const virtualHost = this.#list(configuration, ({ routes }) => this.#apart(routes).hosts);
+    return { sequence, resources: { ...lists, route, virtualHost } };
   }
 
-  #all<K extends ResourceType>(type: K, configuration: ProxyConfiguration): EncodedResources {
+  #list({ shared, own }: PartedConfiguration, encoded: (part: ProxyConfiguration) => ResourceMap): ResourceList {
+    const common = encoded(shared);
+    const rest = encoded(own);
+    const before = rest.size === 0 ? this.#alone.get(common) : this.#joined.get(rest);
+    if (before?.shared === common) return before;
+    const list = new ResourceList(common, rest);
+    if (rest.size === 0) this.#alone.set(common, list);
+    else this.#joined.set(rest, list);
+    return list;
+  }
+
+  #all<K extends ResourceType>(type: K, configuration: ProxyConfiguration): ResourceMap {
     const row = ROWS[type];
     const messages = row.listOf(configuration);
     const before = this.#byList.get(messages);
@@ -161,11 +222,31 @@ export class Encoder {
     return encoded;
   }
 
+  /** The route configurations of a list without their virtual hosts, and these. */
+  #apart(list: readonly RouteConfiguration[]): ApartRoutes {
+    const before = this.#byRoutes.get(list);
+    if (before !== undefined) return before;
+    const routes = new Map<string, EncodedResource>();
+    const hosts = new Map<string, EncodedResource>();
+    this.#byRoutes.set(list, { routes, hosts });
+    for (const config of list) {
+      const parts = takeApart(config);
+      const route = this.#one("route", parts.config);
+      routes.set(route.name, route);
+      for (const host of parts.hosts) {
+        const known = this.#byHost.get(host) ?? this.#one("virtualHost", renamed(host, config));
+        this.#byHost.set(host, known);
+        hosts.set(known.name, known);
+      }
+    }
+    return { routes, hosts };
+  }
+
   #one<K extends ResourceType>(type: K, message: Messages[K]): EncodedResource {
     const row = ROWS[type];
     const name = row.nameOf(message);
     const value = toBuffer(row.codec.encode(message).finish());
-    const version = createHash("sha256").update(value).digest("base64url").slice(0, 22);
+    const version = createHash("sha256").update(value).digest("base64url").slice(0, VERSION_LENGTH);
     const key = `${type} ${name} ${version}`;
     const same = this.#byVersion.get(key)?.deref();
     if (same !== undefined) return same;

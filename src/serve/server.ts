@@ -5,17 +5,14 @@ import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { WorkloadIdentity } from "../identity/spiffe.ts";
 import type { Node } from "../proto/gen/envoy/config/core/v3/base.ts";
-import {
-  type DeltaDiscoveryRequest,
-  DeltaDiscoveryResponse,
-  type DiscoveryRequest,
-  DiscoveryResponse,
-} from "../proto/gen/envoy/service/discovery/v3/discovery.ts";
+import type { DeltaDiscoveryRequest, DiscoveryRequest } from "../proto/gen/envoy/service/discovery/v3/discovery.ts";
 import { type ProxyNode, readNode } from "../translate/proxy.ts";
 import { deltaMethod, stateMethod } from "./ads.ts";
 import { PUSHES_PER_TURN, STREAMS_MAX } from "./limits.ts";
-import { type EncodedConfiguration, perType, type ResourceType, TYPE_URLS, TYPES, typeOf } from "./resource.ts";
+import { type EncodedConfiguration, perType, type ResourceType, TYPES, typeOf } from "./resource.ts";
+import { deltaResponse, type Response, stateResponse } from "./response.ts";
 import { type Batch, type Refusal, Session, type TypeStatus } from "./session.ts";
+import { Turns } from "./turns.ts";
 
 /** What is known of a stream's other end before its first message. */
 interface StreamPeer {
@@ -61,17 +58,20 @@ export interface Connection {
 }
 
 /** What differs between the two variants of the protocol. */
-interface Variant<Q, S> {
+interface Variant<Q> {
   readonly delta: boolean;
   read(request: Q, session: Session): void;
-  response(batch: Batch, nonce: string, version: string): S;
+  response(batch: Batch, nonce: string, sequence: number): Response;
 }
+
+type Call<Q> = grpc.ServerDuplexStream<Q, Response>;
 
 export class DiscoveryServer {
   readonly #options: DiscoveryOptions;
   readonly #connections = new Set<Connection>();
   /** Since when each waits for its turn. */
   readonly #due = new Map<Connection, number>();
+  readonly #turns: Turns;
   #streams = 0;
   /** When the work began that leads to what is sent now. */
   #workSinceMs = 0;
@@ -81,6 +81,7 @@ export class DiscoveryServer {
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.clock);
   }
 
   connections(): readonly Connection[] {
@@ -92,10 +93,8 @@ export class DiscoveryServer {
     server.addService(
       { delta: deltaMethod, state: stateMethod },
       {
-        delta: (call: grpc.ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>) =>
-          this.#serve(call, authenticate, deltaVariant),
-        state: (call: grpc.ServerDuplexStream<DiscoveryRequest, DiscoveryResponse>) =>
-          this.#serve(call, authenticate, stateVariant),
+        delta: (call: Call<DeltaDiscoveryRequest>) => this.#serve(call, authenticate, deltaVariant),
+        state: (call: Call<DiscoveryRequest>) => this.#serve(call, authenticate, stateVariant),
       },
     );
   }
@@ -135,10 +134,10 @@ export class DiscoveryServer {
     if (configuration !== undefined) connection.session.setTarget(configuration);
   }
 
-  #serve<Q extends { readonly node: Node | undefined }, S>(
-    call: grpc.ServerDuplexStream<Q, S>,
+  #serve<Q extends { readonly node: Node | undefined }>(
+    call: Call<Q>,
     authenticate: Authenticate,
-    variant: Variant<Q, S>,
+    variant: Variant<Q>,
   ): void {
     if (this.#streams >= STREAMS_MAX || this.#closed) {
       refuseCall(call, grpc.status.RESOURCE_EXHAUSTED, `this control plane serves at most ${STREAMS_MAX} proxies`);
@@ -189,18 +188,19 @@ export class DiscoveryServer {
     );
   }
 
-  #open<Q extends { readonly node: Node | undefined }, S>(
-    call: grpc.ServerDuplexStream<Q, S>,
+  #open<Q extends { readonly node: Node | undefined }>(
+    call: Call<Q>,
     request: Q,
     identity: Result<WorkloadIdentity | undefined, string>,
-    variant: Variant<Q, S>,
+    variant: Variant<Q>,
   ): Result<Connection, { readonly code: grpc.status; readonly message: string }> {
     if (!identity.ok) return err({ code: grpc.status.UNAUTHENTICATED, message: identity.error });
     if (request.node === undefined)
       return err({ code: grpc.status.INVALID_ARGUMENT, message: "the first request names no node" });
     const node = readNode(request.node);
     if (!node.ok) return err({ code: grpc.status.INVALID_ARGUMENT, message: node.error });
-    const proxy = bind(node.value, identity.value);
+    const { virtualHosts } = variant.delta ? node.value : INLINE;
+    const proxy = bind({ ...node.value, virtualHosts }, identity.value);
     if (!proxy.ok) return err({ code: grpc.status.PERMISSION_DENIED, message: proxy.error });
     const connection = this.#connect(call, proxy.value, variant);
     this.#connections.add(connection);
@@ -209,20 +209,25 @@ export class DiscoveryServer {
     return ok(connection);
   }
 
-  #connect<Q, S>(call: grpc.ServerDuplexStream<Q, S>, proxy: ProxyNode, variant: Variant<Q, S>): Connection {
+  #connect<Q>(call: Call<Q>, proxy: ProxyNode, variant: Variant<Q>): Connection {
     const { events, clock } = this.#options;
     let blocked = false;
+    const pump = (): void => session.pump();
+    call.once("close", () => this.#turns.forget(pump));
     const session = new Session(clock, {
       send: (batch) => {
         if (blocked || call.cancelled || call.destroyed) return undefined;
         const nonce = (++this.#nonce).toString(36);
-        const version = String(session.configuration?.sequence ?? 0);
-        const sent = variant.delta ? batch.changed : batch.all;
-        const bytes = sent.reduce((sum, each) => sum + each.any.value.length, 0);
+        const response = variant.response(batch, nonce, session.configuration?.sequence ?? 0);
+        const release = this.#turns.take(response.bytes, pump);
+        if (release === undefined) return undefined;
         const nowMs = clock.monotonicMs();
-        events.onPush?.(batch.type, bytes, (nowMs - this.#workSinceMs) / 1_000);
-        const done = (): void => events.onSent?.((clock.monotonicMs() - nowMs) / 1_000);
-        if (!call.write(variant.response(batch, nonce, version), done)) {
+        events.onPush?.(batch.type, response.bytes, (nowMs - this.#workSinceMs) / 1_000);
+        const done = (): void => {
+          release();
+          events.onSent?.((clock.monotonicMs() - nowMs) / 1_000);
+        };
+        if (!call.write(response, done)) {
           blocked = true;
           call.once("drain", () => {
             blocked = false;
@@ -248,7 +253,10 @@ export class DiscoveryServer {
   }
 }
 
-const deltaVariant: Variant<DeltaDiscoveryRequest, DeltaDiscoveryResponse> = {
+/** The state of the world has no way to tell of single virtual hosts. */
+const INLINE: Pick<ProxyNode, "virtualHosts"> = { virtualHosts: "inline" };
+
+const deltaVariant: Variant<DeltaDiscoveryRequest> = {
   delta: true,
   read(request, session) {
     const type = typeOf(request.typeUrl);
@@ -261,18 +269,11 @@ const deltaVariant: Variant<DeltaDiscoveryRequest, DeltaDiscoveryResponse> = {
       session.subscribe(type, { subscribe, unsubscribe, known: request.initialResourceVersions });
     }
   },
-  response: (batch, nonce, version) =>
-    DeltaDiscoveryResponse.fromPartial({
-      systemVersionInfo: version,
-      typeUrl: TYPE_URLS[batch.type],
-      nonce,
-      resources: batch.changed.map(({ name, version: own, any }) => ({ name, version: own, resource: any })),
-      removedResources: [...batch.removed],
-      controlPlane: { identifier: "weft" },
-    }),
+  response: (batch, nonce, sequence) =>
+    deltaResponse({ type: batch.type, nonce, version: String(sequence) }, batch.parts),
 };
 
-const stateVariant: Variant<DiscoveryRequest, DiscoveryResponse> = {
+const stateVariant: Variant<DiscoveryRequest> = {
   delta: false,
   read(request, session) {
     const type = typeOf(request.typeUrl);
@@ -280,16 +281,9 @@ const stateVariant: Variant<DiscoveryRequest, DiscoveryResponse> = {
     const nonce = request.responseNonce;
     if (nonce !== "" && request.errorDetail !== undefined) session.refuse(type, nonce, request.errorDetail.message);
     else if (nonce !== "") session.acknowledge(type, nonce);
-    session.setNames(type, request.resourceNames);
+    session.setNames(type, request.resourceNames, nonce === "" ? request.versionInfo : "");
   },
-  response: (batch, nonce, version) =>
-    DiscoveryResponse.fromPartial({
-      versionInfo: version,
-      typeUrl: TYPE_URLS[batch.type],
-      nonce,
-      resources: batch.all.map(({ any }) => any),
-      controlPlane: { identifier: "weft" },
-    }),
+  response: (batch, nonce) => stateResponse({ type: batch.type, nonce }, batch.state(), batch.parts),
 };
 
 /** The stream's identity must be that of the pod which the node id names. */
@@ -303,12 +297,12 @@ function bind(proxy: ProxyNode, identity: WorkloadIdentity | undefined): Result<
   return ok({ ...proxy, verified: true, serviceAccount: identity.serviceAccount });
 }
 
-function peerOf<Q, S>(call: grpc.ServerDuplexStream<Q, S>): StreamPeer {
+function peerOf<Q>(call: Call<Q>): StreamPeer {
   const certificate = call.getAuthContext().sslPeerCertificate?.raw;
   return { metadata: call.metadata, certificate, address: call.getPeer() };
 }
 
-function refuseCall<Q, S>(call: grpc.ServerDuplexStream<Q, S>, code: grpc.status, details: string): void {
+function refuseCall<Q>(call: Call<Q>, code: grpc.status, details: string): void {
   call.emit("error", { code, details });
 }
 

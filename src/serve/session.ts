@@ -3,30 +3,29 @@
 // Secrets go whenever they may, since what waits for them is not served before; names are told when listeners take them.
 
 import type { Clock, Timer } from "../base/clock.ts";
-import { ASK_WAIT_MS, NAMES_MAX, REFUSAL_LENGTH_MAX } from "./limits.ts";
+import { ASK_WAIT_MS, REFUSAL_LENGTH_MAX } from "./limits.ts";
 import {
   type EncodedConfiguration,
   type EncodedResource,
-  type EncodedResources,
   perType,
+  type ResourceMap,
   type ResourceType,
   TYPES,
-  WILDCARDS,
 } from "./resource.ts";
+import { between, type Difference, isNothing, NOTHING, type ResourceList, upsertsOf } from "./resource-list.ts";
+import { Subscription, type SubscriptionChange } from "./subscription.ts";
+import { isTakenApart } from "./virtual-hosts.ts";
 
-export interface Batch {
+export interface Batch extends Difference {
   readonly type: ResourceType;
-  readonly changed: readonly EncodedResource[];
-  readonly removed: readonly string[];
-  /** Everything that the proxy has of the type once this arrived: what the state of the world lists. */
-  readonly all: readonly EncodedResource[];
+  /** Where the proxy is told the state of the world: of this type, once the batch arrived. */
+  readonly state: () => StateOfType;
 }
 
-export interface Subscription {
-  readonly subscribe: readonly string[];
-  readonly unsubscribe: readonly string[];
-  /** Versions that a reconnecting proxy already has. */
-  readonly known: Readonly<Record<string, string>>;
+export interface StateOfType {
+  readonly version: string;
+  /** Undefined where only what changed need be told. */
+  readonly all: readonly EncodedResource[] | undefined;
 }
 
 /** What a proxy would not take, and still runs without. */
@@ -55,30 +54,19 @@ export interface TypeStatus {
 }
 
 interface TypeState {
-  subscribed: boolean;
-  wildcard: boolean;
-  names: Set<string>;
-  sent: Map<string, EncodedResource>;
-  /** Versions of a former stream, until the first difference is made. */
-  known: Map<string, string>;
-  /** Names to send again although their version is known: the proxy asked anew. */
-  asked: Set<string>;
-  /** It asked for all of the type and waits for an answer, also where there is nothing. */
-  owed: boolean;
-  /** The resources that the proxy has all it asked for of: only what differs from them is looked at. */
-  current: EncodedResources | undefined;
+  readonly subscription: Subscription;
   nonce: string | undefined;
   lastSent: string;
   lastAcked: string;
   /** What the answer that is awaited will be about. */
-  awaited: readonly EncodedResource[];
+  awaited: Difference;
   /** By name; until the proxy takes another version, or none is wanted any more. */
-  refused: Map<string, Refusal>;
+  readonly refused: Map<string, Refusal>;
 }
 
 /** What leads to clusters. */
-const LEADING = ["listener", "route", "extension"] as const;
-const ROUTING = ["route", "extension"] as const;
+const LEADING = ["listener", "route", "virtualHost", "extension"] as const;
+const ROUTING = ["route", "virtualHost", "extension"] as const;
 
 export class Session {
   readonly #clock: Clock;
@@ -89,8 +77,10 @@ export class Session {
   #waiting = false;
   #waitOver = false;
   /** The endpoints of which the proxy asked for every one. */
-  #allAsked: EncodedResources | undefined;
+  #allAsked: ResourceList | undefined;
   #settled = -1;
+  /** The state of the routes' names that virtual hosts follow. */
+  #followed: number | undefined;
   #closed = false;
 
   constructor(clock: Clock, events: SessionEvents) {
@@ -112,41 +102,21 @@ export class Session {
     this.pump();
   }
 
-  subscribe(type: ResourceType, change: Subscription): void {
-    const state = this.#types[type];
-    const first = !state.subscribed;
-    state.current = undefined;
+  subscribe(type: ResourceType, change: SubscriptionChange): void {
     this.#allAsked = undefined;
-    state.subscribed = true;
-    if (first && change.subscribe.length === 0 && WILDCARDS[type]) state.wildcard = true;
-    for (const name of change.subscribe) {
-      if (name === "*") state.wildcard = true;
-      else if (state.names.size < NAMES_MAX) {
-        state.names.add(name);
-        if (change.known[name] === undefined) state.asked.add(name);
-      }
-    }
-    for (const name of change.unsubscribe) {
-      state.names.delete(name);
-      state.asked.delete(name);
-      if (name === "*") state.wildcard = false;
-      if (!state.wildcard) state.sent.delete(name);
-    }
-    if (first) {
-      state.known = new Map(Object.entries(change.known));
-      state.owed = state.wildcard && (type === "cluster" || type === "listener");
-    }
+    this.#types[type].subscription.change(change, this.#target?.resources[type]);
     this.pump();
   }
 
-  /** For the state of the world: exactly these names from now on. */
-  setNames(type: ResourceType, names: readonly string[]): void {
-    const state = this.#types[type];
+  /** For the state of the world: exactly these names from now on. `state` is the version of what the proxy already has. */
+  setNames(type: ResourceType, names: readonly string[], state = ""): void {
+    const { subscription } = this.#types[type];
     const wanted = new Set(names);
-    const subscribe = names.filter((name) => !state.names.has(name));
-    const unsubscribe = [...state.names].filter((name) => !wanted.has(name));
-    if (state.subscribed && subscribe.length === 0 && unsubscribe.length === 0) return;
-    this.subscribe(type, { subscribe, unsubscribe, known: {} });
+    const had = new Set(subscription.names());
+    const subscribe = names.filter((name) => !had.has(name));
+    const unsubscribe = [...had].filter((name) => !wanted.has(name));
+    if (subscription.started && subscribe.length === 0 && unsubscribe.length === 0) return;
+    this.subscribe(type, { subscribe, unsubscribe, state });
   }
 
   isAwaiting(type: ResourceType, nonce: string): boolean {
@@ -161,7 +131,7 @@ export class Session {
     }
     state.nonce = undefined;
     state.lastAcked = nonce;
-    for (const { name } of state.awaited) state.refused.delete(name);
+    this.#answered(state);
     this.pump();
   }
 
@@ -173,8 +143,8 @@ export class Session {
     }
     state.nonce = undefined;
     const message = text.slice(0, REFUSAL_LENGTH_MAX);
-    const refused = blamed(state.awaited, message).map((resource) => ({ type, resource, message }));
-    for (const { name } of state.awaited) state.refused.delete(name);
+    const refused = blamed(state.awaited.changed, message).map((resource) => ({ type, resource, message }));
+    this.#answered(state);
     for (const each of refused) state.refused.set(each.resource.name, each);
     this.#events.onRefused(type, message, refused);
     this.pump();
@@ -185,31 +155,35 @@ export class Session {
     if (nonce !== this.#types[type].lastSent) this.#events.onExpired?.(type);
   }
 
+  #answered(state: TypeState): void {
+    if (state.refused.size > 0) for (const { name } of state.awaited.changed) state.refused.delete(name);
+    state.awaited = NOTHING;
+  }
+
   refusals(): readonly Refusal[] {
     return TYPES.flatMap((type) => [...this.#types[type].refused.values()]);
   }
 
   status(type: ResourceType): TypeStatus {
-    const state = this.#types[type];
-    const [refusal] = state.refused.values();
-    const nonces = { sentNonce: state.lastSent, ackedNonce: state.lastAcked };
-    const base = { sent: state.sent.size, refusal: refusal?.message, ...nonces };
-    if (!state.subscribed || (state.sent.size === 0 && state.nonce === undefined))
-      return { ...base, state: "NOT SENT" };
+    const { subscription, nonce, refused, lastSent, lastAcked } = this.#types[type];
+    const [refusal] = refused.values();
+    const nonces = { sentNonce: lastSent, ackedNonce: lastAcked };
+    const base = { sent: subscription.size, refusal: refusal?.message, ...nonces };
+    if (!subscription.started || (base.sent === 0 && nonce === undefined)) return { ...base, state: "NOT SENT" };
     if (refusal !== undefined) return { ...base, state: "ERROR" };
     const isDue = this.#target !== undefined && !this.#isQuiet(type, this.#target);
-    return { ...base, state: isDue || state.nonce !== undefined ? "STALE" : "SYNCED" };
+    return { ...base, state: isDue || nonce !== undefined ? "STALE" : "SYNCED" };
   }
 
   /** What the proxy has been sent and not told to remove. */
-  sent(type: ResourceType): EncodedResources {
-    return this.#types[type].sent;
+  sent(type: ResourceType): ResourceMap {
+    return new Map([...this.#types[type].subscription.held()].map((resource) => [resource.name, resource]));
   }
 
   /** The names that it asked for; `*` is all. */
   watched(type: ResourceType): readonly string[] {
-    const { wildcard, names } = this.#types[type];
-    return wildcard ? ["*", ...names] : [...names];
+    const { subscription } = this.#types[type];
+    return [...(subscription.wildcard ? ["*"] : []), ...subscription.names()];
   }
 
   close(): void {
@@ -238,12 +212,24 @@ export class Session {
 
   /** Where a call moves from one listener to another, the other has its routes before the first one goes. */
   #sendRouting(target: EncodedConfiguration): void {
-    for (const type of ROUTING) this.#send(type, target, "all");
+    this.#send("route", target, "all");
+    this.#followRoutes(target);
+    this.#send("virtualHost", target, "all");
+    this.#send("extension", target, "all");
     if (!ROUTING.every((type) => this.#isQuiet(type, target)) || this.#isQuiet("listener", target)) return;
-    const { route } = this.#types;
-    const asked = route.wildcard || [...target.resources.route.keys()].every((name) => route.names.has(name));
+    const { subscription } = this.#types.route;
+    const asked = [...target.resources.route.values()].every(({ name }) => subscription.wants(name));
     if (asked || this.#waitOver) this.#send("listener", target, "all");
     else this.#wait();
+  }
+
+  /** A virtual host is of use to a proxy that has its route configuration. */
+  #followRoutes(target: EncodedConfiguration): void {
+    const { route, virtualHost } = this.#types;
+    const { changes } = route.subscription;
+    if (!virtualHost.subscription.started || changes === this.#followed || !this.#isQuiet("route", target)) return;
+    this.#followed = changes;
+    virtualHost.subscription.follow([...route.subscription.names()].filter(isTakenApart));
   }
 
   /** Nothing of the proxy's can still lead to a cluster that is gone; one that it refused, it runs as it was. */
@@ -262,7 +248,7 @@ export class Session {
   #settle(target: EncodedConfiguration): void {
     if (this.#settled === target.sequence) return;
     const { cluster, listener } = this.#types;
-    if (!cluster.subscribed || !listener.subscribed) return;
+    if (!cluster.subscription.started || !listener.subscription.started) return;
     if (!TYPES.every((type) => this.#isQuiet(type, target))) return;
     this.#settled = target.sequence;
     this.#events.onSettled(target.sequence);
@@ -271,18 +257,11 @@ export class Session {
   /** Every cluster that routes may name is there with its endpoints, or the proxy has been given time to ask. */
   #clustersReady(target: EncodedConfiguration): boolean {
     const { cluster, endpoint } = this.#types;
-    if (cluster.subscribed && (cluster.nonce !== undefined || diff(cluster, target, "cluster").changed.length > 0))
-      return false;
+    const clusters = cluster.subscription;
+    if (clusters.started && (cluster.nonce !== undefined || this.#isDue("cluster", target, "upserts"))) return false;
     if (endpoint.nonce !== undefined) return false;
-    if (!cluster.subscribed || this.#waitOver || endpoint.wildcard) return true;
-    if (this.#allAsked === target.resources.endpoint) return true;
-    const unasked = [...target.resources.endpoint.keys()].some(
-      (name) => !endpoint.names.has(name) && !cluster.refused.has(name),
-    );
-    if (!unasked) {
-      this.#allAsked = target.resources.endpoint;
-      return true;
-    }
+    if (!clusters.started || this.#waitOver || endpoint.subscription.wildcard) return true;
+    if (this.#asksForAll(target.resources.endpoint)) return true;
     this.#wait();
     return false;
   }
@@ -301,48 +280,57 @@ export class Session {
     this.#waitTimer = undefined;
   }
 
-  #isQuiet(type: ResourceType, target: EncodedConfiguration, part: "upserts" | "all" = "all"): boolean {
-    const state = this.#types[type];
-    if (state.nonce !== undefined) return false;
-    if (!state.subscribed) return true;
-    const { changed, removed } = diff(state, target, type);
-    return changed.length === 0 && (part === "upserts" || removed.length === 0);
+  #asksForAll(endpoints: ResourceList): boolean {
+    const { cluster, endpoint } = this.#types;
+    const before = this.#allAsked;
+    if (before === endpoints) return true;
+    const unsure = before === undefined ? endpoints.values() : between(before, endpoints).changed;
+    for (const { name } of unsure) if (!endpoint.subscription.wants(name) && !cluster.refused.has(name)) return false;
+    this.#allAsked = endpoints;
+    return true;
   }
 
-  /** A proxy that takes a changed cluster waits for its endpoints anew, but need not ask: it never stopped wanting them. */
-  #endpointsAgain(changed: readonly EncodedResource[]): void {
-    const { endpoint } = this.#types;
-    for (const { name } of changed) {
-      if (!endpoint.names.has(name)) continue;
-      endpoint.asked.add(name);
-      endpoint.current = undefined;
-    }
+  #isQuiet(type: ResourceType, target: EncodedConfiguration, part: "upserts" | "all" = "all"): boolean {
+    return this.#types[type].nonce === undefined && !this.#isDue(type, target, part);
+  }
+
+  #isDue(type: ResourceType, target: EncodedConfiguration, part: "upserts" | "all"): boolean {
+    const { subscription } = this.#types[type];
+    if (!subscription.started) return false;
+    const difference = subscription.due(target.resources[type]);
+    return !isNothing(part === "all" ? difference : upsertsOf(difference));
   }
 
   #send(type: ResourceType, target: EncodedConfiguration, part: "upserts" | "all"): void {
     const state = this.#types[type];
-    if (!state.subscribed || state.nonce !== undefined) return;
-    const { changed, removed } = diff(state, target, type);
-    const going = part === "all" ? removed : [];
-    if (changed.length === 0 && going.length === 0 && !state.owed) return;
-    const all = new Map(state.sent);
-    for (const resource of changed) all.set(resource.name, resource);
-    for (const name of going) all.delete(name);
-    const nonce = this.#events.send({ type, changed, removed: going, all: [...all.values()] });
+    const { subscription } = state;
+    if (!subscription.started || state.nonce !== undefined) return;
+    const wanted = target.resources[type];
+    const due = subscription.due(wanted);
+    const going = part === "all" ? due : upsertsOf(due);
+    if (isNothing(going) && !subscription.owed) return;
+    const nonce = this.#events.send({ ...going, type, state: () => stateAfter(subscription, wanted, { due, going }) });
     if (nonce === undefined) return;
     state.nonce = nonce;
     state.lastSent = nonce;
-    state.owed = false;
-    state.awaited = changed;
-    state.sent = all;
-    state.current = part === "all" || removed.length === 0 ? target.resources[type] : undefined;
-    if (type === "cluster") this.#endpointsAgain(changed);
-    for (const { name } of changed) state.asked.delete(name);
-    for (const name of going) {
-      state.asked.delete(name);
-      state.known.delete(name);
-    }
+    state.awaited = going;
+    subscription.sent(wanted, due, part);
+    // A proxy that takes a changed cluster waits for its endpoints anew, but need not ask: it never stopped wanting them.
+    if (type === "cluster") this.#types.endpoint.subscription.again(going.changed);
   }
+}
+
+interface Sending {
+  readonly due: Difference;
+  readonly going: Difference;
+}
+
+function stateAfter(subscription: Subscription, wanted: ResourceList, { due, going }: Sending): StateOfType {
+  const version = subscription.stateVersion(wanted);
+  if (due === going) return { version, all: subscription.wildcard ? [...wanted.values()] : undefined };
+  const staying = new Set(due.removed);
+  const old = [...subscription.held()].filter(({ name }) => staying.has(name));
+  return { version: `${version}+${old.length}`, all: [...wanted.values(), ...old] };
 }
 
 /** The resources that the message names; all that were sent where it names none of them. */
@@ -356,91 +344,13 @@ function blamed(sent: readonly EncodedResource[], message: string): readonly Enc
   return whole.length > 0 ? whole : sent;
 }
 
-function newState(): TypeState {
+function newState(type: ResourceType): TypeState {
   return {
-    subscribed: false,
-    wildcard: false,
-    names: new Set(),
-    sent: new Map(),
-    known: new Map(),
-    asked: new Set(),
-    owed: false,
-    current: undefined,
+    subscription: new Subscription(type),
     nonce: undefined,
     lastSent: "",
     lastAcked: "",
-    awaited: [],
+    awaited: NOTHING,
     refused: new Map(),
   };
-}
-
-interface Difference {
-  readonly changed: readonly EncodedResource[];
-  readonly removed: readonly string[];
-}
-
-const NOTHING: Difference = { changed: [], removed: [] };
-
-/** Between what the proxy has and what it should have of the names that it asked for. */
-function diff(state: TypeState, target: EncodedConfiguration, type: ResourceType): Difference {
-  const wanted = target.resources[type];
-  if (state.current === wanted) return NOTHING;
-  const difference = state.current === undefined ? wholeDiff(state, wanted) : narrowDiff(state, state.current, wanted);
-  if (difference.changed.length === 0 && difference.removed.length === 0) state.current = wanted;
-  return difference;
-}
-
-/** The proxy has all of `current`, so only what differs from that can be due. */
-function narrowDiff(state: TypeState, current: EncodedResources, wanted: EncodedResources): Difference {
-  const changed: EncodedResource[] = [];
-  const removed: string[] = [];
-  for (const name of namesThatDiffer(current, wanted)) {
-    const resource = wanted.get(name);
-    if (resource === undefined) {
-      if (state.wildcard && (state.sent.has(name) || state.known.has(name))) removed.push(name);
-    } else if (state.wildcard || state.names.has(name)) {
-      if (state.sent.get(name)?.version !== resource.version) changed.push(resource);
-    }
-  }
-  return { changed, removed };
-}
-
-function wholeDiff(state: TypeState, wanted: EncodedResources): Difference {
-  const changed: EncodedResource[] = [];
-  const consider = (resource: EncodedResource): void => {
-    const has = state.sent.get(resource.name)?.version ?? state.known.get(resource.name);
-    if (has !== resource.version || state.asked.has(resource.name)) changed.push(resource);
-    else if (!state.sent.has(resource.name)) state.sent.set(resource.name, resource);
-  };
-  if (state.wildcard) for (const resource of wanted.values()) consider(resource);
-  else {
-    for (const name of state.names) {
-      const resource = wanted.get(name);
-      if (resource !== undefined) consider(resource);
-    }
-  }
-  const held = new Set([...state.sent.keys(), ...state.known.keys()]);
-  // Endpoints and routes go with the cluster or listener that they belong to: the proxy stops asking for them.
-  const removed = state.wildcard ? [...held].filter((name) => !wanted.has(name)) : [];
-  // A name that leads nowhere is answered once, so that the proxy doesn't wait for it.
-  for (const name of state.asked) if (!wanted.has(name) && !held.has(name)) removed.push(name);
-  return { changed, removed };
-}
-
-/** The same for every proxy that goes from one to the other, so it is worked out once. */
-const differences = new WeakMap<EncodedResources, WeakMap<EncodedResources, readonly string[]>>();
-
-function namesThatDiffer(from: EncodedResources, to: EncodedResources): readonly string[] {
-  const known = differences.get(from) ?? new WeakMap<EncodedResources, readonly string[]>();
-  differences.set(from, known);
-  const names = known.get(to) ?? compare(from, to);
-  known.set(to, names);
-  return names;
-}
-
-function compare(from: EncodedResources, to: EncodedResources): readonly string[] {
-  const names: string[] = [];
-  for (const [name, resource] of to) if (from.get(name)?.version !== resource.version) names.push(name);
-  for (const name of from.keys()) if (!to.has(name)) names.push(name);
-  return names;
 }

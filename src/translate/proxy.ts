@@ -24,6 +24,8 @@ export interface ProxyNode {
   /** What runs the configuration: Envoy where the node doesn't say that it is weft's own proxy. */
   readonly engine: "weft" | "envoy";
   readonly topology: GatewayTopology;
+  /** Whether it takes the virtual hosts of a large route configuration one by one, over a stream of differences. */
+  readonly virtualHosts: "inline" | "apart";
 }
 
 /** What stands in front of a gateway. */
@@ -60,6 +62,7 @@ export function readNode(node: Node): Result<ProxyNode, string> {
     dnsCapture: metadata["DNS_CAPTURE"] === "true" || metadata["DNS_CAPTURE"] === true,
     engine: node.userAgentName === "weft" ? "weft" : "envoy",
     topology: topologyOf(metadata["PROXY_CONFIG"]),
+    virtualHosts: takesHostsApart(node) ? "apart" : "inline",
   });
 }
 
@@ -77,6 +80,15 @@ function topologyOf(proxyConfig: unknown): GatewayTopology {
     forwardClientCertDetails: typeof forwardClientCertDetails === "string" ? forwardClientCertDetails : undefined,
   };
 }
+
+/** VHDS over the aggregated stream: Envoy since the version below; who says nothing gets what everybody understands. */
+function takesHostsApart({ userAgentName, userAgentVersionType }: Node): boolean {
+  if (userAgentName !== "envoy" || userAgentVersionType?.$case !== "userAgentBuildVersion") return false;
+  const { majorNumber = 0, minorNumber = 0 } = userAgentVersionType.value.version ?? {};
+  return majorNumber > VHDS_SINCE.major || (majorNumber === VHDS_SINCE.major && minorNumber >= VHDS_SINCE.minor);
+}
+
+const VHDS_SINCE = { major: 1, minor: 40 };
 
 /** A struct, or the JSON of one. */
 function textMap(value: unknown): Readonly<Record<string, string>> {

@@ -23,8 +23,8 @@ import { routeConfigs } from "./route.ts";
 import { sameShape } from "./same-shape.ts";
 import { serviceTargets } from "./target.ts";
 import { traceClusters } from "./tracing.ts";
-import { type ClientView, clientView, ruleFor } from "./view.ts";
-import { type Workload, workloadOf } from "./workload.ts";
+import { type ClientView, clientOf, clientView, ruleFor, viewOf } from "./view.ts";
+import { sameWorkload, type Workload, workloadOf } from "./workload.ts";
 
 export interface ProxyConfiguration {
   readonly clusters: readonly Cluster[];
@@ -37,17 +37,18 @@ export interface ProxyConfiguration {
   readonly nameTables: readonly NameTable[];
 }
 
+/** What a proxy has in common with all that see the same, and what is its own: both stay the same values while equal. */
+export interface PartedConfiguration {
+  readonly shared: ProxyConfiguration;
+  readonly own: ProxyConfiguration;
+}
+
 interface OutboundConfiguration {
   readonly view: ClientView;
-  readonly clusters: readonly Cluster[];
-  readonly endpoints: readonly ClusterLoadAssignment[];
-  readonly routes: readonly RouteConfiguration[];
-  /** Undefined in explicit mode, where they bind the pod's own address. */
-  readonly listeners: readonly Listener[] | undefined;
+  readonly shared: ProxyConfiguration;
   readonly deadEnds: readonly DeadEnd[];
-  readonly nameTables: readonly NameTable[];
   readonly byHost: ReadonlyMap<string, ServiceParts>;
-  /** Those of `clusters` that spans go through. */
+  /** Those of the clusters that spans go through. */
   readonly traces: readonly Cluster[];
 }
 
@@ -59,11 +60,9 @@ interface ServiceParts {
   readonly endpoints: readonly ClusterLoadAssignment[];
 }
 
-interface ProxyParts {
+interface ProxyParts extends PartedConfiguration {
   readonly snapshot: MeshSnapshot;
-  readonly outbound: OutboundConfiguration;
   readonly workload: Workload;
-  readonly configuration: ProxyConfiguration;
 }
 
 /** What was made of values that are still the same: only saves work, never changes what comes out. */
@@ -84,7 +83,36 @@ export class Translator {
   }
 
   translate(proxy: ProxyNode): ProxyConfiguration {
-    return proxy.type === "router" ? this.#gateway(proxy) : this.#sidecar(proxy);
+    const { shared, own } = this.parts(proxy);
+    return {
+      clusters: [...shared.clusters, ...own.clusters],
+      endpoints: [...shared.endpoints, ...own.endpoints],
+      listeners: [...shared.listeners, ...own.listeners],
+      routes: [...shared.routes, ...own.routes],
+      secrets: [...shared.secrets, ...own.secrets],
+      extensions: [...shared.extensions, ...own.extensions],
+      nameTables: [...shared.nameTables, ...own.nameTables],
+    };
+  }
+
+  parts(proxy: ProxyNode): PartedConfiguration {
+    if (proxy.type === "router") return { shared: NOTHING, own: this.#gateway(proxy) };
+    const before = this.#memory.proxies.get(proxy);
+    if (before?.snapshot === this.#snapshot) return before;
+    const parts = this.#compose(proxy, before);
+    this.#memory.proxies.set(proxy, parts);
+    return parts;
+  }
+
+  #outbound(proxy: ProxyNode): OutboundConfiguration {
+    const { shared } = this.#memory;
+    const client = clientOf(this.#snapshot, proxy);
+    const before = shared.get(client.key);
+    if (before?.view.snapshot === this.#snapshot) return before;
+    if (shared.size >= VIEWS_REMEMBERED_MAX) shared.clear();
+    const made = outbound(viewOf(this.#snapshot, client), before);
+    shared.set(client.key, made);
+    return made;
   }
 
   #gateway(proxy: ProxyNode): ProxyConfiguration {
@@ -95,57 +123,40 @@ export class Translator {
     return parts.configuration;
   }
 
-  #sidecar(proxy: ProxyNode): ProxyConfiguration {
-    const before = this.#memory.proxies.get(proxy);
-    if (before?.snapshot === this.#snapshot) return before.configuration;
-    const view = clientView(this.#snapshot, proxy);
-    const parts = this.#compose(proxy, view, before);
-    this.#memory.proxies.set(proxy, parts);
-    return parts.configuration;
-  }
-
-  #outbound(view: ClientView): OutboundConfiguration {
-    const { shared } = this.#memory;
-    const before = shared.get(view.key);
-    if (before?.view.snapshot === this.#snapshot) return before;
-    if (shared.size >= VIEWS_REMEMBERED_MAX) shared.clear();
-    const made = outbound(view, before);
-    shared.set(view.key, made);
-    return made;
-  }
-
-  #compose(proxy: ProxyNode, view: ClientView, before: ProxyParts | undefined): ProxyParts {
-    const shared = this.#outbound(view);
-    const workload = workloadOf(this.#snapshot, proxy);
-    const same = before !== undefined && deepEqual(before.workload, workload) ? before : undefined;
-    const clusters =
-      same?.outbound.clusters === shared.clusters
-        ? same.configuration.clusters
-        : [...shared.clusters, ...inboundClusters(workload)];
-    const listeners =
-      same !== undefined && shared.listeners !== undefined && same.outbound.listeners === shared.listeners
-        ? same.configuration.listeners
-        : [
-            ...(shared.listeners ?? outboundListeners(view, proxy.address).listeners),
-            inboundListener(workload, this.#snapshot.mesh),
-          ];
-    const { endpoints, routes, nameTables } = shared;
-    const configuration = { ...NOTHING_MORE, clusters, endpoints, listeners, routes, nameTables };
-    return { snapshot: this.#snapshot, outbound: shared, workload, configuration };
+  #compose(proxy: ProxyNode, before: ProxyParts | undefined): ProxyParts {
+    const { shared, view } = this.#outbound(proxy);
+    const snapshot = this.#snapshot;
+    const known = before !== undefined && sameWorkload(snapshot, before.snapshot, proxy) ? before.workload : undefined;
+    const workload = known ?? workloadOf(snapshot, proxy);
+    const same = before?.snapshot.mesh === snapshot.mesh ? before : undefined;
+    // In explicit mode listeners bind the pod's own address.
+    const outer = view.mode === "NONE" ? outboundListeners(view, proxy.address).listeners : [];
+    const unchanged = same !== undefined && outer.length === 0 && deepEqual(same.workload, workload);
+    if (unchanged) return { snapshot, workload, shared, own: same.own };
+    const listeners = [...outer, inboundListener(workload, snapshot.mesh)];
+    return { snapshot, workload, shared, own: { ...NOTHING, clusters: inboundClusters(workload), listeners } };
   }
 }
 
 /** The same lists each time: what is the same value needs no encoding and no comparing. */
-const NOTHING_MORE: Pick<ProxyConfiguration, "secrets" | "extensions"> = {
+const NOTHING: ProxyConfiguration = {
+  clusters: [],
+  endpoints: [],
+  listeners: [],
+  routes: [],
   secrets: [],
   extensions: [],
+  nameTables: [],
 };
 
 const VIEWS_REMEMBERED_MAX = 1_000;
 
 function outbound(view: ClientView, before: OutboundConfiguration | undefined): OutboundConfiguration {
   const byHost = new Map(view.services.map((service) => [service.host, partsOf(service, view, before)]));
-  const routing = sameShape(view, before?.view) && before !== undefined ? before : routingOf(view);
+  const routing =
+    sameShape(view, before?.view) && before !== undefined
+      ? { ...before.shared, deadEnds: before.deadEnds }
+      : routingOf(view);
   const parts = [...byHost.values()];
   const clusters = parts.flatMap((each) => each.clusters);
   const known = new Set(clusters.map((cluster) => cluster.name));
@@ -156,27 +167,23 @@ function outbound(view: ClientView, before: OutboundConfiguration | undefined): 
     dead.push(unreachableCluster(cluster, reason, resource));
   }
   const traces = traceClusters(view);
-  const endpoints = [...parts.flatMap((each) => each.endpoints), ...traces.endpoints];
   const { routes, listeners, deadEnds } = routing;
   const sameMesh = before?.view.snapshot.mesh === view.snapshot.mesh;
   const same = before !== undefined && sameMesh && deepEqual(before.traces, traces.clusters) ? before : undefined;
-  const names = nameTables(view);
-  return {
-    view,
+  const shared = {
+    ...NOTHING,
     clusters: sameClusters(same, parts, deadEnds) ?? [
       ...clusters,
       ...dead,
       ...egressClusters(view),
       ...traces.clusters,
     ],
-    traces: traces.clusters,
-    endpoints,
+    endpoints: [...parts.flatMap((each) => each.endpoints), ...traces.endpoints],
     routes,
     listeners,
-    deadEnds,
-    nameTables: before !== undefined && deepEqual(before.nameTables, names) ? before.nameTables : names,
-    byHost,
+    nameTables: routing.nameTables,
   };
+  return { view, shared, deadEnds, byHost, traces: traces.clusters };
 }
 
 /** The list as it was, where each service's clusters are the same values: it then needs no encoding and no comparing. */
@@ -188,7 +195,7 @@ function sameClusters(
   if (before === undefined || before.deadEnds !== deadEnds || before.byHost.size !== parts.length) return undefined;
   let i = 0;
   for (const each of before.byHost.values()) if (parts[i++]?.clusters !== each.clusters) return undefined;
-  return before.clusters;
+  return before.shared.clusters;
 }
 
 function partsOf(service: Service, view: ClientView, before: OutboundConfiguration | undefined): ServiceParts {
@@ -207,14 +214,16 @@ function partsOf(service: Service, view: ClientView, before: OutboundConfigurati
   return { service, rule, clusters: same ? older.clusters : clusters, endpoints };
 }
 
-type Routing = Pick<OutboundConfiguration, "routes" | "listeners" | "deadEnds">;
+type Routing = Pick<ProxyConfiguration, "routes" | "listeners" | "nameTables"> &
+  Pick<OutboundConfiguration, "deadEnds">;
 
 function routingOf(view: ClientView): Routing {
   const built = routeConfigs(view);
   const listening = outboundListeners(view, "");
   return {
     routes: built.map(({ config }) => config),
-    listeners: view.mode === "NONE" ? undefined : listening.listeners,
+    listeners: view.mode === "NONE" ? [] : listening.listeners,
+    nameTables: nameTables(view),
     deadEnds: [...built.flatMap(({ deadEnds }) => deadEnds), ...listening.deadEnds],
   };
 }

@@ -38,36 +38,52 @@ export interface ClientView {
   readonly family: 4 | 6;
 }
 
-export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView {
+/** What decides what a proxy sees. */
+type Client = Omit<ClientView, "snapshot" | "services" | "routes">;
+
+export function clientOf(snapshot: MeshSnapshot, proxy: ProxyNode): Client {
   const { traits } = snapshot.routing;
+  const { namespace, mode, type } = proxy;
   const labels = traits.labels
     ? proxy.labels
     : Object.fromEntries(traits.priorityLabels.map((name) => [name, proxy.labels[name] ?? ""]));
-  const pod = snapshot.resources.pods.get(`${proxy.namespace}/${proxy.pod}`);
+  const pod = snapshot.resources.pods.get(`${namespace}/${proxy.pod}`);
   const locality = traits.locality ? localityOfPod(pod, snapshot.nodes) || proxy.locality : "";
   const node = traits.node ? (pod?.spec?.nodeName ?? "") : "";
   const telemetry = telemetryOf(snapshot, proxy);
   const family = proxy.address.includes(":") ? 6 : 4;
-  const { namespace, type, mode, engine, dnsCapture } = proxy;
+  const { engine, dnsCapture } = proxy;
   const chosen = Object.entries(labels).sort();
   const own = [namespace, type, mode, engine, chosen, locality, node, telemetry.key, dnsCapture, family];
+  const { outboundTrafficPolicy } = snapshot.mesh;
   return {
     key: JSON.stringify(own),
-    snapshot,
-    namespace: proxy.namespace,
+    namespace,
     labels,
     locality,
     node,
-    mode: proxy.mode,
-    type: proxy.type,
+    mode,
+    type,
     gateway: MESH_GATEWAY,
-    engine: proxy.engine,
-    services: visibleServices(snapshot.index, proxy.namespace),
-    routes: routesFor(snapshot.routes, proxy.namespace),
+    engine,
     telemetry,
-    outboundTrafficPolicy: snapshot.mesh.outboundTrafficPolicy,
-    dnsCapture: proxy.dnsCapture,
+    outboundTrafficPolicy,
+    dnsCapture,
     family,
+  };
+}
+
+export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView {
+  return viewOf(snapshot, clientOf(snapshot, proxy));
+}
+
+export function viewOf(snapshot: MeshSnapshot, client: Client): ClientView {
+  const { namespace } = client;
+  return {
+    ...client,
+    snapshot,
+    services: visibleServices(snapshot.index, namespace),
+    routes: routesFor(snapshot.routes, namespace),
   };
 }
 

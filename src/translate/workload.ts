@@ -8,7 +8,7 @@ import { mtlsOf, type WorkloadMtls } from "../model/mtls.ts";
 import { jwtRulesOf, type KeySets, keySetsOf } from "../model/request-authentication.ts";
 import type { Protocol } from "../model/service.ts";
 import { entryProtocol } from "../model/service-entry.ts";
-import type { MeshSnapshot } from "../model/snapshot.ts";
+import { type MeshSnapshot, sameShapes } from "../model/snapshot.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { type ProxyTelemetry, telemetryOf } from "./telemetry.ts";
 
@@ -42,6 +42,21 @@ export function workloadOf(snapshot: MeshSnapshot, proxy: ProxyNode): Workload {
     keySets: keySetsOf(jwtRules, snapshot.keySets),
     telemetry: telemetryOf(snapshot, proxy),
   };
+}
+
+/** Whether a workload of one snapshot is that of an earlier one, because all that it is made of is the same. */
+export function sameWorkload(snapshot: MeshSnapshot, before: MeshSnapshot, proxy: ProxyNode): boolean {
+  const key = `${proxy.namespace}/${proxy.pod}`;
+  return (
+    sameShapes(snapshot.resources, before.resources) &&
+    snapshot.resources.telemetries === before.resources.telemetries &&
+    snapshot.mtls === before.mtls &&
+    snapshot.authorization === before.authorization &&
+    snapshot.authentication === before.authentication &&
+    snapshot.keySets === before.keySets &&
+    snapshot.mesh === before.mesh &&
+    snapshot.resources.pods.get(key) === before.resources.pods.get(key)
+  );
 }
 
 /** The target ports of every Service and ServiceEntry that selects the pod, known before the pod is ready and has an endpoint. */

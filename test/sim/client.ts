@@ -25,7 +25,7 @@ function decode<K extends HeldType>(type: K, resource: EncodedResource): ReturnT
 /** As if all of a configuration were there. */
 export function heldOf({ resources }: EncodedConfiguration): Held {
   const all = <K extends HeldType>(type: K) =>
-    new Map([...resources[type]].map(([name, resource]) => [name, decode(type, resource)]));
+    new Map([...resources[type].values()].map((resource) => [resource.name, decode(type, resource)]));
   return { listener: all("listener"), route: all("route"), cluster: all("cluster"), endpoint: all("endpoint") };
 }
 
@@ -49,7 +49,7 @@ export class HoldingClient {
   receive(batch: Batch, variant: "delta" | "sotw"): void {
     const type = heldType(batch.type);
     if (type === undefined) return;
-    const arrived = variant === "delta" ? batch.changed : batch.all;
+    const arrived = variant === "delta" ? batch.changed : (batch.state().all ?? batch.changed);
     const removed = variant === "delta" ? batch.removed : this.#absent(type, arrived);
     for (const resource of arrived) this.#take(type, resource);
     for (const name of removed) this.#remove(type, name);

@@ -112,7 +112,8 @@ export class Exchange {
     return HELD_TYPES.flatMap((type) => {
       const versions = this.#client.versions[type];
       // Routes that no listener names are nobody's.
-      const should = type === "route" ? this.#client.wanted("route") : wanted[type].keys();
+      const should =
+        type === "route" ? this.#client.wanted("route") : [...wanted[type].values()].map(({ name }) => name);
       const names = new Set([...versions.keys(), ...should]);
       return [...names].flatMap((name) => {
         const [has, due] = [versions.get(name), wanted[type].get(name)?.version];

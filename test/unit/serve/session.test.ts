@@ -10,15 +10,15 @@ import {
   type ResourceType,
   TYPE_URLS,
 } from "../../../src/serve/resource.ts";
+import { ResourceList } from "../../../src/serve/resource-list.ts";
 import { type Batch, Session } from "../../../src/serve/session.ts";
 
-function resources(type: ResourceType, texts: readonly string[]): ReadonlyMap<string, EncodedResource> {
-  return new Map(
-    texts.map((text) => {
-      const [name = "", version = "1"] = text.split("@");
-      return [name, { name, version, any: { typeUrl: TYPE_URLS[type], value: Buffer.from(text) } }];
-    }),
-  );
+function resources(type: ResourceType, texts: readonly string[]): ResourceList {
+  const all = texts.map((text): EncodedResource => {
+    const [name = "", version = "1"] = text.split("@");
+    return { name, version, any: { typeUrl: TYPE_URLS[type], value: Buffer.from(text) } };
+  });
+  return new ResourceList(new Map(all.map((each) => [each.name, each])), new Map());
 }
 
 type Texts = Readonly<Partial<Record<ResourceType, readonly string[]>>>;

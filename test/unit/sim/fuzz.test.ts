@@ -79,7 +79,7 @@ function callsOf(proxy: ProxyNode): readonly SimCall[] {
 function different(one: EncodedConfiguration, two: EncodedConfiguration): readonly string[] {
   return TYPES.flatMap((type) => {
     const [all, others] = [one.resources[type], two.resources[type]];
-    const names = new Set([...all.keys(), ...others.keys()]);
+    const names = new Set([...all.values(), ...others.values()].map(({ name }) => name));
     return [...names].flatMap((name) => {
       const [a, b] = [all.get(name)?.any.value, others.get(name)?.any.value];
       return a !== undefined && b !== undefined && Buffer.compare(a, b) === 0 ? [] : [`${type} ${name}`];

@@ -32,6 +32,7 @@ export function proxyOf(overrides: Partial<ProxyNode> = {}): ProxyNode {
     mode: "REDIRECT",
     engine: "weft",
     dnsCapture: false,
+    virtualHosts: "inline",
     ...overrides,
   };
 }
