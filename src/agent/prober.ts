@@ -88,7 +88,7 @@ export async function probe(prober: Prober, address: string): Promise<ProbeOutco
       return probeHttp(prober, address);
     case "grpc":
       // Rarely used, and of some weight.
-      return (await import("./grpc-probe.ts")).probeGrpc(prober, address);
+      return (await import("../proto/grpc-health.ts")).checkHealth({ ...prober, address });
     case "refused":
       return { healthy: false, message: prober.message };
   }

@@ -8,7 +8,7 @@ export interface Action {
   readonly exec?: { readonly command?: readonly string[] };
   readonly httpGet?: HTTPGetAction;
   readonly tcpSocket?: { readonly port: number | string; readonly host?: string };
-  readonly grpc?: { readonly port: number };
+  readonly grpc?: { readonly port: number; readonly service?: string };
   readonly sleep?: { readonly seconds: number };
 }
 
@@ -30,8 +30,8 @@ export function act(action: Action, target: ActionTarget, timeoutMs: number): Pr
     return probeTcp(action.tcpSocket.host ?? target.podIP, port, timeoutMs);
   }
   if (action.sleep !== undefined) return sleep(action.sleep.seconds * 1000);
-  if (action.grpc !== undefined) return failed("gRPC probes are not available here; use httpGet, tcpSocket or exec");
-  return failed("the probe has no action: give it httpGet, tcpSocket or exec");
+  if (action.grpc !== undefined) return checkGrpc(action.grpc, target, timeoutMs);
+  return failed("the probe has no action: give it httpGet, tcpSocket, grpc or exec");
 }
 
 function get(action: HTTPGetAction, target: ActionTarget, timeoutMs: number): Promise<ProbeResult> {
@@ -46,6 +46,16 @@ function get(action: HTTPGetAction, target: ActionTarget, timeoutMs: number): Pr
     headers: action.httpHeaders ?? [],
     timeoutMs,
   });
+}
+
+async function checkGrpc(
+  { port, service = "" }: NonNullable<Action["grpc"]>,
+  { podIP }: ActionTarget,
+  timeoutMs: number,
+): Promise<ProbeResult> {
+  const { checkHealth } = await import("../proto/grpc-health.ts");
+  const { healthy, message } = await checkHealth({ address: podIP, port, service, timeoutMs });
+  return healthy ? { kind: "success" } : { kind: "failure", message };
 }
 
 function portOf(port: number | string, container: Container): number | undefined {

@@ -10,10 +10,19 @@ import { GRACE_MIN_MS, HOOK_TIMEOUT_MS, IMAGE_RETRY_MS, KILL_WAIT_MS } from "./l
 import { type LogFile, type LogLocation, openLog } from "./log-file.ts";
 import type { ExitStatus, ProcessRequest, ResourceLimits, Sandbox, SandboxProcess } from "./sandbox.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
+import { terminationMessage } from "./termination-message.ts";
 
 export interface Waiting {
   readonly reason: string;
   readonly message: string;
+}
+
+/** What to start. */
+export interface Prepared {
+  readonly request: ProcessRequest;
+  readonly limits: ResourceLimits;
+  /** Where the container's last words are read from. */
+  readonly messageFile: string | undefined;
 }
 
 export interface RestartDelays {
@@ -40,9 +49,7 @@ export interface RunnerOptions {
   readonly podTitle: string;
   readonly graceMs: number;
   /** What to start; asked before every start, since images and sources change. */
-  readonly prepare: () => Promise<
-    Result<{ readonly request: ProcessRequest; readonly limits: ResourceLimits }, Waiting>
-  >;
+  readonly prepare: () => Promise<Result<Prepared, Waiting>>;
   /** argv of a command beside the main process, where the image's programs have other names here. */
   readonly translateExec: (argv: readonly string[]) => readonly string[];
   /** Where the count of restarts and the last state go on after the node itself was restarted. */
@@ -143,7 +150,7 @@ export class ContainerRunner {
         await this.#pause(IMAGE_RETRY_MS);
         continue;
       }
-      const ended = await this.#runOnce(prepared.value.request, prepared.value.limits);
+      const ended = await this.#runOnce(prepared.value);
       if (this.#stopping || !this.#mayRestart(ended)) break;
       await this.#backOff(ended);
     }
@@ -156,7 +163,7 @@ export class ContainerRunner {
     this.#options.onChange();
   }
 
-  async #runOnce(request: ProcessRequest, limits: ResourceLimits): Promise<ContainerStateTerminated> {
+  async #runOnce({ request, limits, messageFile }: Prepared): Promise<ContainerStateTerminated> {
     const { clock, sandbox, onEvent } = this.#options;
     const startedAt = timestamp(clock.wallMs());
     const { container } = this.#options;
@@ -183,7 +190,9 @@ export class ContainerRunner {
     this.#run = undefined;
     log.close();
     terminal?.close();
-    const terminated = terminatedBy(status, { startedAt, finishedAt: timestamp(clock.wallMs()) });
+    const ended = terminatedBy(status, { startedAt, finishedAt: timestamp(clock.wallMs()) });
+    const said = terminationMessage({ container, exitCode: ended.exitCode, messageFile, logPath: log.path });
+    const terminated = said === undefined ? ended : { ...ended, message: said };
     if (status.kind === "failed") onEvent({ type: "Warning", reason: "Failed", message: `Error: ${status.message}` });
     if (clock.monotonicMs() - run.startedMs >= this.#options.delays.resetMs) this.#failures = 0;
     this.#enter({ kind: "terminated", terminated });

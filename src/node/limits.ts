@@ -32,6 +32,10 @@ export const PROBE_BODY_BYTES_MAX = 10_240;
 export const PROBE_MESSAGE_BYTES_MAX = 1_024;
 
 export const PODS_MAX = 250;
+/** A container's last words, of its file and of its log. Kubernetes' own. */
+export const MESSAGE_FILE_BYTES_MAX = 4_096;
+export const MESSAGE_LOG_BYTES_MAX = 2_048;
+export const MESSAGE_LOG_LINES_MAX = 80;
 export const ENVIRONMENT_EXPANSION_BYTES_MAX = 131_072;
 /** Ordinary volumes follow their ConfigMap or Secret at most this late, tokens are looked at as often. */
 export const VOLUME_REFRESH_MS = 10_000;

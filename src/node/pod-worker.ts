@@ -216,6 +216,7 @@ export class PodWorker {
           sandbox,
           facts: this.#facts(sandbox),
           volumes: this.#volumes,
+          directory: this.#directory,
           note: (note) => this.#note(note, container),
         }),
       translateExec: (argv) => translateExec(container, argv, this.#context),

@@ -2,14 +2,15 @@
 
 import type { Container } from "../api/kubernetes/container.ts";
 import { err, ok, type Result } from "../base/result.ts";
-import type { RunnerEvent, Waiting } from "./container-runner.ts";
+import type { Prepared, RunnerEvent, Waiting } from "./container-runner.ts";
 import type { NodeContext } from "./context.ts";
 import { resolveEnvironment } from "./environment.ts";
 import { expand } from "./expand.ts";
 import type { PodFacts } from "./facts.ts";
 import type { ImageCommand } from "./images.ts";
 import { parseQuantity } from "./quantity.ts";
-import type { ProcessRequest, ResourceLimits, Sandbox } from "./sandbox.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { messageMount } from "./termination-message.ts";
 import type { PodVolumes } from "./volumes.ts";
 
 export interface Preparation {
@@ -18,12 +19,9 @@ export interface Preparation {
   readonly sandbox: Sandbox;
   readonly facts: PodFacts;
   readonly volumes: PodVolumes;
+  /** The pod's own. */
+  readonly directory: string;
   readonly note: (event: RunnerEvent) => void;
-}
-
-export interface Prepared {
-  readonly request: ProcessRequest;
-  readonly limits: ResourceLimits;
 }
 
 export async function prepareContainer(preparation: Preparation): Promise<Result<Prepared, Waiting>> {
@@ -41,6 +39,7 @@ export async function prepareContainer(preparation: Preparation): Promise<Result
   };
   const mounts = volumes.mountsOf(container, facts, env);
   if (!mounts.ok) return refuse(mounts.error);
+  const message = messageMount(container, { directory: preparation.directory, mode: context.provider.mode });
   note({
     type: "Normal",
     reason: "Pulled",
@@ -52,7 +51,14 @@ export async function prepareContainer(preparation: Preparation): Promise<Result
   const limits = container.resources?.limits;
   const cpu = parseQuantity(limits?.["cpu"]);
   return ok({
-    request: { container: container.name, argv, env, workingDirectory, mounts: mounts.value },
+    messageFile: message?.source,
+    request: {
+      container: container.name,
+      argv,
+      env,
+      workingDirectory,
+      mounts: message === undefined ? mounts.value : [...mounts.value, message],
+    },
     limits: {
       cpuMillis: cpu === undefined ? undefined : Math.ceil(cpu * 1000),
       memoryBytes: parseQuantity(limits?.["memory"]),

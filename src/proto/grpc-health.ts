@@ -1,13 +1,25 @@
 // The standard health check of gRPC (grpc.health.v1.Health/Check), asked in the clear as the kubelet asks it.
 
 import { Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
-import type { ProbeOutcome, Prober } from "./prober.ts";
 
 const SERVING = 1;
 const STATES = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
 
-export function probeGrpc(prober: Prober & { kind: "grpc" }, address: string): Promise<ProbeOutcome> {
-  const place = `${address}:${prober.port}`;
+export interface HealthQuestion {
+  readonly address: string;
+  readonly port: number;
+  /** Empty for the server as a whole. */
+  readonly service: string;
+  readonly timeoutMs: number;
+}
+
+export interface HealthAnswer {
+  readonly healthy: boolean;
+  readonly message: string;
+}
+
+export function checkHealth({ address, port, service, timeoutMs }: HealthQuestion): Promise<HealthAnswer> {
+  const place = `${address}:${port}`;
   const client = new Client(place, credentials.createInsecure(), {
     "grpc.use_local_subchannel_pool": 1,
     "grpc.service_config_disable_resolution": 1,
@@ -21,8 +33,8 @@ export function probeGrpc(prober: Prober & { kind: "grpc" }, address: string): P
         resolve({ healthy: false, message });
       } else resolve({ healthy: state === SERVING, message: `${place}: ${STATES[state ?? 0] ?? state}` });
     };
-    const options = { deadline: Date.now() + prober.timeoutMs };
-    client.makeUnaryRequest("/grpc.health.v1.Health/Check", requestOf, stateOf, prober.service, options, reply);
+    const options = { deadline: Date.now() + timeoutMs };
+    client.makeUnaryRequest("/grpc.health.v1.Health/Check", requestOf, stateOf, service, options, reply);
   });
 }
 
