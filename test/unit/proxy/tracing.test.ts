@@ -1,104 +1,12 @@
 // Spans of requests through static proxies: one tree a trace, decided once, told to each kind of backend.
 
 import assert from "node:assert/strict";
-import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { test } from "node:test";
-import { seededRandom } from "../../../src/base/random.ts";
 import { OpenTelemetryConfig } from "../../../src/proto/gen/envoy/config/trace/v3/opentelemetry.ts";
-import { ZipkinConfig } from "../../../src/proto/gen/envoy/config/trace/v3/zipkin.ts";
-import { JaegerAgentConfig } from "../../../src/proto/gen/weft/trace.ts";
 import { jaegerAgent, zipkinCollector } from "../../traces/collectors.ts";
 import type { SeenSpan } from "../../traces/jaeger-spans.ts";
-import { any, cluster, httpListener, httpOrigin, routeAll, start, stat } from "./harness.ts";
-
-type Json = Record<string, unknown>;
-
-function zipkin(more: Json = {}): { typeUrl: string; value: Buffer } {
-  const config = ZipkinConfig.fromJSON({
-    collectorCluster: "traces",
-    collectorEndpoint: "/api/v2/spans",
-    collectorEndpointVersion: "HTTP_JSON",
-    traceId128bit: true,
-    sharedSpanContext: false,
-    ...more,
-  });
-  return any("envoy.config.trace.v3.ZipkinConfig", ZipkinConfig.encode(config).finish());
-}
-
-function jaeger(): { typeUrl: string; value: Buffer } {
-  const config = JaegerAgentConfig.fromPartial({ agentCluster: "traces", serviceName: "api.production" });
-  return any("weft.trace.v1.JaegerAgentConfig", JaegerAgentConfig.encode(config).finish());
-}
-
-interface Hop {
-  readonly provider?: { typeUrl: string; value: Buffer };
-  readonly collectorPort: number;
-  readonly upstreamPort: number;
-  readonly direction: "INBOUND" | "OUTBOUND";
-  readonly tracing?: Json;
-  readonly route?: Json;
-  readonly operation?: string;
-  readonly seed: number;
-}
-
-async function hop(about: Hop): Promise<Awaited<ReturnType<typeof start>>> {
-  const { provider = zipkin(), operation } = about;
-  const host = routeAll("app", about.route);
-  const tracing = {
-    provider: { name: "tracer", typedConfig: { typeUrl: provider.typeUrl, value: provider.value.toString("base64") } },
-    ...about.tracing,
-  };
-  const decorated = operation === undefined ? host : withDecorator(host, operation);
-  const listener = httpListener({ virtualHosts: [decorated], hcm: { tracing } }, { trafficDirection: about.direction });
-  return start(
-    {
-      listeners: [listener],
-      clusters: [cluster("app", [about.upstreamPort]), cluster("traces", [about.collectorPort])],
-    },
-    { random: seededRandom(about.seed) },
-  );
-}
-
-function withDecorator(host: Json, operation: string): Json {
-  return { ...host, routes: [{ match: { prefix: "/" }, route: { cluster: "app" }, decorator: { operation } }] };
-}
-
-interface Got {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-}
-
-function call(port: number, headers: Record<string, string> = {}, path = "/"): Promise<Got> {
-  return new Promise((resolve, reject) => {
-    const request = httpRequest({ host: "127.0.0.1", port, path, headers, agent: false }, (response) => {
-      let body = "";
-      response.on("data", (chunk: Buffer) => {
-        body += chunk.toString();
-      });
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }));
-    });
-    request.on("error", reject);
-    request.end();
-  });
-}
-
-const FORWARDED = /^(x-request-id|x-b3-.*|b3|traceparent|tracestate|baggage|uber-trace-id|x-cloud-trace-context)$/;
-
-/** What an application without any tracing of its own is asked to do: give the headers on. */
-function forwarded(headers: IncomingHttpHeaders): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) => (FORWARDED.test(name) ? [[name, String(value)]] : [])),
-  );
-}
-
-function echo(): Promise<{ port: number; seen: IncomingHttpHeaders[] }> {
-  const seen: IncomingHttpHeaders[] = [];
-  return httpOrigin((request, response) => {
-    seen.push(request.headers);
-    response.end("ok");
-  }).then((port) => ({ port, seen }));
-}
+import { any, httpOrigin, stat } from "./harness.ts";
+import { call, echo, forwarded, hop, jaeger } from "./traced.ts";
 
 test("a request without a context begins a trace, and its span says what Envoy's says", async () => {
   const traces = await zipkinCollector();
