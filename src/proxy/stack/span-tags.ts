@@ -22,8 +22,6 @@ export function requestTags(stream: HttpStream, record: AccessRecord, about: Tag
     "proxy",
     "node_id",
     about.nodeId,
-    "zone",
-    about.zone,
     "guid:x-request-id",
     headers.get("x-request-id") ?? "",
     "http.url",
@@ -41,6 +39,7 @@ export function requestTags(stream: HttpStream, record: AccessRecord, about: Tag
     "request_size",
     String(stream.bytesReceived),
   ];
+  if (about.zone !== "") tags.push("zone", about.zone);
   const clientTrace = headers.get("x-client-trace-id");
   if (clientTrace !== undefined) tags.push("guid:x-client-trace-id", clientTrace);
   addGrpc(stream, tags);

@@ -40,7 +40,6 @@ test("a request without a context begins a trace, and its span says what Envoy's
   assert.deepEqual(tags, {
     component: "proxy",
     node_id: "",
-    zone: "",
     "http.url": "http://api.example/api/1?x=2",
     "http.method": "GET",
     downstream_cluster: "-",
