@@ -30,7 +30,8 @@ export function clientTraits(input: {
   const distributed = (mesh.settings.localityLbSetting?.distribute ?? []).length > 0;
   return {
     labels: choosesByLabel(routes, destinations),
-    locality: distributed || dependsOnLocality(policies, services.values()),
+    locality:
+      distributed || dependsOnLocality([...policies, mesh.settings.defaultTrafficPolicy ?? {}], services.values()),
     node: priorityLabels.length > 0 || [...services.values()].some((each) => each.trafficDistribution === "node"),
     priorityLabels: [...new Set(priorityLabels.map((each) => each.split("=")[0] ?? ""))].sort(),
   };

@@ -222,13 +222,14 @@ export function effectivePolicy(
   return { ...atPort(rule.trafficPolicy, port), ...atPort(own, port) };
 }
 
-/** The same with what the Service itself asks for, where no rule says how its endpoints are chosen. */
+/** The same with what the Service itself asks for, and what MeshConfig says for all of them, where no rule does. */
 export function servicePolicy(
   service: Pick<Service, "sessionAffinity">,
   rule: HostRule | undefined,
   at: { readonly subset: string | undefined; readonly port: number },
+  { settings }: MeshConfig,
 ): Omit<TrafficPolicy, "portLevelSettings"> {
-  const policy = effectivePolicy(rule, at.subset, at.port);
+  const policy = { ...settings.defaultTrafficPolicy, ...effectivePolicy(rule, at.subset, at.port) };
   const { simple, consistentHash } = policy.loadBalancer ?? {};
   if (!service.sessionAffinity || (simple ?? "UNSPECIFIED") !== "UNSPECIFIED" || consistentHash !== undefined) {
     return policy;

@@ -52,7 +52,7 @@ export function isDiscovered(target: ClusterTarget, view: ClientView): boolean {
 
 export function outboundCluster(target: ClusterTarget, view: ClientView): Cluster {
   const { service, port, subset, rule } = target;
-  const policy = servicePolicy(service, rule, { subset, port: port.number });
+  const policy = servicePolicy(service, rule, { subset, port: port.number }, view.snapshot.mesh);
   const pool = policy.connectionPool;
   const connectTimeout = pool?.tcp?.connectTimeout;
   const cluster = Cluster.fromPartial({

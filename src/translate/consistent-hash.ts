@@ -55,7 +55,7 @@ function hashOf(target: HashTarget, view: ClientView): readonly FoundHash[] {
   const service = visibleService(view.snapshot.index, target.host, view.namespace);
   if (service === undefined) return [];
   const rule = ruleFor(view, service);
-  const hash = servicePolicy(service, rule, target).loadBalancer?.consistentHash;
+  const hash = servicePolicy(service, rule, target, view.snapshot.mesh).loadBalancer?.consistentHash;
   if (hash === undefined) return [];
   const byRule = effectivePolicy(rule, target.subset, target.port).loadBalancer?.consistentHash !== undefined;
   return [{ hash, byRule }];

@@ -1,6 +1,6 @@
 // Endpoint assignments: where each cluster's requests can go right now.
 
-import { effectivePolicy } from "../model/destination.ts";
+import { effectivePolicy, servicePolicy } from "../model/destination.ts";
 import { type Endpoint, matchesLabels } from "../model/endpoint.ts";
 import { localityRule } from "../model/locality.ts";
 import { Address } from "../proto/gen/envoy/config/core/v3/address.ts";
@@ -17,7 +17,8 @@ export function loadAssignment(target: ClusterTarget, view: ClientView): Cluster
   const labels = rule?.subsets.find((each) => each.name === subset)?.labels;
   const endpoints = (service.endpoints.get(port.number) ?? []).filter((each) => matchesLabels(labels, each.labels));
   const meshed = isMeshed(target, view);
-  const placing = localityRule(effectivePolicy(rule, subset, port.number), service, view.snapshot.mesh);
+  const { mesh } = view.snapshot;
+  const placing = localityRule(servicePolicy(service, rule, { subset, port: port.number }, mesh), service, mesh);
   return ClusterLoadAssignment.fromPartial({
     clusterName: targetName(target),
     endpoints: localityGroups(endpoints, placing, view).map((group) => ({

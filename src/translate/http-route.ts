@@ -1,6 +1,6 @@
 // The routes of one virtual host: a VirtualService's rules as one proxy sees them, or the plain default.
 
-import type { Destination, HeaderOperations, HttpMatch, HttpRoute } from "../api/istio/virtual-service.ts";
+import type { Destination, HeaderOperations, HttpMatch, HttpRetries, HttpRoute } from "../api/istio/virtual-service.ts";
 import type { PlacedRule } from "../model/delegate.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { formatRef } from "../model/finding.ts";
@@ -37,11 +37,11 @@ export interface BuiltRoutes {
   readonly deadEnds: readonly DeadEnd[];
 }
 
-export function defaultRoute(cluster: string): Route {
+export function defaultRoute(cluster: string, retries?: HttpRetries): Route {
   return Route.fromPartial({
     name: "default",
     match: { pathSpecifier: { $case: "prefix", value: "/" } },
-    action: { $case: "route", value: forward(cluster, undefined) },
+    action: { $case: "route", value: forward(cluster, { retries }) },
   });
 }
 
@@ -149,19 +149,26 @@ function redirectAction({ rule, port }: RuleContext): RedirectAction {
   return out;
 }
 
+interface Forwarding {
+  readonly timeout?: string | undefined;
+  /** The route's own, else MeshConfig's, else Istio's. */
+  readonly retries: HttpRetries | undefined;
+}
+
 /** To one cluster, with Istio's defaults: no timeout, two retries. */
-function forward(cluster: string | undefined, rule: HttpRoute | undefined): RouteAction {
-  const timeout = rule?.timeout === undefined ? durationOf(0) : durationFromText(rule.timeout);
+function forward(cluster: string | undefined, { timeout: limit, retries }: Forwarding): RouteAction {
+  const timeout = limit === undefined ? durationOf(0) : durationFromText(limit);
   const action = RouteAction.fromPartial({ timeout });
   if (cluster !== undefined) action.clusterSpecifier = { $case: "cluster", value: cluster };
-  action.retryPolicy = retryPolicy(rule?.retries);
+  action.retryPolicy = retryPolicy(retries);
   return action;
 }
 
 function routeAction(context: RuleContext): RouteAction {
   const { rule } = context;
   const destinations = (rule.route ?? []).filter((each, _i, all) => all.length === 1 || (each.weight ?? 0) > 0);
-  const action = forward(undefined, rule);
+  const { defaultHttpRetryPolicy } = context.view.snapshot.mesh.settings;
+  const action = forward(undefined, { timeout: rule.timeout, retries: rule.retries ?? defaultHttpRetryPolicy });
   const [only] = destinations;
   if (only !== undefined && destinations.length === 1 && only.headers === undefined) {
     action.clusterSpecifier = { $case: "cluster", value: clusterOf(only.destination, context) };

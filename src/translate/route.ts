@@ -126,7 +126,7 @@ class HostBuilder {
     for (const { hostname, address, port: number, hasSidecar } of podEndpoints(service, port)) {
       const names = podCallNames(service, { name: hostname, address }, this.#view);
       const cluster = podName(port.number, service.host, hasSidecar);
-      this.#add(`${address}:${number}`, withPort(names, number), [defaultRoute(cluster)]);
+      this.#add(`${address}:${number}`, withPort(names, number), [this.#plainRoute(cluster)]);
     }
   }
 
@@ -148,10 +148,14 @@ class HostBuilder {
   }
 
   #routes(rules: HostRoutes | undefined, port: number, cluster: string | undefined): Route[] {
-    if (rules === undefined || rules.http.length === 0) return cluster === undefined ? [] : [defaultRoute(cluster)];
+    if (rules === undefined || rules.http.length === 0) return cluster === undefined ? [] : [this.#plainRoute(cluster)];
     const built = hostRoutes(rules, port, this.#view);
     this.#deadEnds.push(...built.deadEnds);
     return built.routes;
+  }
+
+  #plainRoute(cluster: string): Route {
+    return defaultRoute(cluster, this.#view.snapshot.mesh.settings.defaultHttpRetryPolicy);
   }
 
   /** A domain belongs to the first that claims it: Envoy refuses a configuration where two do. */

@@ -159,7 +159,8 @@ type Place = Pick<ResolvedDestination, "host" | "subset" | "port">;
 
 function policyOf(place: Place, view: ClientView): TcpPolicy | undefined {
   const service = visibleService(view.snapshot.index, place.host, view.namespace);
-  return service === undefined ? undefined : servicePolicy(service, ruleFor(view, service), place);
+  if (service === undefined) return undefined;
+  return servicePolicy(service, ruleFor(view, service), place, view.snapshot.mesh);
 }
 
 /** Undefined where every connection fits. */

@@ -139,7 +139,7 @@ function isPrime(number: number): boolean {
   return true;
 }
 
-function checkConnectionPool(value: ConnectionPool | undefined, path: string): readonly Issue[] {
+export function checkConnectionPool(value: ConnectionPool | undefined, path: string): readonly Issue[] {
   if (value === undefined) return [];
   const issues: Issue[] = [];
   const limits: readonly (readonly [string, number | undefined])[] = [
@@ -169,7 +169,7 @@ function checkConnectionPool(value: ConnectionPool | undefined, path: string): r
   return issues;
 }
 
-function checkOutlier(value: OutlierDetectionSettings | undefined, path: string): readonly Issue[] {
+export function checkOutlier(value: OutlierDetectionSettings | undefined, path: string): readonly Issue[] {
   if (value === undefined) return [];
   const issues: Issue[] = [
     ...checkDuration(value.interval, `${path}.interval`),

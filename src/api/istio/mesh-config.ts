@@ -4,6 +4,7 @@ import { type Static, Type } from "typebox";
 import { isRecord, parseYamlDocuments } from "../../base/json.ts";
 import { errorIssue, type Issue } from "../issue.ts";
 import { validateValue } from "../validate.ts";
+import { checkConnectionPool, checkOutlier } from "./destination-rule-check.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { checkLocality } from "./locality.ts";
 import { checkDuration } from "./rules.ts";
@@ -196,13 +197,15 @@ export const proxySettingsIneffective: readonly Ineffective[] = [
 export const meshConfigIneffective: readonly Ineffective[] = [
   { field: "trustDomain", effect: "it is given to the control plane when it starts" },
   { field: "rootNamespace", effect: "it is given to the control plane when it starts" },
-  { field: "inboundTrafficPolicy", effect: NOT_YET },
+  {
+    field: "inboundTrafficPolicy",
+    effect:
+      "applications are called at the pod's own address (PASSTHROUGH): the proxy has no loopback in common with them",
+  },
   { field: "defaultServiceExportTo", effect: NOT_YET },
   { field: "defaultVirtualServiceExportTo", effect: NOT_YET },
   { field: "defaultDestinationRuleExportTo", effect: NOT_YET },
   { field: "discoverySelectors", effect: NOT_YET },
-  { field: "defaultHttpRetryPolicy", effect: NOT_YET },
-  { field: "defaultTrafficPolicy", effect: NOT_YET },
   { field: "meshMTLS", effect: NOT_YET },
   { field: "tlsDefaults", effect: NOT_YET },
   { field: "pathNormalization", effect: NOT_YET },
@@ -236,6 +239,10 @@ export function readMeshSettings(text: string): ReadMeshSettings {
     // Which hosts have outlier detection is for their rules to say.
     ...checkLocality(settings.localityLbSetting, "localityLbSetting", true),
     ...checkDuration(settings.dnsRefreshRate, "dnsRefreshRate"),
+    ...checkDuration(settings.defaultHttpRetryPolicy?.perTryTimeout, "defaultHttpRetryPolicy.perTryTimeout"),
+    ...checkDuration(settings.defaultHttpRetryPolicy?.backoff, "defaultHttpRetryPolicy.backoff"),
+    ...checkConnectionPool(settings.defaultTrafficPolicy?.connectionPool, "defaultTrafficPolicy.connectionPool"),
+    ...checkOutlier(settings.defaultTrafficPolicy?.outlierDetection, "defaultTrafficPolicy.outlierDetection"),
   ];
   if (found.some(({ severity }) => severity === "error")) return { settings: {}, issues: found };
   return { settings, issues: [...found, ...warnIneffective(settings, meshConfigIneffective)] };
