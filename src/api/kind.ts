@@ -48,6 +48,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly selectableFields?: readonly string[];
   /** Said to everybody who uses this version. */
   readonly deprecation?: string;
+  /** Why nothing happens when there is one: it is only kept, and whoever makes one is told. */
+  readonly keptOnly?: string;
   /** What it is, in a sentence, for `kubectl explain`. */
   readonly summary?: string;
   readonly columns: readonly Column<T>[];

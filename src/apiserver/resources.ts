@@ -310,7 +310,7 @@ export class Resources {
     context: WriteContext,
   ): Outcome {
     const { kind, previous } = write;
-    const warnings: string[] = [];
+    const warnings: string[] = previous === undefined && kind.keptOnly !== undefined ? [kind.keptOnly] : [];
     let object = write.object;
     for (const plugin of this.#admission) {
       const answer = await plugin.admit({

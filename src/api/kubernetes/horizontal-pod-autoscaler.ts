@@ -2,7 +2,7 @@
 
 import type { Static } from "typebox";
 import { ageColumn, nameColumn } from "../columns.ts";
-import { errorIssue, type Issue, warningIssue } from "../issue.ts";
+import { errorIssue, type Issue } from "../issue.ts";
 import type { Column, Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { anything, int32, intOrString, labelSelector, list, struct, text } from "./fields.ts";
@@ -28,6 +28,7 @@ export const horizontalPodAutoscalerKind: Kind<HorizontalPodAutoscaler> = {
   namespaced: true,
   origin: "builtin",
   subresources: ["status"],
+  keptOnly: "nothing on the local cluster scales by a HorizontalPodAutoscaler",
   summary: "HorizontalPodAutoscaler scales the pods of a workload to the measures it names.",
   schema: struct({ spec: autoscalerSpec }, { status: anything }),
   columns: [
@@ -46,7 +47,7 @@ export const horizontalPodAutoscalerKind: Kind<HorizontalPodAutoscaler> = {
   ] satisfies readonly Column<HorizontalPodAutoscaler>[],
   applyDefaults: (object) => ({ ...object, spec: { minReplicas: 1, ...object.spec } }),
   check: ({ spec }) => {
-    const issues: Issue[] = [warningIssue("", "nothing on the local cluster scales by a HorizontalPodAutoscaler")];
+    const issues: Issue[] = [];
     if (spec.maxReplicas < Math.max(1, spec.minReplicas ?? 1)) {
       issues.push(errorIssue("spec.maxReplicas", "must be greater than or equal to `minReplicas`"));
     }
@@ -75,6 +76,7 @@ export const podDisruptionBudgetKind: Kind<PodDisruptionBudget> = {
   namespaced: true,
   origin: "builtin",
   subresources: ["status"],
+  keptOnly: "nothing on the local cluster evicts pods: a PodDisruptionBudget has nothing to hold back",
   summary: "PodDisruptionBudget defines how many pods of a set may be evicted at a time.",
   schema: struct({}, { spec: budgetSpec, status: anything }),
   columns: [

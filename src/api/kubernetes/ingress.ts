@@ -2,7 +2,7 @@
 
 import type { Static } from "typebox";
 import { ageColumn, nameColumn } from "../columns.ts";
-import { errorIssue, type Issue, warningIssue } from "../issue.ts";
+import { errorIssue, type Issue } from "../issue.ts";
 import type { Column, Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { anything, int32, list, oneOf, struct, text, texts } from "./fields.ts";
@@ -41,6 +41,7 @@ export const ingressKind: Kind<Ingress> = {
   shortNames: ["ing"],
   namespaced: true,
   subresources: ["status"],
+  keptOnly: "no controller of the local cluster acts on an Ingress: use a Gateway and a VirtualService",
   summary: "Ingress is a collection of rules that allow inbound connections to reach the endpoints of a backend.",
   schema: struct({}, { spec: ingressSpec, status: struct({}, { loadBalancer: struct({}, { ingress: list(point) }) }) }),
   columns: [
@@ -69,9 +70,7 @@ function addressCell({ status }: Ingress): string {
 }
 
 function checkIngress({ spec }: Ingress): readonly Issue[] {
-  const issues: Issue[] = [
-    warningIssue("", "no controller of the local cluster acts on an Ingress: use a Gateway and a VirtualService"),
-  ];
+  const issues: Issue[] = [];
   if (spec?.defaultBackend === undefined && (spec?.rules ?? []).length === 0) {
     issues.push(errorIssue("spec", "either `defaultBackend` or `rules` must be specified"));
   }
@@ -97,6 +96,7 @@ export const ingressClassKind: Kind<IngressClass> = {
   shortNames: [],
   namespaced: false,
   subresources: [],
+  keptOnly: "no controller of the local cluster acts on an IngressClass",
   summary: "IngressClass represents the class of the Ingress.",
   schema: struct({}, { spec: struct({}, { controller: text, parameters: anything }) }),
   columns: [

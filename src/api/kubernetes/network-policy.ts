@@ -3,7 +3,7 @@
 import { isIP } from "node:net";
 import type { Static } from "typebox";
 import { ageColumn, nameColumn } from "../columns.ts";
-import { errorIssue, type Issue, warningIssue } from "../issue.ts";
+import { errorIssue, type Issue } from "../issue.ts";
 import type { Column, Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { int32, intOrString, labelSelector, list, oneOf, struct, text, texts } from "./fields.ts";
@@ -43,6 +43,7 @@ export const networkPolicyKind: Kind<NetworkPolicy> = {
   namespaced: true,
   origin: "builtin",
   subresources: [],
+  keptOnly: "a NetworkPolicy is not enforced on the local cluster: use an AuthorizationPolicy",
   summary: "NetworkPolicy describes what network traffic is allowed for a set of pods.",
   schema: struct({}, { spec: policySpec }),
   columns: [
@@ -62,9 +63,7 @@ export const networkPolicyKind: Kind<NetworkPolicy> = {
 };
 
 function checkPolicy({ spec }: NetworkPolicy): readonly Issue[] {
-  const issues: Issue[] = [
-    warningIssue("", "a NetworkPolicy is not enforced on the local cluster: use an AuthorizationPolicy"),
-  ];
+  const issues: Issue[] = [];
   const peers = [
     ...(spec?.ingress ?? []).flatMap(({ from = [] }, index) =>
       from.map((each) => ({ each, at: `spec.ingress[${index}].from` })),

@@ -4,6 +4,7 @@ import { deepEqual } from "../../base/equal.ts";
 import { errorIssue, type Issue } from "../issue.ts";
 import { isDnsLabel, isDnsSubdomain, isPortNumber } from "../names.ts";
 import type { Container, Probe } from "./container.ts";
+import { ineffectiveInPod } from "./pod-ineffective.ts";
 import type { PodSpec } from "./pod-spec.ts";
 
 const PORT_NAME = /^(?=.{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*$/;
@@ -22,7 +23,7 @@ export function checkPodSpec(spec: PodSpec, path: string, moreVolumes: readonly 
       issues.push(...checkContainer(container, at, volumes));
     }
   }
-  issues.push(...checkVolumes(spec, path));
+  issues.push(...checkVolumes(spec, path), ...ineffectiveInPod(spec, path));
   if (spec.serviceAccountName !== undefined && !isDnsSubdomain(spec.serviceAccountName)) {
     issues.push(
       errorIssue(
