@@ -38,12 +38,18 @@ export async function openIdentities(directory: string): Promise<Identities> {
       if (known !== undefined) return known;
       const key = generateKey();
       const publicKeyDer = Uint8Array.from(createPublicKey(key).export({ type: "spki", format: "der" }));
-      const cert = await value.sign({ publicKeyDer, names: [{ type: "url", value: id }], lifetimeMs: LIFETIME_MS });
+      const cert = await value.sign({ publicKeyDer, names: namesOf(id, namespace, account), lifetimeMs: LIFETIME_MS });
       const identity = { id, key: privateKeyToPem(key), cert };
       made.set(id, identity);
       return identity;
     },
   };
+}
+
+/** The mesh looks at the identity, and who is told to trust a file at the server's name. */
+function namesOf(id: string, namespace: string, account: string) {
+  const hosts = [`${account}.${namespace}.svc.cluster.local`, `${account}.example.com`];
+  return [{ type: "url" as const, value: id }, ...hosts.map((value) => ({ type: "dns" as const, value }))];
 }
 
 /** Without tickets: a resumed session doesn't tell the name that was asked for. */

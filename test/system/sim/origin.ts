@@ -81,7 +81,7 @@ function layerOf(socket: tls.TLSSocket): Layer {
   return {
     sni: typeof socket.servername === "string" ? socket.servername : "",
     alpn: typeof socket.alpnProtocol === "string" ? socket.alpnProtocol : "",
-    peer: names.replace("URI:", ""),
+    peer: /URI:([^,]+)/.exec(names)?.[1] ?? "",
   };
 }
 
