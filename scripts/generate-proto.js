@@ -83,6 +83,7 @@ const ROOTS = [
   "envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts.proto",
   "envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config.proto",
   "envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.proto",
+  "envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol.proto",
   "envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.proto",
   "envoy/extensions/transport_sockets/tls/v3/tls.proto",
   "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",

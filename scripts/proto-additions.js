@@ -166,6 +166,20 @@ const ADDITIONS = [
     text: "DeniedHttpResponse error_response = 5;",
   },
   {
+    file: `${CORE}/proxy_protocol.proto`,
+    into: "message ProxyProtocolConfig {",
+    text: "repeated TlvEntry added_tlvs = 3;",
+  },
+  {
+    file: `${CORE}/proxy_protocol.proto`,
+    text: "message TlvEntry { uint32 type = 1; bytes value = 2; }",
+  },
+  {
+    file: "envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol.proto",
+    into: "message ProxyProtocolUpstreamTransport {",
+    text: "bool allow_unspecified_address = 3; bool tlv_as_pool_key = 4;",
+  },
+  {
     file: "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
     into: "message HttpProtocolOptions {",
     text: `message OutlierDetection { config.common.matcher.v3.MatchPredicate error_matcher = 1; }

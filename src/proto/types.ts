@@ -47,6 +47,7 @@ import { OmitCanaryHostsPredicate } from "./gen/envoy/extensions/retry/host/omit
 import { OmitHostMetadataConfig } from "./gen/envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config.ts";
 import { PreviousHostsPredicate } from "./gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.ts";
 import { PreviousPrioritiesConfig } from "./gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.ts";
+import { ProxyProtocolUpstreamTransport } from "./gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol.ts";
 import { RawBuffer } from "./gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts";
 import { Secret } from "./gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import { DownstreamTlsContext, UpstreamTlsContext } from "./gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
@@ -128,6 +129,7 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   [`${EXT}.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig`]: codec(OmitHostMetadataConfig),
   [`${EXT}.retry.host.previous_hosts.v3.PreviousHostsPredicate`]: codec(PreviousHostsPredicate),
   [`${EXT}.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig`]: codec(PreviousPrioritiesConfig),
+  [`${EXT}.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport`]: codec(ProxyProtocolUpstreamTransport),
   [`${EXT}.transport_sockets.raw_buffer.v3.RawBuffer`]: codec(RawBuffer),
   [`${EXT}.transport_sockets.tls.v3.DownstreamTlsContext`]: codec(DownstreamTlsContext),
   [`${EXT}.transport_sockets.tls.v3.Secret`]: codec(Secret),

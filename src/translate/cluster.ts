@@ -22,6 +22,7 @@ import { setLoadBalancer } from "./load-balancer.ts";
 import { setLocality } from "./locality.ts";
 import { BLACK_HOLE, explicitServerName, outboundServerName, PASSTHROUGH, podName } from "./names.ts";
 import { outlierDetection } from "./outlier.ts";
+import { announceClients } from "./proxy-protocol.ts";
 import { callOriginal, findingOf, lookUp } from "./service-entry.ts";
 import { type ClusterTarget, podEndpoints, targetName } from "./target.ts";
 import { externalSocket, meshClientSocket, plainSocket } from "./tls.ts";
@@ -75,6 +76,7 @@ export function outboundCluster(target: ClusterTarget, view: ClientView): Cluste
   cluster.metadata = describe(target, policy.outlierDetection?.minRequestVolume);
   secure(cluster, target, view);
   find(cluster, target, view);
+  announceClients(cluster, policy.proxyProtocol);
   return cluster;
 }
 

@@ -18,7 +18,6 @@ const POLICY_INEFFECTIVE: readonly Ineffective[] = [
   { field: "connectionPool.http.http2KeepAlive", effect: "HTTP/2 is carried as TCP for now" },
   { field: "tls.credentialName", effect: "sidecars read certificates from files only" },
   { field: "tunnel", effect: NOT_YET },
-  { field: "proxyProtocol", effect: NOT_YET },
   { field: "retryBudget.budgetInterval", effect: "the budget counts the requests that are under way" },
 ];
 

@@ -11,6 +11,7 @@ import type { ClusterLoadAssignment } from "../../proto/gen/envoy/config/endpoin
 import type { LbEndpoint, LocalityLbEndpoints } from "../../proto/gen/envoy/config/endpoint/v3/endpoint_components.ts";
 import { HttpProtocolOptions } from "../../proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
 import type { KeepAliveProbes } from "../socket/dial.ts";
+import type { ProxyVersion } from "../socket/proxy-header.ts";
 import type { TlsConfig } from "../socket/tls-config.ts";
 import { type BreakerConfig, compileBreakers } from "./breaker.ts";
 import { sourcedName } from "./config-source.ts";
@@ -24,7 +25,7 @@ import {
 import { type Balancing, compileBalancing, compileLb, compileOriginalDst, type LbConfig } from "./lb.ts";
 import { compileErrorStatuses, compileOutlier, type OutlierConfig } from "./outlier.ts";
 import { compileSubsets, type SubsetConfig } from "./subset.ts";
-import { compileUpstreamTls } from "./tls.ts";
+import { compileUpstreamSocket, oneAnnouncement, type UpstreamSocket } from "./upstream-socket.ts";
 import { type Cause, causeOf, durationMs, ownNumber, ownText, socketTarget, targetText } from "./value.ts";
 
 export interface SocketMatch {
@@ -93,6 +94,8 @@ export interface ClusterConfig {
   /** TCP connections to a host that fails are closed at once. */
   readonly closesOnFailure: boolean;
   readonly tls: TlsConfig | undefined;
+  /** Each connection begins with the PROXY protocol's header, which says whose it is. */
+  readonly announces: ProxyVersion | undefined;
   /** Names that each request brings: undefined where none are taken from it. */
   readonly autoName:
     | { readonly sni: boolean; readonly verify: boolean; readonly header: string | undefined }
@@ -138,6 +141,7 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
   const protocol = compileProtocol(cluster, at);
   const options = protocol.common;
   const assignment = cluster.loadAssignment;
+  const sockets = compileSockets(cluster, at);
   return {
     name: cluster.name,
     protocol: protocol.kind,
@@ -171,12 +175,9 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
     dropsHealthyHosts: cluster.ignoreHealthOnHostRemoval,
     closesOnFailure: cluster.closeConnectionsOnHostHealthFailure,
     autoName: compileAutoName(protocol.names),
-    tls: compileUpstreamTls(cluster.transportSocket, at.at("transportSocket")),
-    socketMatches: cluster.transportSocketMatches.map((one, index) => ({
-      name: one.name,
-      match: Object.entries(one.match ?? {}),
-      tls: compileUpstreamTls(one.transportSocket, at.at("transportSocketMatches").at(index).at("transportSocket")),
-    })),
+    tls: sockets.own.tls,
+    announces: sockets.announces,
+    socketMatches: sockets.matches,
     dns: compileDns(cluster, at),
     cleanupMs: durationMs(cluster.cleanupInterval) ?? 5000,
     waitsForWarm: cluster.waitForWarmOnInit ?? true,
@@ -184,6 +185,29 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
     preconnectRatio: compilePreconnect(cluster, at.at("preconnectPolicy")),
     cause: causeOf(cluster.metadata),
     unreachable: ownText(cluster.metadata, "unreachable"),
+  };
+}
+
+interface Sockets {
+  readonly own: UpstreamSocket;
+  readonly matches: readonly SocketMatch[];
+  readonly announces: ProxyVersion | undefined;
+}
+
+function compileSockets(cluster: Cluster, at: Field): Sockets {
+  const own = compileUpstreamSocket(cluster.transportSocket, at.at("transportSocket"));
+  const matches = cluster.transportSocketMatches.map((one, index) =>
+    compileUpstreamSocket(one.transportSocket, at.at("transportSocketMatches").at(index).at("transportSocket")),
+  );
+  const used = matches.length > 0 && cluster.transportSocket === undefined ? matches : [own, ...matches];
+  return {
+    own,
+    matches: cluster.transportSocketMatches.map((one, index) => ({
+      name: one.name,
+      match: Object.entries(one.match ?? {}),
+      tls: matches[index]?.tls,
+    })),
+    announces: oneAnnouncement(used, cluster, at.at("transportSocket")),
   };
 }
 

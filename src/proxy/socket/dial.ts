@@ -22,6 +22,8 @@ export interface UpstreamName {
   readonly sni: string | undefined;
   /** Must be among the certificate's names, instead of what the context asks for. */
   readonly verified: string | undefined;
+  /** What the connection begins with, before anything else. */
+  readonly announcement?: Buffer | undefined;
 }
 
 export interface DialTarget {
@@ -83,6 +85,8 @@ export function dial(
   around: { readonly clock: Clock; readonly sessions: SessionCache },
 ): Socket {
   const { clock, sessions } = around;
+  if (target.name?.announcement !== undefined && target.tls !== undefined)
+    return dialAnnounced({ ...target, tls: target.tls, announcement: target.name.announcement }, listener, around);
   const opened = target.tls === undefined ? undefined : openTls(target, target.tls, sessions);
   if (typeof opened === "string") {
     const dead = connectTcp({ path: "\0" });
@@ -124,9 +128,54 @@ export function dial(
     if (typeof verdict === "string") return fail("tls", verdict);
     settled = true;
     timer.cancel();
+    if (target.name?.announcement !== undefined) socket.write(target.name.announcement);
     listener.onConnected(socket, verdict);
   });
   return socket;
+}
+
+type Announced = DialTarget & { readonly tls: TlsContexts; readonly announcement: Buffer };
+
+/** The header goes ahead in the clear, and TLS begins behind it. */
+function dialAnnounced(
+  target: Announced,
+  listener: DialListener,
+  around: { readonly clock: Clock; readonly sessions: SessionCache },
+): Socket {
+  const { tls, announcement, name, ...place } = target;
+  const timeout = { ms: target.timeoutMs, begunMs: around.clock.monotonicMs() };
+  const plain = { ...place, tls: undefined, name: undefined };
+  const onConnected = (raw: Socket) => {
+    raw.write(announcement);
+    const opened = openTls({ ...target, name }, tls, around.sessions, raw);
+    if (typeof opened === "string") {
+      raw.destroy();
+      listener.onFailed("tls", opened);
+      return;
+    }
+    const { socket } = opened;
+    let settled = false;
+    const leftMs = Math.max(1, timeout.ms - (around.clock.monotonicMs() - timeout.begunMs));
+    const end = (failure: DialFailure, message: string) => {
+      if (settled) return;
+      settled = true;
+      timer.cancel();
+      socket.destroy();
+      listener.onFailed(failure, message);
+    };
+    const timer = around.clock.after(leftMs, () => end("timeout", "connection timeout"));
+    socket.on("error", (error) => end("tls", error.message));
+    socket.once("close", () => end("tls", "the connection was closed"));
+    socket.once("secureConnect", () => {
+      const verdict = opened.verify();
+      if (typeof verdict === "string") return end("tls", verdict);
+      if (settled) return;
+      settled = true;
+      timer.cancel();
+      listener.onConnected(socket, verdict);
+    });
+  };
+  return dial(plain, { onConnected, onFailed: listener.onFailed.bind(listener) }, around);
 }
 
 const CONNECT_ERRORS: Readonly<Record<string, string>> = {
@@ -161,7 +210,8 @@ interface OpenedTls {
   verify(): Peer | undefined | string;
 }
 
-function openTls(target: DialTarget, tls: TlsContexts, sessions: SessionCache): OpenedTls | string {
+/** `over`: a connection that stands already. */
+function openTls(target: DialTarget, tls: TlsContexts, sessions: SessionCache, over?: Socket): OpenedTls | string {
   const context = tls.get();
   if (!context.ok) return context.error;
   const { config } = tls;
@@ -172,7 +222,7 @@ function openTls(target: DialTarget, tls: TlsContexts, sessions: SessionCache): 
   const key = `${place} ${tls.id} ${tls.version} ${alpn.join()} ${serverName} ${verified ?? ""}`;
   const known = config.maxSessions === 0 ? undefined : sessions.get(key);
   const socket = connectTls({
-    ...address(target),
+    ...(over === undefined ? address(target) : { socket: over }),
     secureContext: context.value,
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,

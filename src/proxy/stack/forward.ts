@@ -307,7 +307,11 @@ export class Forward implements DeadlineOwner {
     const attempt = new Attempt(
       stream,
       host,
-      host.pool(stream.protocols, this.action.priority, cluster.nameFor(stream.head.authority, stream.head.headers)),
+      host.pool(
+        stream.protocols,
+        this.action.priority,
+        cluster.nameFor(stream.head.authority, stream.head.headers, stream.connection.info),
+      ),
     );
     this.attempt = attempt;
     if (stream.requestEnded) this.#armTry();

@@ -5,7 +5,7 @@ import { xxHash64 } from "../../base/hash.ts";
 import type { AccessRecord } from "../../observe/access-record.ts";
 import type { TcpConfig } from "../compile/listener.ts";
 import { type Cause, causeText } from "../compile/value.ts";
-import { dial } from "../socket/dial.ts";
+import { dial, type UpstreamName } from "../socket/dial.ts";
 import { type Peer, tlsViewOf } from "../socket/identity.ts";
 import { keep, receiveFrom } from "../socket/inbox.ts";
 import { Outbox } from "../socket/outbox.ts";
@@ -101,7 +101,7 @@ export class TcpSession {
       path,
       tls: host.tls,
       alpnProtocols: undefined,
-      name: undefined,
+      name: announced(cluster, this.info),
       timeoutMs: cluster.config.connectTimeoutMs,
       localAddress: cluster.sourceFor(address),
       keepAlive: cluster.config.keepAlive,
@@ -281,4 +281,9 @@ export class TcpSession {
       logType: "TcpConnectionEnd",
     };
   }
+}
+
+function announced(cluster: Cluster, info: ConnectionInfo): UpstreamName | undefined {
+  const announcement = cluster.announcementFor(info);
+  return announcement === undefined ? undefined : { sni: undefined, verified: undefined, announcement };
 }

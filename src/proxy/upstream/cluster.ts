@@ -11,6 +11,7 @@ import { SWEEP_MS } from "../limits.ts";
 import { TlsContexts } from "../socket/contexts.ts";
 import { SessionCache, type UpstreamName } from "../socket/dial.ts";
 import type { Resolve } from "../socket/dns.ts";
+import { type Client, proxyHeader } from "../socket/proxy-header.ts";
 import type { SecretSource } from "../socket/secret.ts";
 import { Breaker, type SharedCells } from "./breaker.ts";
 import type { HealthChecker } from "./health-check.ts";
@@ -116,13 +117,26 @@ export class Cluster {
   }
 
   /** What a request says about the names to send and to check, where the cluster takes them from it. */
-  nameFor(authority: string, headers: HeaderList): UpstreamName | undefined {
+  nameFor(authority: string, headers: HeaderList, client?: Client): UpstreamName | undefined {
     const auto = this.config.autoName;
-    if (auto === undefined) return undefined;
+    const announcement = this.announcementFor(client);
+    if (auto === undefined) {
+      return announcement === undefined ? undefined : { sni: undefined, verified: undefined, announcement };
+    }
     const value = (auto.header === undefined ? undefined : headers.get(auto.header)) ?? authority;
     const host = /^\[([^\]]*)\]/.exec(value)?.[1] ?? value.replace(/:\d*$/, "");
     // An address is no server name (RFC 6066).
-    return { sni: auto.sni && isIP(host) === 0 ? host : undefined, verified: auto.verify ? host : undefined };
+    return {
+      sni: auto.sni && isIP(host) === 0 ? host : undefined,
+      verified: auto.verify ? host : undefined,
+      announcement,
+    };
+  }
+
+  /** The PROXY protocol's header, where connections begin with one: of a client's connection, or of the proxy's own. */
+  announcementFor(client: Client | undefined): Buffer | undefined {
+    const { announces } = this.config;
+    return announces === undefined ? undefined : proxyHeader(announces, client);
   }
 
   breaker(priority: "default" | "high"): Breaker {

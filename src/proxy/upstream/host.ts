@@ -80,8 +80,11 @@ export class Host {
     priority: "default" | "high",
     name: UpstreamName | undefined,
   ): HostPool {
-    const plain = (alpn === undefined && name === undefined) || this.tls === undefined;
-    const key = plain ? priority : `${priority} ${alpn?.join() ?? "-"} ${name?.sni ?? ""} ${name?.verified ?? ""}`;
+    const announcement = name?.announcement?.toString("latin1") ?? "";
+    const plain = announcement === "" && ((alpn === undefined && name === undefined) || this.tls === undefined);
+    const key = plain
+      ? priority
+      : `${priority} ${alpn?.join() ?? "-"} ${name?.sni ?? ""} ${name?.verified ?? ""} ${announcement}`;
     let pool = this.#pools.get(key);
     if (pool === undefined) {
       // The lists of protocols come from configuration, so that there are few; a flood of them closes the oldest pool.

@@ -253,11 +253,11 @@ export class HostPool {
       keepAlive: config.keepAlive,
     };
     const listener = {
-      onConnected: (socket: Socket, peer: Peer | undefined) => {
+      onConnected: (ready: Socket, peer: Peer | undefined) => {
         this.#connecting.delete(socket);
         stats.connectMs.observe(around.clock.monotonicMs() - startMs);
         if (this.#tls !== undefined) stats.ssl.handshake.value += 1;
-        const connection = new UpstreamConnection(socket, this, peer, around.clock.monotonicMs());
+        const connection = new UpstreamConnection(ready, this, peer, around.clock.monotonicMs());
         connection.epoch = epoch;
         this.#connected(connection);
       },

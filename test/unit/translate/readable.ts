@@ -20,6 +20,7 @@ import { RBAC as TcpRbac } from "../../../src/proto/gen/envoy/extensions/filters
 import { TcpProxy } from "../../../src/proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
 import { UuidRequestIdConfig } from "../../../src/proto/gen/envoy/extensions/request_id/uuid/v3/uuid.ts";
 import { PreviousHostsPredicate } from "../../../src/proto/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.ts";
+import { ProxyProtocolUpstreamTransport } from "../../../src/proto/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol.ts";
 import { RawBuffer } from "../../../src/proto/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts";
 import {
   DownstreamTlsContext,
@@ -58,6 +59,8 @@ const READERS: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy": reader(TcpProxy),
   "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig": reader(UuidRequestIdConfig),
   "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate": reader(PreviousHostsPredicate),
+  "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport":
+    reader(ProxyProtocolUpstreamTransport),
   "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer": reader(RawBuffer),
   "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext": reader(DownstreamTlsContext),
   "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext": reader(UpstreamTlsContext),
