@@ -21,6 +21,7 @@ import { matchesLabels } from "../model/endpoint.ts";
 import type { Finding } from "../model/finding.ts";
 import { gatewaysFor } from "../model/gateway.ts";
 import { gatewayName, isExportedTo, MESH_GATEWAY } from "../model/hosts.ts";
+import { sidecarOf } from "../model/sidecar.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { Connection } from "../serve/server.ts";
 import type { ProxyNode } from "../translate/proxy.ts";
@@ -55,7 +56,7 @@ const REPORTED: readonly Reported[] = [
   { kind: eraseKind(serviceEntryKind), of: ({ resources }) => resources.serviceEntries, concerns: sees },
   { kind: eraseKind(workloadEntryKind), of: ({ resources }) => resources.workloadEntries, concerns: undefined },
   { kind: eraseKind(workloadGroupKind), of: ({ resources }) => resources.workloadGroups, concerns: undefined },
-  { kind: eraseKind(sidecarKind), of: ({ resources }) => resources.sidecars, concerns: undefined },
+  { kind: eraseKind(sidecarKind), of: ({ resources }) => resources.sidecars, concerns: scopes },
   { kind: eraseKind(gatewayKind), of: ({ resources }) => resources.gateways, concerns: serves },
   { kind: eraseKind(proxyConfigKind), of: ({ resources }) => resources.proxyConfigs, concerns: undefined },
 ];
@@ -233,6 +234,11 @@ function sees(proxy: ProxyNode, object: KubeObject): boolean {
   const spec: unknown = Reflect.get(object, "spec");
   const exportTo = isRecord(spec) && Array.isArray(spec["exportTo"]) ? spec["exportTo"].map(String) : undefined;
   return isExportedTo(exportTo, object.metadata.namespace ?? "", proxy.namespace);
+}
+
+/** Sidecar: the proxies that it is in force for. */
+function scopes(proxy: ProxyNode, object: KubeObject, { sidecars, mesh }: MeshSnapshot): boolean {
+  return proxy.type === "sidecar" && sidecarOf(sidecars.index, proxy, mesh) === object;
 }
 
 /** Policies and Telemetry: the workloads that it selects. */

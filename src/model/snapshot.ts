@@ -18,6 +18,7 @@ import { type AuthenticationIndex, indexAuthentication, type KeySets, keyFinding
 import { type BoundRoutes, type HostRoutes, indexRouting } from "./routing.ts";
 import type { Service } from "./service.ts";
 import { indexServices, type ServiceIndex } from "./services.ts";
+import { indexSidecars } from "./sidecar.ts";
 import { indexTelemetry, type TelemetryIndex, telemetryFindings } from "./telemetry.ts";
 import { type InstanceIndex, indexInstances } from "./workload-entry.ts";
 
@@ -48,6 +49,7 @@ export interface MeshSnapshot {
   readonly authorization: AuthorizationIndex;
   readonly authentication: AuthenticationIndex;
   readonly keySets: KeySets;
+  readonly sidecars: ReturnType<typeof indexSidecars>;
   readonly telemetry: TelemetryIndex;
   readonly findings: readonly Finding[];
 }
@@ -94,7 +96,7 @@ export function buildSnapshot(
     older?.requestAuthentications === resources.requestAuthentications && known !== undefined
       ? known.authentication
       : indexAuthentication(resources.requestAuthentications.values());
-  const telemetry = indexTelemetry(resources.telemetries.values());
+  const [sidecars, telemetry] = [sidecarParts(resources, known), indexTelemetry(resources.telemetries.values())];
   const sameRouting =
     sameShapes(resources, older) &&
     older?.virtualServices === resources.virtualServices &&
@@ -124,11 +126,13 @@ export function buildSnapshot(
     authorization,
     authentication,
     keySets,
+    sidecars,
     telemetry: telemetry.index,
     findings: [
       ...index.findings,
       ...routing.findings,
       ...gateways.findings,
+      ...sidecars.findings,
       ...mtls.findings,
       ...proxyConfigFindings(resources.proxyConfigs.values()),
       ...providerFindings(authorization, mesh),
@@ -137,6 +141,12 @@ export function buildSnapshot(
       ...telemetryFindings(telemetry.index, { mesh, resources }),
     ],
   };
+}
+
+function sidecarParts({ sidecars }: ResourceSet, known: MeshSnapshot | undefined) {
+  return known !== undefined && known.resources.sidecars === sidecars
+    ? known.sidecars
+    : indexSidecars(sidecars.values());
 }
 
 function mtlsParts({ peerAuthentications }: ResourceSet, known: MeshSnapshot | undefined) {

@@ -19,7 +19,6 @@ import { circuitBreakers, httpProtocolOptions } from "./circuit-breaker.ts";
 import { connectionManager, inboundHttpFilters } from "./http-filters.ts";
 import { defaultRoute } from "./http-route.ts";
 import { BLACK_HOLE, explicitServerName, INBOUND_PASSTHROUGH, INBOUND_PORT, inboundName } from "./names.ts";
-import type { ProxyNode } from "./proxy.ts";
 import { tcpRbacFilters } from "./rbac.ts";
 import { inboundRetryPolicy } from "./retry.ts";
 import { httpInspector, originalDst, tcpProxy, tlsInspector } from "./tcp.ts";
@@ -210,12 +209,13 @@ function clusterFor({ port }: PortContext): string {
 
 /** To the application itself: at the original destination, or at the pod's address where there is none. */
 export function inboundClusters(workload: Workload): readonly Cluster[] {
-  const { proxy, ports } = workload;
-  const clusters = ports.map(({ number }) => applicationCluster(inboundName(number), number, proxy));
-  return proxy.mode === "NONE" ? clusters : [...clusters, applicationCluster(INBOUND_PASSTHROUGH, undefined, proxy)];
+  const clusters = workload.ports.map(({ number }) => applicationCluster(inboundName(number), number, workload));
+  const rest = workload.proxy.mode === "NONE" ? [] : [applicationCluster(INBOUND_PASSTHROUGH, undefined, workload)];
+  return [...clusters, ...rest];
 }
 
-function applicationCluster(name: string, port: number | undefined, proxy: ProxyNode): Cluster {
+function applicationCluster(name: string, port: number | undefined, workload: Workload): Cluster {
+  const { proxy, connectionPool } = workload;
   const explicit = proxy.mode === "NONE" && port !== undefined;
   const type = explicit ? Cluster_DiscoveryType.STATIC : Cluster_DiscoveryType.ORIGINAL_DST;
   const cluster = Cluster.fromPartial({
@@ -236,7 +236,7 @@ function applicationCluster(name: string, port: number | undefined, proxy: Proxy
       ],
     });
   }
-  cluster.circuitBreakers = circuitBreakers(undefined);
-  cluster.typedExtensionProtocolOptions = httpProtocolOptions(undefined);
+  cluster.circuitBreakers = circuitBreakers(connectionPool);
+  cluster.typedExtensionProtocolOptions = httpProtocolOptions(connectionPool);
   return cluster;
 }

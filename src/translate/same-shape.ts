@@ -7,6 +7,7 @@ import type { ClientView } from "./view.ts";
 export function sameShape(view: ClientView, before: ClientView | undefined): boolean {
   if (before === undefined || view.services.length !== before.services.length) return false;
   const { snapshot } = view;
+  if (view.sidecar !== before.sidecar) return false;
   const older = before.snapshot;
   if (snapshot.routes !== older.routes || snapshot.destinations !== older.destinations) return false;
   if (snapshot.mesh !== older.mesh || !sameShapes(snapshot.resources, older.resources)) return false;

@@ -1,14 +1,17 @@
 // What one proxy sees of the snapshot: the services and routes exported to its namespace.
 
 import { isIPv6 } from "node:net";
-import type { Destination } from "../api/istio/virtual-service.ts";
+import type { Sidecar } from "../api/istio/sidecar.ts";
+import type { Destination, HttpRoute, TcpRoute, TlsRoute } from "../api/istio/virtual-service.ts";
+import { keyOf } from "../ingest/resources.ts";
 import { findRule, type HostRule } from "../model/destination.ts";
-import { gatewayName, MESH_GATEWAY } from "../model/hosts.ts";
+import { gatewayName, MESH_GATEWAY, resolveHost } from "../model/hosts.ts";
 import { localityOfPod } from "../model/locality.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
 import { type HostRoutes, type ResolvedDestination, resolveDestination, routesFor } from "../model/routing.ts";
 import type { Service } from "../model/service.ts";
 import { visibleServices } from "../model/services.ts";
+import { egressScope, sidecarOf } from "../model/sidecar.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { type ProxyTelemetry, telemetryOf } from "./telemetry.ts";
@@ -36,6 +39,8 @@ export interface ClientView {
   readonly dnsCapture: boolean;
   /** The family of the addresses that the application can call. */
   readonly family: 4 | 6;
+  /** What narrows it. */
+  readonly sidecar: Sidecar | undefined;
 }
 
 /** What decides what a proxy sees. */
@@ -54,8 +59,13 @@ export function clientOf(snapshot: MeshSnapshot, proxy: ProxyNode): Client {
   const family = proxy.address.includes(":") ? 6 : 4;
   const { engine, dnsCapture } = proxy;
   const chosen = Object.entries(labels).sort();
-  const own = [namespace, type, mode, engine, chosen, locality, node, telemetry.key, dnsCapture, family];
-  const { outboundTrafficPolicy } = snapshot.mesh;
+  const sidecar =
+    type === "sidecar"
+      ? sidecarOf(snapshot.sidecars.index, { namespace, labels: proxy.labels }, snapshot.mesh)
+      : undefined;
+  const scope = sidecar === undefined ? "" : keyOf(sidecar);
+  const own = [namespace, type, mode, engine, chosen, locality, node, telemetry.key, dnsCapture, family, scope];
+  const outboundTrafficPolicy = sidecar?.spec?.outboundTrafficPolicy?.mode ?? snapshot.mesh.outboundTrafficPolicy;
   return {
     key: JSON.stringify(own),
     namespace,
@@ -70,6 +80,7 @@ export function clientOf(snapshot: MeshSnapshot, proxy: ProxyNode): Client {
     outboundTrafficPolicy,
     dnsCapture,
     family,
+    sidecar,
   };
 }
 
@@ -78,13 +89,30 @@ export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView
 }
 
 export function viewOf(snapshot: MeshSnapshot, client: Client): ClientView {
-  const { namespace } = client;
-  return {
-    ...client,
-    snapshot,
-    services: visibleServices(snapshot.index, namespace),
-    routes: routesFor(snapshot.routes, namespace),
-  };
+  const { namespace, sidecar } = client;
+  const services = visibleServices(snapshot.index, namespace);
+  const routes = routesFor(snapshot.routes, namespace);
+  const scope = sidecar === undefined ? undefined : egressScope(sidecar, namespace);
+  if (scope === undefined) return { ...client, snapshot, services, routes };
+  const seen = scope.routes(routes);
+  return { ...client, snapshot, services: scope.services(services, routedHosts(seen, snapshot)), routes: seen };
+}
+
+/** Where routes lead. */
+function routedHosts(routes: ReadonlyMap<string, HostRoutes>, { mesh }: MeshSnapshot): ReadonlySet<string> {
+  const rules = [...routes.values()].flatMap(({ http, tcp, tls }) => [...http, ...tcp, ...tls]);
+  return new Set(
+    rules.flatMap(({ route, namespace }) =>
+      targetsOf(route).map(({ host }) => resolveHost(host, namespace, mesh.clusterDomain)),
+    ),
+  );
+}
+
+function targetsOf(route: HttpRoute | TcpRoute | TlsRoute): readonly Destination[] {
+  const targets = (route.route ?? []).map(({ destination }) => destination);
+  if (!("mirror" in route || "mirrors" in route)) return targets;
+  const mirrors = (route.mirrors ?? []).map(({ destination }) => destination);
+  return [...targets, ...mirrors, ...(route.mirror === undefined ? [] : [route.mirror])];
 }
 
 /** Where the view's clients call a service: at its own addresses, else at those chosen for it if they can get to know them. */

@@ -2,12 +2,14 @@
 
 import type { AuthorizationPolicy } from "../api/istio/authorization-policy.ts";
 import type { JwtRule } from "../api/istio/request-authentication.ts";
+import type { ConnectionPool } from "../api/istio/traffic.ts";
 import { policiesOf } from "../model/authorization.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { mtlsOf, type WorkloadMtls } from "../model/mtls.ts";
 import { jwtRulesOf, type KeySets, keySetsOf } from "../model/request-authentication.ts";
 import type { Protocol } from "../model/service.ts";
 import { entryProtocol } from "../model/service-entry.ts";
+import { sidecarOf } from "../model/sidecar.ts";
 import { type MeshSnapshot, sameShapes } from "../model/snapshot.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { type ProxyTelemetry, telemetryOf } from "./telemetry.ts";
@@ -28,6 +30,8 @@ export interface Workload {
   /** Only those of the rules' keys. */
   readonly keySets: KeySets;
   readonly telemetry: ProxyTelemetry;
+  /** Of the connections to the application. */
+  readonly connectionPool: ConnectionPool | undefined;
 }
 
 export function workloadOf(snapshot: MeshSnapshot, proxy: ProxyNode): Workload {
@@ -41,6 +45,7 @@ export function workloadOf(snapshot: MeshSnapshot, proxy: ProxyNode): Workload {
     jwtRules,
     keySets: keySetsOf(jwtRules, snapshot.keySets),
     telemetry: telemetryOf(snapshot, proxy),
+    connectionPool: sidecarOf(snapshot.sidecars.index, subject, snapshot.mesh)?.spec?.inboundConnectionPool,
   };
 }
 
@@ -50,6 +55,7 @@ export function sameWorkload(snapshot: MeshSnapshot, before: MeshSnapshot, proxy
   return (
     sameShapes(snapshot.resources, before.resources) &&
     snapshot.resources.telemetries === before.resources.telemetries &&
+    snapshot.resources.sidecars === before.resources.sidecars &&
     snapshot.mtls === before.mtls &&
     snapshot.authorization === before.authorization &&
     snapshot.authentication === before.authentication &&

@@ -61,7 +61,13 @@ const schema = Type.Object({
 export type Sidecar = KubeObject & Static<typeof schema>;
 
 export const sidecarIneffective: readonly Ineffective[] = [
-  { field: "spec", effect: "every proxy still sees what is exported to its namespace" },
+  { field: "spec.ingress", effect: "proxies listen on the ports of their Services" },
+  { field: "spec.egress[].bind", effect: "what is listened on are the services' own addresses and ports" },
+  { field: "spec.egress[].captureMode", effect: "how calls reach the proxy is the same for all of its listeners" },
+  {
+    field: "spec.outboundTrafficPolicy.egressProxy",
+    effect: "calls to hosts that nobody registered go there directly",
+  },
 ];
 
 export const sidecarKind: Kind<Sidecar> = {

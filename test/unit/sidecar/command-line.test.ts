@@ -126,7 +126,9 @@ test("a bootstrap's mistakes are named by file and path", () => {
 
 test("help, version, wrong usage and validate, as a process", async () => {
   const good = file("good.json", staticBootstrap({ admin: 0, front: 0, origin: 1 }));
-  const bad = file("bad.json", { static_resources: { clusters: [{ name: "a", type: "STATIC", load_balancing_policy: {} }] } });
+  const bad = file("bad.json", {
+    static_resources: { clusters: [{ name: "a", type: "STATIC", load_balancing_policy: {} }] },
+  });
   const runs = [
     { args: ["--help"], code: 0, out: /Examples:\n {2}\$ weft proxy -c/ },
     { args: ["--version"], code: 0, out: /^weft weft\/\d/ },
