@@ -39,10 +39,16 @@ const CARRIERS: readonly (readonly [TraceFormat, string])[] = [
 
 /** The first valid context in the order of `preferred`; formats that are not in it come last. */
 export function extractContext(headers: HeaderLookup, preferred: readonly TraceFormat[]): Extracted {
-  const present: TraceFormat[] = [];
-  for (const [format, header] of CARRIERS) if (headers.get(header) !== undefined) present.push(format);
-  const alone = headers.get("x-b3-sampled");
-  if (present.length === 0) return alone === undefined ? NOTHING : { ...NOTHING, sampled: b3Sampled(headers) };
+  let present: TraceFormat[] | undefined;
+  for (const [format, header] of CARRIERS) {
+    if (headers.get(header) === undefined) continue;
+    present ??= [];
+    present.push(format);
+  }
+  if (present === undefined) {
+    const sampled = b3Sampled(headers);
+    return sampled === undefined ? NOTHING : { ...NOTHING, sampled };
+  }
   const order = [...preferred, ...present.filter((format) => !preferred.includes(format))];
   let decision: boolean | undefined;
   for (const format of order) {
@@ -172,6 +178,31 @@ const WRITERS: Readonly<Record<TraceFormat, (headers: HeaderEdit, span: Outgoing
     ),
 };
 
+/** The decision against a trace that nothing has begun: ids where a format can't do without, which nobody will look for. */
+export function injectRefusal(headers: HeaderEdit, requestId: string, formats: readonly TraceFormat[]): void {
+  for (const format of formats) {
+    if (format === "b3") headers.set("x-b3-sampled", "0");
+    else if (format === "b3-single") headers.set("b3", "0");
+    else WRITERS[format](headers, refused(requestId));
+  }
+}
+
+/** Of a UUID the digits. */
+function refused(requestId: string): Outgoing {
+  const spanId = requestId.slice(19, 23) + requestId.slice(24);
+  const traceId = requestId.slice(0, 8) + requestId.slice(9, 13) + requestId.slice(14, 18) + spanId;
+  const isUsable = traceId.length === 32 && UUID.test(requestId);
+  return isUsable ? { traceId, spanId, parentId: undefined, sampled: false } : ANYONE;
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const ANYONE: Outgoing = {
+  traceId: "00000000000000000000000000000001",
+  spanId: "0000000000000001",
+  parentId: undefined,
+  sampled: false,
+};
+
 export function newSpanId(random: Random): string {
   return hex32(random) + hex32(random);
 }
@@ -206,8 +237,9 @@ export function withReason(requestId: string, reason: TraceReason): string {
   return `${requestId.slice(0, REASON_AT)}${DIGITS[reason]}${requestId.slice(REASON_AT + 1)}`;
 }
 
+const CHANCE = /^[0-9a-fA-F]{8}/;
+
 /** Ten-thousandths that the id stands for: the same for everyone who sees it. Undefined: it says nothing. */
 export function chanceOf(requestId: string): number | undefined {
-  const digits = requestId.slice(0, 8);
-  return /^[0-9a-fA-F]{8}$/.test(digits) ? Number.parseInt(digits, 16) % 10_000 : undefined;
+  return CHANCE.test(requestId) ? Number.parseInt(requestId.slice(0, 8), 16) % 10_000 : undefined;
 }

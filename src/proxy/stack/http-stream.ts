@@ -28,7 +28,7 @@ import { badRequest, type LocalReply, noRoute } from "./rescue.ts";
 import { type Body, localHead, writeHead } from "./response.ts";
 import { StreamSubject } from "./subject.ts";
 import { overdue, watchTimes } from "./timeouts.ts";
-import type { ActiveSpan } from "./tracer.ts";
+import type { RequestSpan } from "./tracer.ts";
 
 export class HttpStream implements Exchange {
   readonly connection: HttpConnection;
@@ -39,7 +39,7 @@ export class HttpStream implements Exchange {
   weighted: WeightedTarget | undefined;
   forward: Forward | undefined;
   response: ResponseHead | undefined;
-  span: ActiveSpan | undefined;
+  span: RequestSpan | undefined;
   requestEnded = false;
   trailers: HeaderList | undefined;
   requestEndMs: number | undefined;

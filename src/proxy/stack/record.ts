@@ -172,7 +172,7 @@ export class StreamRecord implements AccessRecord {
   }
 
   get traceId(): string | undefined {
-    return this.#stream.span?.id.traceId;
+    return this.#stream.span?.traceId;
   }
 
   timeOf(point: TimePoint): number | undefined {

@@ -6,6 +6,7 @@ import {
   type Extracted,
   extractContext,
   injectContext,
+  injectRefusal,
   newSpanId,
   newTraceId,
   type Outgoing,
@@ -52,11 +53,13 @@ export class Tracer {
   readonly about: TagsAbout;
   readonly #core: Core;
   readonly #stats: TracingStats;
+  readonly #untraced: RequestSpan;
 
   constructor(config: TracingConfig, core: Core, at: { readonly isEgress: boolean; readonly scope: Scope }) {
     this.config = config;
     this.#core = core;
     this.isEgress = at.isEgress;
+    this.#untraced = new UntracedSpan(at.isEgress);
     this.#stats = new TracingStats(at.scope);
     this.exporter = config.provider === undefined ? undefined : core.spans.take(config.provider);
     const { nodeId, zone } = core.spans;
@@ -67,7 +70,7 @@ export class Tracer {
     if (this.config.provider !== undefined) this.#core.spans.give(this.config.provider);
   }
 
-  start(stream: HttpStream): ActiveSpan | undefined {
+  start(stream: HttpStream): RequestSpan | undefined {
     const reason = this.#decide(stream);
     this.#count(reason);
     const { provider } = this.config;
@@ -75,16 +78,32 @@ export class Tracer {
     const { random } = this.#core;
     const extracted = extractContext(stream.head.headers, provider.formats);
     const parent = extracted.context;
+    if (!(extracted.sampled ?? reason !== "not-traceable")) return this.#refuse(stream, provider, extracted);
     const shared = parent !== undefined && provider.sharesIds && !this.isEgress;
     return new ActiveSpan(stream, this, this.exporter, {
       traceId: parent?.traceId ?? newTraceId(random, provider.longTraceIds),
       spanId: shared ? parent.spanId : newSpanId(random),
       parentId: shared ? parent.parentId : parent?.spanId,
-      sampled: extracted.sampled ?? reason !== "not-traceable",
+      sampled: true,
       shared,
       formats: formatsFor(provider, extracted),
       traceState: parent?.traceState ?? "",
     });
+  }
+
+  /** A context that says no already, in all that the next hop reads, goes on as it came. */
+  #refuse({ head }: HttpStream, provider: TraceProvider, extracted: Extracted): RequestSpan {
+    const { headers } = head;
+    const { context, sampled, present } = extracted;
+    if (!this.isEgress) headers.remove(DECORATOR);
+    if (!this.config.propagates) return this.#untraced;
+    if (context === undefined) {
+      if (sampled === undefined || present.length > 0 || !provider.formats.includes("b3"))
+        injectRefusal(headers, headers.get("x-request-id") ?? "", formatsFor(provider, extracted));
+    } else if (context.sampled === undefined || !provider.formats.every((format) => present.includes(format))) {
+      injectContext(headers, { ...context, sampled: false }, formatsFor(provider, extracted));
+    }
+    return this.#untraced;
   }
 
   /** As Envoy: what the request's id says already holds; else a client's wish, the operator's, and chance, in that order. */
@@ -133,13 +152,55 @@ function formatsFor(provider: TraceProvider, { present }: Extracted): readonly T
   return more.length === 0 ? provider.formats : [...provider.formats, ...more];
 }
 
+/** What a stream knows of its span. */
+export interface RequestSpan {
+  readonly traceId: string | undefined;
+  /** Into the request that goes on. */
+  inject(): void;
+  onTry(forward: Forward): void;
+  /** Of a try after which there is another, or none. */
+  onTryEnd(status: number, flags: string): void;
+  onResponse(head: ResponseHead): void;
+  end(): void;
+}
+
+/** Of all requests that nothing is told of. */
+class UntracedSpan implements RequestSpan {
+  readonly traceId = undefined;
+  readonly #isEgress: boolean;
+
+  constructor(isEgress: boolean) {
+    this.#isEgress = isEgress;
+  }
+
+  inject(): void {
+    // It was, when it was decided.
+  }
+
+  onTry(): void {
+    // Nothing is told.
+  }
+
+  onTryEnd(): void {
+    // The same.
+  }
+
+  onResponse({ headers }: ResponseHead): void {
+    if (this.#isEgress) headers.remove(DECORATOR);
+  }
+
+  end(): void {
+    // The same.
+  }
+}
+
 interface Identity extends Outgoing {
   readonly shared: boolean;
   readonly formats: readonly TraceFormat[];
   readonly traceState: string;
 }
 
-export class ActiveSpan {
+export class ActiveSpan implements RequestSpan {
   readonly id: Identity;
   readonly tracer: Tracer;
   readonly exporter: SpanExporter;
@@ -160,7 +221,7 @@ export class ActiveSpan {
     this.#decorated = route?.propagatesDecorator === false ? "" : (route?.decorator ?? "");
     this.#name = route?.decorator ?? "";
     const { headers } = stream.head;
-    this.#received = id.sampled ? receivedOf(headers) : NOTHING;
+    this.#received = receivedOf(headers);
     if (tracer.isEgress) {
       if (this.#decorated !== "") headers.set(DECORATOR, this.#decorated);
       return;
@@ -174,7 +235,10 @@ export class ActiveSpan {
     headers.remove(DECORATOR);
   }
 
-  /** Into the request that goes on. */
+  get traceId(): string {
+    return this.id.traceId;
+  }
+
   inject(): void {
     const { config } = this.tracer;
     if (config.spawnUpstreamSpan || !config.propagates) return;
@@ -188,7 +252,6 @@ export class ActiveSpan {
     if (config.propagates) this.#write(this.#try.id);
   }
 
-  /** Of a try after which there is another, or none. */
   onTryEnd(status: number, flags: string): void {
     this.#try?.end(status, flags);
     this.#try = undefined;
@@ -208,7 +271,6 @@ export class ActiveSpan {
 
   end(): void {
     const { id, tracer } = this;
-    if (!id.sampled) return;
     const stream = this.#stream;
     const record = stream.record();
     this.onTryEnd(record.responseCode, record.responseFlags);

@@ -17,8 +17,8 @@ export class TrySpan {
   readonly #startMs: number;
 
   constructor(parent: ActiveSpan, stream: HttpStream, forward: Forward) {
-    const { traceId, spanId, sampled } = parent.id;
-    this.id = { traceId, spanId: newSpanId(() => stream.random()), parentId: spanId, sampled };
+    const { traceId, spanId } = parent.id;
+    this.id = { traceId, spanId: newSpanId(() => stream.random()), parentId: spanId, sampled: true };
     this.#parent = parent;
     this.#stream = stream;
     this.#cluster = forward.clusterName;
@@ -29,7 +29,6 @@ export class TrySpan {
 
   /** `status` is 0 where no answer came. */
   end(status: number, flags: string): void {
-    if (!this.id.sampled) return;
     const { exporter, tracer } = this.#parent;
     const host = this.#host?.endpoint;
     exporter.add({
