@@ -46,6 +46,36 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./apply.ts"),
   },
   {
+    name: "get",
+    aliases: [],
+    summary: "show resources of the local cluster",
+    load: () => import("./get.ts"),
+  },
+  {
+    name: "delete",
+    aliases: [],
+    summary: "delete resources of the local cluster",
+    load: () => import("./delete.ts"),
+  },
+  {
+    name: "patch",
+    aliases: [],
+    summary: "change fields of resources of the local cluster",
+    load: () => import("./patch.ts"),
+  },
+  {
+    name: "logs",
+    aliases: [],
+    summary: "print what a container said",
+    load: () => import("./logs.ts"),
+  },
+  {
+    name: "exec",
+    aliases: [],
+    summary: "run a command in a container",
+    load: () => import("./exec.ts"),
+  },
+  {
     name: "inject",
     aliases: ["kube-inject"],
     summary: "add sidecars to manifests, offline",

@@ -1,6 +1,7 @@
 // Requests to a cluster from outside its process, by its kubeconfig: for commands that only look or apply.
 
 import { readFileSync } from "node:fs";
+import type { ClientRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isRecord, parseJson, parseYamlDocuments } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
@@ -25,6 +26,8 @@ export interface RemoteRequest {
   readonly path: string;
   readonly body?: unknown;
   readonly contentType?: string;
+  /** Of the answer; JSON when absent. */
+  readonly accept?: string;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -70,19 +73,8 @@ export async function askApi(credentials: Credentials, request: RemoteRequest): 
 
 export function askText(credentials: Credentials, request: RemoteRequest): Promise<Result<TextAnswer, string>> {
   const { promise, resolve } = Promise.withResolvers<Result<TextAnswer, string>>();
-  const outgoing = httpsRequest(new URL(request.path, credentials.server), {
-    method: request.method,
-    timeout: TIMEOUT_MS,
-    agent: false,
-    ...(credentials.ca === undefined ? {} : { ca: credentials.ca }),
-    ...(credentials.certificate === undefined ? {} : { cert: credentials.certificate }),
-    ...(credentials.key === undefined ? {} : { key: credentials.key }),
-    headers: {
-      accept: "application/json",
-      ...(credentials.token === undefined ? {} : { authorization: `Bearer ${credentials.token}` }),
-      ...(request.body === undefined ? {} : { "content-type": request.contentType ?? "application/json" }),
-    },
-  });
+  const outgoing = open(credentials, request);
+  outgoing.setTimeout(TIMEOUT_MS);
   outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
   outgoing.on("error", (error) => resolve(err(`${credentials.server}: ${error.message}`)));
   outgoing.on("response", (response) => {
@@ -96,6 +88,48 @@ export function askText(credentials: Credentials, request: RemoteRequest): Promi
   });
   outgoing.end(request.body === undefined ? undefined : JSON.stringify(request.body));
   return promise;
+}
+
+/** Hands on an answer as it comes, for as long as it comes. */
+export function readApi(
+  credentials: Credentials,
+  path: string,
+  onChunk: (chunk: Buffer) => void,
+): Promise<Result<void, string>> {
+  const { promise, resolve } = Promise.withResolvers<Result<void, string>>();
+  const outgoing = open(credentials, { method: "GET", path, accept: "*/*" });
+  outgoing.on("error", (error) => resolve(err(`${credentials.server}: ${error.message}`)));
+  outgoing.on("response", (response) => {
+    const isRefused = (response.statusCode ?? 0) >= 300;
+    const refusal: Buffer[] = [];
+    response.on("data", (chunk: Buffer) => {
+      if (isRefused) refusal.push(chunk);
+      else onChunk(chunk);
+    });
+    response.on("error", (error) => resolve(err(error.message)));
+    response.on("end", () => {
+      const body = parseJson(Buffer.concat(refusal).toString("utf8"));
+      const message = body.ok && isRecord(body.value) ? body.value["message"] : undefined;
+      resolve(isRefused ? err(String(message ?? `the API answered ${response.statusCode}`)) : ok(undefined));
+    });
+  });
+  outgoing.end();
+  return promise;
+}
+
+function open(credentials: Credentials, request: RemoteRequest): ClientRequest {
+  return httpsRequest(new URL(request.path, credentials.server), {
+    method: request.method,
+    agent: false,
+    ...(credentials.ca === undefined ? {} : { ca: credentials.ca }),
+    ...(credentials.certificate === undefined ? {} : { cert: credentials.certificate }),
+    ...(credentials.key === undefined ? {} : { key: credentials.key }),
+    headers: {
+      accept: request.accept ?? "application/json",
+      ...(credentials.token === undefined ? {} : { authorization: `Bearer ${credentials.token}` }),
+      ...(request.body === undefined ? {} : { "content-type": request.contentType ?? "application/json" }),
+    },
+  });
 }
 
 /** `299 - "text"`, several joined by commas. */
