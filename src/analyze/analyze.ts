@@ -4,6 +4,7 @@ import type { KubeObject } from "../api/object.ts";
 import { analyzeAuthorization } from "./authorization.ts";
 import { analyzeDestinations } from "./destination.ts";
 import { type Finding, inOrder } from "./finding.ts";
+import { analyzeGateways } from "./gateway.ts";
 import { analyzeInjection } from "./injection.ts";
 import { analyzePeers } from "./peer.ts";
 import { analyzeReferences } from "./reference.ts";
@@ -18,6 +19,7 @@ export function analyze(world: World, previous: readonly KubeObject[] = []): rea
   return inOrder([
     ...analyzeSchema(world, previous),
     ...analyzeReferences(world),
+    ...analyzeGateways(world),
     ...analyzeServices(world),
     ...analyzeInjection(world),
     ...analyzeDestinations(world),

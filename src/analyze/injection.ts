@@ -59,7 +59,8 @@ function missingProxy(workload: Workload, world: World): readonly Finding[] {
 }
 
 function ownProxy(workload: Workload): readonly Finding[] {
-  if (workload.isRunning) return [];
+  const templates = workload.annotations["inject.istio.io/templates"] ?? "";
+  if (workload.isRunning || templates.split(",").includes("gateway")) return [];
   const at = workload.spec.containers.findIndex(({ name }) => name === PROXY_CONTAINER);
   if (at < 0) return [];
   const image = workload.spec.containers[at]?.image ?? "auto";

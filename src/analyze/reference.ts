@@ -4,13 +4,18 @@ import type { KubeObject } from "../api/object.ts";
 import { type Finding as ModelFinding, refOf } from "../model/finding.ts";
 import { valueAt } from "./fields.ts";
 import { type Finding, finding } from "./finding.ts";
+import { boundFinding } from "./gateway.ts";
 import type { World } from "./world.ts";
 
 export function analyzeReferences(world: World): readonly Finding[] {
-  // Telemetry's have codes of their own.
-  const findings = world.snapshot.findings.filter(({ resource }) => resource.kind !== "Telemetry");
-  return findings.map((each) => (each.type === "reference" ? reference(each, world) : other(each)));
+  const findings = world.snapshot.findings.filter(({ resource }) => !ELSEWHERE.has(resource.kind));
+  return findings.map((each) =>
+    each.type === "reference" ? (boundFinding(each) ?? reference(each, world)) : other(each),
+  );
 }
+
+/** They are looked at by themselves. */
+const ELSEWHERE: ReadonlySet<string> = new Set(["Telemetry", "Gateway"]);
 
 function other(found: ModelFinding): Finding {
   const { resource, path, message } = found;

@@ -59,7 +59,7 @@ function workloadFindings({ pod, gateways }: ServingPods, { resources }: Gateway
   return [...merged.findings, ...credentials];
 }
 
-function findCredential(
+export function findCredential(
   credentials: ReadonlyMap<string, CredentialResource>,
   namespace: string,
   name: string,
