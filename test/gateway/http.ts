@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { until } from "../unit/control/mesh.ts";
-import { ask, gatewayWorld, type Scenario } from "./world.ts";
+import { answers, ask, gatewayWorld, type Scenario } from "./world.ts";
 
 const GATEWAY = `
 apiVersion: networking.istio.io/v1
@@ -38,12 +38,7 @@ const host: Scenario = {
     await world.apply(GATEWAY);
     await world.connect();
     const port = world.port("http");
-    await until("the port is open", () =>
-      ask({ port, host: "a" }).then(
-        () => true,
-        () => false,
-      ),
-    );
+    await until("the port is open", () => answers({ port, host: "a" }, 404));
 
     const unbound = await ask({ port, host: "web.example.com" });
     assert.equal(unbound.status, 404);
@@ -55,7 +50,7 @@ const host: Scenario = {
     assert.equal(secure.headers["location"], "https://secure.example.org/a?b=c");
 
     await world.apply(ROUTES);
-    await until("the route is there", async () => (await ask({ port, host: "web.example.com" })).status === 200);
+    await until("the route is there", () => answers({ port, host: "web.example.com" }));
     const answer = await ask({
       port,
       host: "web.example.com:80",
@@ -63,7 +58,9 @@ const host: Scenario = {
     });
     assert.equal(answer.status, 200);
     const seen: unknown = JSON.parse(answer.body);
-    assert.equal(Reflect.get(Object(seen), "x-forwarded-for"), "1.2.3.4,127.0.0.1");
+    // Envoy notes the machine's address for a caller on loopback.
+    const own = engine.name === "weft" ? /^1\.2\.3\.4,127\.0\.0\.1$/ : /^1\.2\.3\.4,[\d.]+$/;
+    assert.match(String(Reflect.get(Object(seen), "x-forwarded-for")), own);
     assert.equal(Reflect.get(Object(seen), "x-envoy-external-address"), "127.0.0.1");
     assert.equal(
       Reflect.get(Object(seen), "x-envoy-retry-on"),

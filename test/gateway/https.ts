@@ -5,7 +5,7 @@ import tls from "node:tls";
 import { gatewayKind } from "../../src/api/istio/gateway.ts";
 import { isRecord } from "../../src/base/json.ts";
 import { until } from "../unit/control/mesh.ts";
-import { ask, dial, gatewayWorld, LOOPBACK, openEdge, type Scenario, secret, shownNames } from "./world.ts";
+import { answers, ask, dial, gatewayWorld, LOOPBACK, openEdge, type Scenario, secret, shownNames } from "./world.ts";
 
 const SERVERS = `
 apiVersion: networking.istio.io/v1
@@ -49,7 +49,7 @@ const own: Scenario = {
 
     await until("the route is there", async () => {
       const secure = { serverName: "api.example.com", root };
-      return (await ask({ port, host: "api.example.com", secure })).status === 200;
+      return answers({ port, host: "api.example.com", secure });
     });
     assert.equal(await shownNames(dial(port, { serverName: "api.example.com", root })), "DNS:*.example.com");
     assert.equal(
@@ -92,7 +92,7 @@ const missing: Scenario = {
     const port = world.port("https");
     await until("others serve", async () => {
       const secure = { serverName: "api.example.com", root };
-      return (await ask({ port, host: "api.example.com", secure })).status === 200;
+      return answers({ port, host: "api.example.com", secure });
     });
     const late = { port, host: "late.example.org", secure: { serverName: "late.example.org", root } };
     await assert.rejects(ask(late));
@@ -107,12 +107,7 @@ const missing: Scenario = {
       return /servers\[2\]\.tls\.credentialName: Secret edge\/late.*does not exist/.test(JSON.stringify(condition));
     });
     await world.apply(secret("late", await edge.issue("late.example.org")));
-    await until("it serves", () =>
-      ask(late).then(
-        ({ status }) => status === 200,
-        () => false,
-      ),
-    );
+    await until("it serves", () => answers(late));
     await until("the status says that too", async () => /"status":"True"/.test(JSON.stringify(await resolved())));
   },
 };
@@ -128,7 +123,7 @@ const renewed: Scenario = {
     await world.connect();
     const port = world.port("https");
     const secure = { serverName: "api.example.com", root };
-    await until("it serves", async () => (await ask({ port, host: "api.example.com", secure })).status === 200);
+    await until("it serves", () => answers({ port, host: "api.example.com", secure }));
     const standing = dial(port, secure);
     assert.equal((await ask({ port, host: "api.example.com", over: standing })).status, 200);
     await world.apply(secret("web", await edge.issue("*.example.com", "second.example.com")));

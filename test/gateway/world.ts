@@ -312,6 +312,14 @@ export function ask(asking: Asking): Promise<Answer> {
   });
 }
 
+/** False also where it isn't reached: the first snapshot with the manifests may come after the proxy's start. */
+export function answers(asking: Asking, status = 200): Promise<boolean> {
+  return ask(asking).then(
+    (answer) => answer.status === status,
+    () => false,
+  );
+}
+
 export function dial(port: number, secure: NonNullable<Asking["secure"]>, host = LOOPBACK): tls.TLSSocket {
   const { certificate } = secure;
   return tls.connect({

@@ -102,8 +102,6 @@ function compileCommon(
   const [certificate, ...moreCertificates] = (common?.tlsCertificates ?? []).flatMap((one, index) =>
     compileCertificate(one, at.at("tlsCertificates").at(index)),
   );
-  if ((common?.tlsCertificateSdsSecretConfigs.length ?? 0) > 1)
-    at.at("tlsCertificateSdsSecretConfigs").refuse("one named certificate is presented; give more as tls_certificates");
   const watched = common?.tlsCertificates.map((one) => one.watchedDirectory?.path) ?? [];
   const trust = compileTrust(common, at);
   const params = common?.tlsParams;

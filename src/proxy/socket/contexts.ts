@@ -141,10 +141,16 @@ export class TlsContexts {
     certificates: readonly (SecretValue | undefined)[],
     trust: SecretValue | undefined,
   ): readonly { readonly names: readonly string[]; readonly context: SecureContext }[] {
-    return certificates.flatMap((one) => {
+    const named = certificates.flatMap((one) => {
       if (one?.kind !== "certificate") return [];
-      const names = peerOf(new X509Certificate(one.certificateChainPem)).dnsNames.map((name) => name.toLowerCase());
-      return [{ names, context: createSecureContext(secureOptions(this.config, [one], trust)) }];
+      const { dnsNames } = peerOf(new X509Certificate(one.certificateChainPem));
+      return [{ one, names: dnsNames.map((name) => name.toLowerCase()) }];
+    });
+    return named.map(({ one, names }) => {
+      // For the same name there may be one of another kind of key.
+      const others = named.filter((other) => other.one !== one && other.names.some((name) => names.includes(name)));
+      const all = [one, ...others.map((other) => other.one)];
+      return { names, context: createSecureContext(secureOptions(this.config, all, trust)) };
     });
   }
 

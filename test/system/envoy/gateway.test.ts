@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { httpScenarios } from "../../gateway/http.ts";
 import { httpsScenarios } from "../../gateway/https.ts";
+import { layer4Scenarios } from "../../gateway/layer4.ts";
 import { type Engine, freePort, gatewayToken, LOOPBACK, NODE } from "../../gateway/world.ts";
 import type { TestMesh } from "../../unit/control/mesh.ts";
 import { skipWithoutEnvoy, startEnvoy } from "./envoy.ts";
@@ -75,7 +76,7 @@ function bootstrap(mesh: TestMesh, token: string, adminPort: number): Readonly<R
 }
 
 describe("a gateway on Envoy", { skip: skipWithoutEnvoy() }, () => {
-  for (const { name, run } of [...httpScenarios, ...httpsScenarios]) {
+  for (const { name, run } of [...httpScenarios, ...httpsScenarios, ...layer4Scenarios]) {
     it(name, (t: TestContext) => run(t, envoy));
   }
 });

@@ -111,7 +111,12 @@ test("a host outside is reached through the egress gateway, with the mesh's TLS 
   });
   const call = () =>
     ask({ address: sidecar, port: 15_001, host: "outside.example.com", path: "http://outside.example.com/a" });
-  await until("it is reached", async () => (await call()).status === 200);
+  await until("it is reached", () =>
+    call().then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
   const answer = await call();
   const seen: unknown = JSON.parse(answer.body);
   assert.equal(Reflect.get(Object(seen), "x-by"), "sidecar, gateway");
