@@ -101,7 +101,8 @@ interface ForeignServer {
 
 /** SIMPLE and MUTUAL: certificates from files, the server's checked against the given or the system's roots. */
 export function externalSocket(tls: ClientTls, server: ForeignServer): TransportSocket {
-  const mutual = tls.mode === "MUTUAL";
+  // What a credential holds is not served to sidecars: a file without a name would have the whole cluster refused.
+  const mutual = tls.mode === "MUTUAL" && (tls.credentialName ?? "") === "";
   const context = UpstreamTlsContext.fromPartial({
     sni: server.sni,
     commonTlsContext: {

@@ -16,7 +16,7 @@ const POLICY_INEFFECTIVE: readonly Ineffective[] = [
   { field: "connectionPool.http.useClientProtocol", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.maxConcurrentStreams", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.http2KeepAlive", effect: "HTTP/2 is carried as TCP for now" },
-  { field: "tls.credentialName", effect: "sidecars read certificates from files only" },
+  { field: "tls.credentialName", effect: "sidecars read certificates from files only, and show none instead" },
   { field: "tunnel", effect: NOT_YET },
   { field: "retryBudget.budgetInterval", effect: "the budget counts the requests that are under way" },
 ];

@@ -110,6 +110,9 @@ function checkAction(route: HttpRoute, path: string): readonly Issue[] {
   return issues;
 }
 
+/** Istio's way to route by the claims of a verified token. */
+const CLAIMS = "@request.auth.claims";
+
 function checkMatch(match: HttpMatch, path: string): readonly Issue[] {
   const issues: Issue[] = [];
   for (const field of ["uri", "scheme", "method", "authority"] as const) {
@@ -118,6 +121,10 @@ function checkMatch(match: HttpMatch, path: string): readonly Issue[] {
   for (const field of ["headers", "withoutHeaders", "queryParams"] as const) {
     for (const [name, value] of Object.entries(match[field] ?? {})) {
       if (name === "") issues.push(errorIssue(`${path}.${field}`, "a name must not be empty"));
+      if (name.startsWith(CLAIMS) && field !== "queryParams") {
+        const message = "accepted, but routes do not read the claims of tokens: no request has such a header";
+        issues.push(warningIssue(`${path}.${field}[${name}]`, message));
+      }
       issues.push(...checkStringMatch(value, `${path}.${field}[${name}]`));
     }
   }

@@ -76,6 +76,13 @@ describe("VirtualService", () => {
     assert.deepEqual(warnings(virtualService, spec), ["spec.http[1].fault.delay.exponentialDelay"]);
   });
 
+  it("warns of matches by the claims of tokens", () => {
+    const match = [{ headers: { "@request.auth.claims.groups": { exact: "admin" } } }];
+    assert.deepEqual(warnings(virtualService, { hosts: ["api"], http: [{ route, match }] }), [
+      "spec.http[0].match[0].headers[@request.auth.claims.groups]",
+    ]);
+  });
+
   it("names what a merge patch of the http list lost", () => {
     const split = (weight: number) => [
       { destination: { host: "api", subset: "v1" }, weight },
