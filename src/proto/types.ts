@@ -9,6 +9,7 @@ import { FilterConfig } from "./gen/envoy/config/route/v3/route_components.ts";
 import { OpenTelemetryConfig } from "./gen/envoy/config/trace/v3/opentelemetry.ts";
 import { ZipkinConfig } from "./gen/envoy/config/trace/v3/zipkin.ts";
 import { FileAccessLog } from "./gen/envoy/extensions/access_loggers/file/v3/file.ts";
+import { ExpressionFilter } from "./gen/envoy/extensions/access_loggers/filters/cel/v3/cel.ts";
 import { StderrAccessLog, StdoutAccessLog } from "./gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
 import { Cors, CorsPolicy } from "./gen/envoy/extensions/filters/http/cors/v3/cors.ts";
 import { ExtAuthz, ExtAuthzPerRoute } from "./gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz.ts";
@@ -88,6 +89,7 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   "envoy.config.trace.v3.OpenTelemetryConfig": codec(OpenTelemetryConfig),
   "envoy.config.trace.v3.ZipkinConfig": codec(ZipkinConfig),
   [`${EXT}.access_loggers.file.v3.FileAccessLog`]: codec(FileAccessLog),
+  [`${EXT}.access_loggers.filters.cel.v3.ExpressionFilter`]: codec(ExpressionFilter),
   [`${EXT}.access_loggers.stream.v3.StderrAccessLog`]: codec(StderrAccessLog),
   [`${EXT}.access_loggers.stream.v3.StdoutAccessLog`]: codec(StdoutAccessLog),
   [`${EXT}.filters.http.cors.v3.Cors`]: codec(Cors),

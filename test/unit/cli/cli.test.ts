@@ -154,14 +154,14 @@ kind: Service
 metadata: {name: db, namespace: shop}
 spec: {selector: {app: db}, ports: [{name: http, port: 80}]}
 ---
-apiVersion: networking.k8s.io/v1
-kind: Ingress
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
 metadata: {name: db, namespace: shop}
 `;
   const done = weft(["preview", "-f", "-", "--pod", "shop/db"], { input: manifests });
   assert.equal(done.code, 0, done.err);
   assert.match(done.err, /^Warning: -:\d+: StatefulSet\/db: .*selector/m);
-  assert.match(done.err, /^Warning: -:\d+: Ingress\/db: kind: weft does not serve the kind Ingress/m);
+  assert.match(done.err, /^Warning: -:\d+: HTTPRoute\/db: kind: weft does not serve the kind HTTPRoute/m);
   const json = parseJson(done.out);
   assert.ok(json.ok && isRecord(json.value));
   assert.deepEqual(Object.keys(json.value), ["listeners", "routes", "clusters", "endpoints", "secrets"]);
