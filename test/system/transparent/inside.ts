@@ -24,6 +24,15 @@ http.createServer((q, r) => r.end(require("node:os").hostname() + " " + q.socket
 const u = dgram.createSocket("udp4"); u.on("message", (m, from) => u.send(from.address, from.port, from.address)); u.bind(9000);
 process.on("SIGTERM", () => { console.log("term"); process.exit(7); });`;
 
+// A question for partner.example.com with its length before it; the answer ends with the address.
+const OVER_TCP = `
+const labels = "partner.example.com".split(".").map((l) => String.fromCharCode(l.length) + l).join("");
+const query = Buffer.from("\\0\\x07\\x01\\0\\0\\x01\\0\\0\\0\\0\\0\\0" + labels + "\\0\\0\\x01\\0\\x01", "latin1");
+const socket = require("node:net").connect(53, "10.96.0.10");
+socket.write(Buffer.concat([Buffer.from([0, query.length]), query]));
+socket.once("data", (bytes) => { console.log([...bytes.subarray(-4)].join(".")); socket.destroy(); });
+socket.on("error", (e) => console.log(e.code));`;
+
 await prepareNodeNamespace();
 const fd = inheritedSocket("api");
 const api = createServer((_request, response) => response.end("inherited"));
@@ -117,6 +126,7 @@ async function drive(): Promise<void> {
     "-e",
     `require("node:dns").lookup("headless.prod", { all: true, family: 4 }, (e, r) => console.log(r.map((x) => x.address).sort().join()))`,
   ]);
+  await askNames();
   texts["udp"] = await run(a, "app", [
     "node",
     "-e",
@@ -229,7 +239,7 @@ function link(path: string): string {
   }
 }
 
-async function makePod(name: string, intercepted: boolean): Promise<Sandbox> {
+async function makePod(name: string, intercepted: boolean, capturesDns = false): Promise<Sandbox> {
   const podDirectory = join(directory, name);
   mkdirSync(podDirectory, { recursive: true });
   return await provider.create({
@@ -238,9 +248,23 @@ async function makePod(name: string, intercepted: boolean): Promise<Sandbox> {
     uid: name,
     proxyContainers: ["istio-proxy"],
     intercepted,
-    capturesDns: false,
+    capturesDns,
     directory: podDirectory,
   });
+}
+
+/** A pod whose proxy answers its questions: mesh names over UDP and TCP, the others by way of the node. */
+async function askNames(): Promise<void> {
+  const pod = await makePod("named", true, true);
+  await ready(pod.start(proxyRequest({ DNS: "true" }), none));
+  await ready(pod.start(request_("app", ["node", "-e", APP]), none));
+  const lookup = (name: string) =>
+    `require("node:dns").lookup("${name}", { family: 4 }, (e, ip) => console.log(e === null ? ip : e.code))`;
+  texts["namedPartner"] = await run(pod, "app", ["node", "-e", lookup("partner.example.com")]);
+  texts["namedService"] = await run(pod, "app", ["node", "-e", lookup("b")]);
+  texts["unnamedPartner"] = await run(pod, "istio-proxy", ["node", "-e", lookup("partner.example.com")]);
+  texts["namedOverTcp"] = await run(pod, "app", ["node", "-e", OVER_TCP]);
+  await pod.destroy();
 }
 
 function service(name: string, clusterIP: string, ip: string) {

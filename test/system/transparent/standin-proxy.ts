@@ -3,6 +3,7 @@
 
 import { connect, createServer, type Socket } from "node:net";
 import koffi from "koffi";
+import { startSidecarDns } from "../../../src/agent/dns.ts";
 
 const getsockopt = koffi.load("libc.so.6").func("int getsockopt(int, int, int, void *, void *)");
 const SOL_IP = 0;
@@ -34,7 +35,17 @@ for (const [port, host] of [
     socket.once("data", () => socket.end(`HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\n${port}`));
   }).listen(port, host);
 }
+if (process.env["DNS"] === "true") await answerNames();
 console.log("ready");
+
+/** With the sidecar's own server, which knows one name and asks the node for the others. */
+async function answerNames(): Promise<void> {
+  const options = { host: "127.0.0.1", port: 15053, namespace: "prod", clusterDomain: "cluster.local" };
+  const dns = await startSidecarDns(options);
+  if (!dns.ok) throw new Error(dns.error);
+  const partner = { ips: ["240.240.1.1"], registry: "External", shortname: "", namespace: "", altHosts: [] };
+  dns.value.setTable({ table: { "partner.example.com": partner } });
+}
 
 function originalDestination(socket: Socket): string {
   const handle: unknown = Reflect.get(socket, "_handle");

@@ -76,6 +76,13 @@ for (const user of users) {
       assert.deepEqual(inbound, { port: 15006, target: `${b}:8080`, peer: a });
     });
 
+    it("leads an application's questions to its proxy, where the pod says so", () => {
+      assert.equal(seen.texts["namedPartner"], "240.240.1.1");
+      assert.equal(seen.texts["namedOverTcp"], "240.240.1.1");
+      assert.equal(seen.texts["namedService"], "10.96.0.20", "what the proxy doesn't know, it asks of the node");
+      assert.notEqual(seen.texts["unnamedPartner"], "240.240.1.1", "the proxy's own questions go to the node");
+    });
+
     it("does not capture a tool that exec starts beside the proxy", () => {
       assert.equal(seen.texts["sidecarTool"], `plain ${seen.ips.a}`);
       assert.equal(seen.sidecarToolCaptured, false);
