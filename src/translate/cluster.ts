@@ -18,6 +18,7 @@ import {
   keepalive,
   takeNameFromRequest,
 } from "./circuit-breaker.ts";
+import { callNamed } from "./dynamic-names.ts";
 import { setLoadBalancer } from "./load-balancer.ts";
 import { setLocality } from "./locality.ts";
 import { BLACK_HOLE, explicitServerName, outboundServerName, PASSTHROUGH, podName } from "./names.ts";
@@ -93,16 +94,18 @@ function find(cluster: Cluster, target: ClusterTarget, view: ClientView): void {
       lookUp(cluster, kind, { target, view });
       return;
     case "dynamic-dns":
-      nowhere(cluster);
+      if (target.port.protocol === "tcp") nowhere(cluster);
+      else callNamed(cluster, view);
       return;
   }
 }
 
+/** TCP brings no name. */
 function nowhere(cluster: Cluster): void {
   cluster.clusterDiscoveryType = { $case: "type", value: Cluster_DiscoveryType.STATIC };
   cluster.edsClusterConfig = undefined;
   cluster.loadAssignment = ClusterLoadAssignment.fromPartial({ clusterName: cluster.name });
-  cluster.metadata = metadataOf({ unreachable: "names that each call brings are not looked up yet" });
+  cluster.metadata = metadataOf({ unreachable: "DYNAMIC_DNS looks up the names of HTTP requests only" });
 }
 
 /** One socket for all of them: the mesh's TLS only where every endpoint takes it. */

@@ -9,6 +9,7 @@ import {
   FilterChainMatch,
 } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { accessFilters } from "./access.ts";
+import { nameFilters } from "./dynamic-names.ts";
 import {
   boundTo,
   type GatewayRoutes,
@@ -183,7 +184,7 @@ function manager(routeConfigName: string, context: EdgeContext): Filter {
     statPrefix: `outbound_${routeConfigName}`,
     direction: "edge",
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName } },
-    filters: gatewayHttpFilters(accessFilters(workload, rbacTarget(context))),
+    filters: gatewayHttpFilters(accessFilters(workload, rbacTarget(context)), nameFilters(context.view)),
     topology: workload.proxy.topology,
     telemetry: workload.telemetry,
   });

@@ -23,13 +23,15 @@ export function httpFilter(name: string, typedConfig: Any): HttpFilter {
   return HttpFilter.fromPartial({ name, configType: { $case: "typedConfig", value: typedConfig } });
 }
 
-export function outboundHttpFilters(): HttpFilter[] {
+/** `names`: what looks up the names that requests bring. */
+export function outboundHttpFilters(names: readonly HttpFilter[] = []): HttpFilter[] {
   const fault = any("envoy.extensions.filters.http.fault.v3.HTTPFault", HTTPFault, HTTPFault.fromPartial({}));
   const cors = any("envoy.extensions.filters.http.cors.v3.Cors", Cors, {});
   return [
     httpFilter("envoy.filters.http.fault", fault),
     httpFilter("envoy.filters.http.cors", cors),
     meshAlpn(),
+    ...names,
     router(),
   ];
 }
@@ -39,8 +41,8 @@ export function inboundHttpFilters(access: readonly HttpFilter[]): HttpFilter[] 
 }
 
 /** At the edge of the mesh: who may come in, then as for any request into the mesh. */
-export function gatewayHttpFilters(rbac: readonly HttpFilter[]): HttpFilter[] {
-  return [...rbac, ...outboundHttpFilters()];
+export function gatewayHttpFilters(rbac: readonly HttpFilter[], names: readonly HttpFilter[]): HttpFilter[] {
+  return [...rbac, ...outboundHttpFilters(names)];
 }
 
 /** HTTP requests open their upstream connection with these protocols, by which the server's sidecar knows them. */

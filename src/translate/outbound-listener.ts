@@ -3,6 +3,7 @@
 import { TrafficDirection } from "../proto/gen/envoy/config/core/v3/base.ts";
 import { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
 import { FilterChain } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import { nameFilters } from "./dynamic-names.ts";
 import { connectionManager, outboundHttpFilters } from "./http-filters.ts";
 import type { DeadEnd } from "./http-route.ts";
 import { BLACK_HOLE, OUTBOUND_PORT, podName } from "./names.ts";
@@ -66,19 +67,19 @@ function virtualOutbound(view: ClientView): Listener {
   return listener;
 }
 
-function explicitListener({ telemetry }: ClientView, address: string): Listener {
+function explicitListener(view: ClientView, address: string): Listener {
   const listener = Listener.fromPartial({
     name: EXPLICIT_ROUTES,
     address: socketAddress(address, OUTBOUND_PORT),
     trafficDirection: TrafficDirection.OUTBOUND,
   });
-  const filters = outboundHttpFilters();
+  const filters = outboundHttpFilters(nameFilters(view));
   const http = connectionManager({
     statPrefix: EXPLICIT_ROUTES,
     direction: "outbound",
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName: EXPLICIT_ROUTES } },
     filters,
-    telemetry,
+    telemetry: view.telemetry,
     explicit: true,
   });
   listener.filterChains = [chain("", [http])];

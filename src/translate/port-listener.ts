@@ -10,6 +10,7 @@ import {
   FilterChain,
   FilterChainMatch,
 } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import { nameFilters } from "./dynamic-names.ts";
 import { connectionManager, outboundHttpFilters } from "./http-filters.ts";
 import { BLACK_HOLE, BLOCKED, PASSTHROUGH } from "./names.ts";
 import { sniffedRouteName } from "./route.ts";
@@ -218,13 +219,13 @@ function unbound(name: string, address: string, port: number): Listener {
   });
 }
 
-function manager({ telemetry }: ClientView, statPrefix: string, routeConfigName: string): Filter {
+function manager(view: ClientView, statPrefix: string, routeConfigName: string): Filter {
   return connectionManager({
     statPrefix,
     direction: "outbound",
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName } },
-    filters: outboundHttpFilters(),
-    telemetry,
+    filters: outboundHttpFilters(nameFilters(view)),
+    telemetry: view.telemetry,
   });
 }
 

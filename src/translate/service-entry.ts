@@ -14,10 +14,14 @@ import { durationOf } from "./wire.ts";
 
 type Finding = "eds" | "original" | "strict-dns" | "logical-dns" | "dynamic-dns";
 
+/** In explicit mode and at a gateway there is no address that was called. */
+export function knowsCalled({ mode, type }: ClientView): boolean {
+  return mode === "REDIRECT" && type === "sidecar";
+}
+
 export function findingOf(target: ClusterTarget, view: ClientView): Finding {
   const { service, port, subset, rule } = target;
-  // In explicit mode and at a gateway there is no address that was called.
-  const called = view.mode === "REDIRECT" && view.type === "sidecar";
+  const called = knowsCalled(view);
   switch (service.resolution) {
     case "STATIC": {
       const { loadBalancer } = effectivePolicy(rule, subset, port.number);

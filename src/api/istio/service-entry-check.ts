@@ -160,13 +160,23 @@ function checkResolution(spec: Spec): readonly Issue[] {
     case "DNS":
       return [...issues, ...mustBeNames(spec, wild)];
     case "DYNAMIC_DNS":
-      issues.push(warningIssue("spec.resolution", "accepted, but names that each call brings are not looked up yet"));
+      issues.push(...unnamedPorts(spec));
       if (endpoints.length > 0 || workloadSelector !== undefined) {
         const path = endpoints.length > 0 ? "spec.endpoints" : "spec.workloadSelector";
         issues.push(errorIssue(path, "must not be set with resolution DYNAMIC_DNS: each call names its host"));
       }
       return issues;
   }
+}
+
+/** What isn't HTTP says no name that could be looked up. */
+function unnamedPorts({ ports = [] }: Spec): readonly Issue[] {
+  const text = "accepted, but resolution DYNAMIC_DNS looks up the names of HTTP requests only: calls to this port fail";
+  return ports.flatMap(({ protocol }, i) =>
+    protocol.toUpperCase().startsWith("HTTP") && protocol.toUpperCase() !== "HTTPS"
+      ? []
+      : [warningIssue(`spec.ports[${i}].protocol`, text)],
+  );
 }
 
 function mustBeNames(

@@ -4,6 +4,7 @@ import {
   type Cluster,
   Cluster_DiscoveryType,
   Cluster_DnsLookupFamily,
+  Cluster_LbPolicy,
 } from "../../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import type { Metadata } from "../../proto/gen/envoy/config/core/v3/base.ts";
 import { HealthStatus } from "../../proto/gen/envoy/config/core/v3/health_check.ts";
@@ -15,6 +16,7 @@ import type { ProxyVersion } from "../socket/proxy-header.ts";
 import type { TlsConfig } from "../socket/tls-config.ts";
 import { type BreakerConfig, compileBreakers } from "./breaker.ts";
 import { sourcedName } from "./config-source.ts";
+import { compileDynamicNames, type DynamicNames } from "./dynamic-names.ts";
 import { type Field, fields } from "./field.ts";
 import {
   compileEndpointCheck,
@@ -74,7 +76,7 @@ export interface ClusterConfig {
   /** What its hosts speak. HTTP/2 is for the proxy's own gRPC calls: requests are not routed to such a cluster yet. */
   readonly protocol: "http1" | "http2";
   readonly statName: string;
-  readonly discovery: "static" | "strict-dns" | "logical-dns" | "eds" | "original-dst";
+  readonly discovery: "static" | "strict-dns" | "logical-dns" | "dynamic-dns" | "eds" | "original-dst";
   readonly edsName: string;
   readonly endpoints: readonly EndpointConfig[];
   readonly connectTimeoutMs: number;
@@ -137,7 +139,10 @@ const HTTP1 = fields(
 export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
   at.only(cluster, HONOURED);
   if (cluster.name === "") at.at("name").refuse("a cluster needs a name");
-  const discovery = compileDiscovery(cluster, at);
+  const type = cluster.clusterDiscoveryType;
+  const custom = type?.$case === "clusterType" ? type.value.typedConfig : undefined;
+  const dynamic = compileDynamicNames(custom, at.at("clusterType").at("typedConfig"));
+  const discovery = dynamic === undefined ? compileDiscovery(cluster, at) : "dynamic-dns";
   const protocol = compileProtocol(cluster, at);
   const options = protocol.common;
   const assignment = cluster.loadAssignment;
@@ -155,7 +160,12 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
     endpoints:
       assignment === undefined ? [] : compileEndpoints(assignment, at.at("loadAssignment").as(ASSIGNMENT_TYPE)),
     connectTimeoutMs: durationMs(cluster.connectTimeout) ?? 5000,
-    lb: discovery === "original-dst" ? compileOriginalDst(cluster, at) : compileLb(cluster, at),
+    lb:
+      dynamic !== undefined
+        ? compileDynamic(cluster, dynamic, at)
+        : discovery === "original-dst"
+          ? compileOriginalDst(cluster, at)
+          : compileLb(cluster, at),
     balancing: compileBalancing(cluster.commonLbConfig, at),
     subsets: compileSubsets(cluster.lbSubsetConfig, at.at("lbSubsetConfig")),
     maxRequestsPerConnection: options?.maxRequestsPerConnection ?? cluster.maxRequestsPerConnection ?? 0,
@@ -179,13 +189,20 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
     announces: sockets.announces,
     socketMatches: sockets.matches,
     dns: compileDns(cluster, at),
-    cleanupMs: durationMs(cluster.cleanupInterval) ?? 5000,
+    cleanupMs: dynamic?.hostTtlMs ?? durationMs(cluster.cleanupInterval) ?? 5000,
     waitsForWarm: cluster.waitForWarmOnInit ?? true,
     keepAlive: compileKeepAlive(cluster, at.at("upstreamConnectionOptions")),
     preconnectRatio: compilePreconnect(cluster, at.at("preconnectPolicy")),
     cause: causeOf(cluster.metadata),
     unreachable: ownText(cluster.metadata, "unreachable"),
   };
+}
+
+function compileDynamic(cluster: Cluster, { hostsMax }: DynamicNames, at: Field): LbConfig {
+  if (cluster.lbPolicy !== Cluster_LbPolicy.CLUSTER_PROVIDED) {
+    at.at("lbPolicy").refuse("a dynamic forward proxy's cluster takes CLUSTER_PROVIDED");
+  }
+  return { kind: "dynamic-dns", hostsMax };
 }
 
 interface Sockets {

@@ -19,6 +19,7 @@ import { Config as SetFilterState } from "../../proto/gen/envoy/extensions/filte
 import type { HttpFilter } from "../../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import type { Any } from "../../proto/gen/google/protobuf/any.ts";
 import { type CorsConfig, compileCors, NO_CORS } from "./cors.ts";
+import { checkDynamicNamesFilter } from "./dynamic-names.ts";
 import { compileExtAuthz, compileExtAuthzOverride, type ExtAuthzConfig, type ExtAuthzOverride } from "./ext-authz.ts";
 import { compileFault, type FaultConfig } from "./fault.ts";
 import { type Field, fields } from "./field.ts";
@@ -50,6 +51,7 @@ export type FilterOverride =
   | { readonly kind: "disabled" };
 
 export type FilterConfigs =
+  | { readonly kind: "dynamic_forward_proxy" }
   | RbacConfig
   | FaultConfig
   | CorsConfig
@@ -113,6 +115,9 @@ function compileFilter(any: Any, at: Field): FilterConfigs | undefined {
       return compileJwt(JwtAuthentication.decode(any.value), at);
     case `${HTTP}local_ratelimit.v3.LocalRateLimit`:
       return compileLocalRateLimit(LocalRateLimit.decode(any.value), at);
+    case `${HTTP}dynamic_forward_proxy.v3.FilterConfig`:
+      checkDynamicNamesFilter(any, at);
+      return { kind: "dynamic_forward_proxy" };
     case `${HTTP}set_filter_state.v3.Config`:
       return compileFilterState(SetFilterState.decode(any.value), at);
     default:

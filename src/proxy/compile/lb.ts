@@ -29,7 +29,8 @@ export type LbConfig =
   | { readonly kind: "random" }
   | { readonly kind: "ring-hash"; readonly sizeMin: number; readonly sizeMax: number; readonly hash: "xx" | "murmur" }
   | { readonly kind: "maglev"; readonly tableSize: number }
-  | { readonly kind: "original-dst"; readonly header: string | undefined; readonly portOverride: number };
+  | { readonly kind: "original-dst"; readonly header: string | undefined; readonly portOverride: number }
+  | { readonly kind: "dynamic-dns"; readonly hostsMax: number };
 
 /** What holds whatever the policy is. */
 export interface Balancing {

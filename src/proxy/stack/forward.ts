@@ -20,6 +20,7 @@ import {
 import { rewriteHost, rewritePath } from "../route/rewrite.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { Host } from "../upstream/host.ts";
+import type { Destination } from "../upstream/original-dst.ts";
 import { PriorityTrail } from "../upstream/priority-trail.ts";
 import { Attempt } from "./attempt.ts";
 import type { HttpStream } from "./http-stream.ts";
@@ -283,7 +284,7 @@ export class Forward implements DeadlineOwner {
         override: headerDestination(cluster, stream.head),
         metadata: stream.weighted === undefined ? this.action.metadataMatch : stream.weighted.metadataMatch,
       },
-      cluster.config.lb.kind === "original-dst" ? this.#destination() : undefined,
+      this.#destinationFor(cluster),
     );
     if (host === undefined) {
       stream.fail(noHealthyUpstream(this.#cause(), cluster.config.unreachable));
@@ -322,6 +323,12 @@ export class Forward implements DeadlineOwner {
     if (frequency === 0) return;
     this.#trail ??= new PriorityTrail(frequency);
     this.#trail.onTried(host.endpoint.priority);
+  }
+
+  #destinationFor(cluster: Cluster): Destination | undefined {
+    const { kind } = cluster.config.lb;
+    if (kind === "original-dst") return this.#destination();
+    return kind === "dynamic-dns" ? cluster.destinationOf(this.stream.head.authority) : undefined;
   }
 
   /** Where there is no redirected connection, the listener's own address is where the client went. */

@@ -107,6 +107,9 @@ export class HttpRuntime {
         return [localRateLimitFilter(name, config, this.core)];
       case "set_filter_state":
         return [setFilterStateFilter(config)];
+      case "dynamic_forward_proxy":
+        // Its clusters do it.
+        return [];
       case "router":
         return [];
     }

@@ -7,7 +7,7 @@ import type { Registry } from "../../observe/metrics.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import type { ClusterConfig, EndpointConfig } from "../compile/cluster.ts";
 import type { HealthCheckConfig } from "../compile/health-check.ts";
-import { SWEEP_MS } from "../limits.ts";
+import { ORIGINAL_DST_HOSTS_MAX, SWEEP_MS } from "../limits.ts";
 import { TlsContexts } from "../socket/contexts.ts";
 import { SessionCache, type UpstreamName } from "../socket/dial.ts";
 import type { Resolve } from "../socket/dns.ts";
@@ -98,8 +98,11 @@ export class Cluster {
             onEjected: (monitor) => this.#tellEjected(monitor),
           });
     const { lb, cleanupMs } = config;
-    this.#originalDst =
-      lb.kind === "original-dst" ? new OriginalDst({ portOverride: lb.portOverride, cleanupMs }) : undefined;
+    if (lb.kind === "original-dst") {
+      this.#originalDst = new OriginalDst({ ...lb, cleanupMs, hostsMax: ORIGINAL_DST_HOSTS_MAX });
+    } else if (lb.kind === "dynamic-dns") {
+      this.#originalDst = new OriginalDst({ ...lb, cleanupMs, portOverride: 0 });
+    }
     const byName = config.discovery === "strict-dns" || config.discovery === "logical-dns";
     this.#dns = byName ? this.#makeDns() : undefined;
     if (config.healthCheck !== undefined) void this.#loadChecker(config.healthCheck);
@@ -137,6 +140,14 @@ export class Cluster {
   announcementFor(client: Client | undefined): Buffer | undefined {
     const { announces } = this.config;
     return announces === undefined ? undefined : proxyHeader(announces, client);
+  }
+
+  /** Where a cluster of names leads a request: to the host that it says, by TLS's port or HTTP's where it says none. */
+  destinationOf(authority: string): Destination | undefined {
+    const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(authority) ?? [];
+    const host = bracketed ?? plain;
+    if (host === undefined) return undefined;
+    return { host: host.toLowerCase(), port: port === undefined ? (this.#tls === undefined ? 80 : 443) : Number(port) };
   }
 
   breaker(priority: "default" | "high"): Breaker {
@@ -278,7 +289,7 @@ export class Cluster {
     const { discovery, endpoints, waitsForWarm } = this.config;
     if (discovery === "static") this.setEndpoints(endpoints);
     else this.#dns?.start();
-    if (discovery === "original-dst" || !waitsForWarm) this.#becomeWarm();
+    if (this.#originalDst !== undefined || !waitsForWarm) this.#becomeWarm();
   }
 
   #becomeWarm(): void {

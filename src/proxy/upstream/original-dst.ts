@@ -1,7 +1,6 @@
-// The hosts of an ORIGINAL_DST cluster: made when a connection was on its way to one, gone when they have not been used for a while.
+// The hosts of an ORIGINAL_DST cluster, or of one whose requests name them: made when a connection was on its way to one, gone when they have not been used for a while.
 
 import type { EndpointConfig } from "../compile/cluster.ts";
-import { ORIGINAL_DST_HOSTS_MAX } from "../limits.ts";
 import type { Host } from "./host.ts";
 
 export interface Destination {
@@ -13,8 +12,10 @@ export class OriginalDst {
   readonly #hosts = new Map<string, { readonly host: Host; usedMs: number }>();
   readonly #portOverride: number;
   readonly #cleanupMs: number;
+  readonly #hostsMax: number;
 
-  constructor(options: { readonly portOverride: number; readonly cleanupMs: number }) {
+  constructor(options: { readonly portOverride: number; readonly cleanupMs: number; readonly hostsMax: number }) {
+    this.#hostsMax = options.hostsMax;
     this.#portOverride = options.portOverride;
     this.#cleanupMs = options.cleanupMs;
   }
@@ -29,7 +30,7 @@ export class OriginalDst {
     const address = destination.host.includes(":") ? `[${destination.host}]:${port}` : `${destination.host}:${port}`;
     let entry = this.#hosts.get(address);
     if (entry === undefined) {
-      if (this.#hosts.size >= ORIGINAL_DST_HOSTS_MAX) return undefined;
+      if (this.#hosts.size >= this.#hostsMax) return undefined;
       entry = { host: make(originalEndpoint(address, destination.host, port)), usedMs: nowMs };
       this.#hosts.set(address, entry);
     }

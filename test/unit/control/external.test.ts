@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { type IncomingMessage, request } from "node:http";
+import { createServer as createPlainServer, type IncomingMessage, request } from "node:http";
 import { createServer, type Server } from "node:https";
 import os from "node:os";
 import path from "node:path";
@@ -192,6 +192,30 @@ test("MUTUAL shows the certificate of the files", async (context) => {
   );
   const proxy = await startCaller(context, mesh);
   assert.equal((await eventually(proxy, "http://partner.test/", 200)).body, "partner.test partner.test CN=the shop");
+});
+
+test("DYNAMIC_DNS looks up the name that each request brings", async (context) => {
+  const origin = createPlainServer(({ headers }, response) => response.end(`for ${headers.host}`));
+  await new Promise<void>((resolve) => {
+    origin.listen(0, "127.0.0.1", resolve);
+  });
+  context.after(() => {
+    origin.closeAllConnections();
+    origin.close();
+  });
+  const at = origin.address();
+  assert.ok(at !== null && typeof at === "object");
+  const mesh = await startMesh(context);
+  const spec = `{hosts: [localhost, "*.invalid"], ports: [{number: ${at.port}, name: http, protocol: HTTP}], resolution: DYNAMIC_DNS}`;
+  await mesh.apply(`${SHOP}apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: named, namespace: shop}
+spec: ${spec}
+`);
+  const proxy = await startCaller(context, mesh);
+  const url = `http://localhost:${at.port}/`;
+  assert.equal((await eventually(proxy, url, 200)).body, `for localhost:${at.port}`);
+  assert.equal((await call(proxy, `http://no-such-host.invalid:${at.port}/`)).status, 503);
 });
 
 test("REGISTRY_ONLY refuses what nobody registered, and says what would let it through", async (context) => {

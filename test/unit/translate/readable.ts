@@ -5,7 +5,9 @@ import { OpenTelemetryConfig } from "../../../src/proto/gen/envoy/config/trace/v
 import { ZipkinConfig } from "../../../src/proto/gen/envoy/config/trace/v3/zipkin.ts";
 import { FileAccessLog } from "../../../src/proto/gen/envoy/extensions/access_loggers/file/v3/file.ts";
 import { ExpressionFilter } from "../../../src/proto/gen/envoy/extensions/access_loggers/filters/cel/v3/cel.ts";
+import { ClusterConfig } from "../../../src/proto/gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.ts";
 import { Cors, CorsPolicy } from "../../../src/proto/gen/envoy/extensions/filters/http/cors/v3/cors.ts";
+import { FilterConfig } from "../../../src/proto/gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy.ts";
 import { ExtAuthz } from "../../../src/proto/gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz.ts";
 import { HTTPFault } from "../../../src/proto/gen/envoy/extensions/filters/http/fault/v3/fault.ts";
 import { JwtAuthentication } from "../../../src/proto/gen/envoy/extensions/filters/http/jwt_authn/v3/config.ts";
@@ -43,6 +45,8 @@ const READERS: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   "envoy.config.trace.v3.ZipkinConfig": reader(ZipkinConfig),
   "envoy.extensions.access_loggers.file.v3.FileAccessLog": reader(FileAccessLog),
   "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter": reader(ExpressionFilter),
+  "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig": reader(ClusterConfig),
+  "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig": reader(FilterConfig),
   "envoy.extensions.filters.http.cors.v3.Cors": reader(Cors),
   "envoy.extensions.filters.http.cors.v3.CorsPolicy": reader(CorsPolicy),
   "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz": reader(ExtAuthz),
