@@ -8,6 +8,7 @@ import { mtlsOf } from "../model/mtls.ts";
 import { analyze } from "./analyze.ts";
 import { leaves, valueAt } from "./fields.ts";
 import type { Finding } from "./finding.ts";
+import { isGateway, type ServerLine, serversOf } from "./gateway.ts";
 import { modeOf } from "./peer.ts";
 import { servicesOfWorkload, type Workload, type World } from "./world.ts";
 
@@ -33,7 +34,10 @@ export interface PodDescription {
   readonly identity: string;
   readonly containers: readonly string[];
   readonly services: readonly { readonly host: string; readonly ports: readonly string[] }[];
+  /** None at a gateway, which takes the mesh's TLS only where a server of it says so. */
   readonly mtls: readonly MtlsLine[];
+  /** What a gateway serves. */
+  readonly servers: readonly ServerLine[];
   readonly authorization: readonly PolicyLine[];
   readonly findings: readonly Finding[];
 }
@@ -45,18 +49,22 @@ export function describePod(world: World, pod: Workload): PodDescription {
   );
   const ports = [...mtlsOf(mtls, pod, mesh).byPort.keys()];
   const policies = describePolicies(world, [pod]);
-  const lines = [...ports.map((port) => mtlsLine(world, pod, port)), { ...mtlsLine(world, pod, 0), port: undefined }];
+  const servers = isGateway(pod) ? serversOf(world, pod) : [];
+  const lines = isGateway(pod)
+    ? []
+    : [...ports.map((port) => mtlsLine(world, pod, port)), { ...mtlsLine(world, pod, 0), port: undefined }];
   const involved = new Set([
     formatRef(pod.resource),
     ...own.map(({ namespace, name }) => `Service ${namespace}/${name}`),
     ...policies.map(({ policy }) => policy),
     ...lines.map(({ policy }) => policy),
+    ...servers.flatMap(({ server, routes }) => [server.slice(0, server.lastIndexOf(" ")), ...routes]),
   ]);
   return {
     namespace: pod.namespace,
     name: pod.resource.name,
     labels: pod.labels,
-    sidecar: pod.hasSidecar === true,
+    sidecar: pod.hasSidecar === true && !isGateway(pod),
     identity: formatSpiffeId({
       trustDomain: mesh.trustDomain,
       namespace: pod.namespace,
@@ -68,6 +76,7 @@ export function describePod(world: World, pod: Workload): PodDescription {
       ports: service.ports.map((port) => `${port.number} → ${port.targetPort} ${port.protocol}`),
     })),
     mtls: lines,
+    servers,
     authorization: policies,
     findings: analyze(world).filter((each) => involved.has(formatRef(each.resource))),
   };

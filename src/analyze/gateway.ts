@@ -2,8 +2,8 @@
 
 import { credentialProblem, serverCredentials } from "../model/credential.ts";
 import { matchesLabels } from "../model/endpoint.ts";
-import type { Finding as ModelFinding } from "../model/finding.ts";
-import { gatewaysFor, type IndexedGateway, mergeServers, portTranslation } from "../model/gateway.ts";
+import { formatRef, type Finding as ModelFinding } from "../model/finding.ts";
+import { gatewaysFor, hostsInCommon, type IndexedGateway, mergeServers, portTranslation } from "../model/gateway.ts";
 import { findCredential } from "../model/gateway-finding.ts";
 import { type Finding, finding } from "./finding.ts";
 import type { Workload, World } from "./world.ts";
@@ -71,6 +71,43 @@ function conflicts(world: World): readonly Finding[] {
     }
   }
   return [...found.values()];
+}
+
+/** Whether a pod is a gateway rather than has a sidecar. */
+export function isGateway({ spec }: Workload): boolean {
+  return spec.containers.some(({ args }) => args?.[0] === "proxy" && args[1] === "router");
+}
+
+export interface ServerLine {
+  /** `Gateway edge/web spec.servers[0]`. */
+  readonly server: string;
+  /** `0.0.0.0:8443`. */
+  readonly listens: string;
+  readonly protocol: string;
+  readonly hosts: readonly string[];
+  /** VirtualServices, oldest first. */
+  readonly routes: readonly string[];
+}
+
+export function serversOf(world: World, workload: Workload): readonly ServerLine[] {
+  const { gateways, resources, bound } = world.snapshot;
+  const translate = portTranslation(resources.services, workload, (name) => portNamed(workload, name));
+  const { ports } = mergeServers(gatewaysFor(gateways.all, workload.labels), translate, "0.0.0.0");
+  return ports.flatMap(({ bind, number, servers }) =>
+    servers.map((server): ServerLine => {
+      const { port, tls } = server.spec;
+      const own = bound.filter((each) => each.gateways.has(server.gateway) && hostsInCommon(server, each).length > 0);
+      return {
+        server: `${formatRef(server.resource)} ${server.path}`,
+        listens: `${bind}:${number}`,
+        protocol: [port.protocol, tls?.mode, tls?.httpsRedirect === true ? "redirect to https" : undefined]
+          .filter((word) => word !== undefined)
+          .join(" "),
+        hosts: server.hosts.map(({ host }) => host),
+        routes: own.map(({ resource }) => formatRef(resource)),
+      };
+    }),
+  );
 }
 
 function portNamed({ spec }: Workload, name: string): number | undefined {

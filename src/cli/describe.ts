@@ -4,6 +4,7 @@ import { Argument, type Command } from "commander";
 import { describeService, type FieldLine, type ServiceDescription } from "../analyze/describe-service.ts";
 import { describePod, type MtlsLine, type PodDescription, type PolicyLine } from "../analyze/describe-workload.ts";
 import type { Finding } from "../analyze/finding.ts";
+import type { ServerLine } from "../analyze/gateway.ts";
 import { buildWorld } from "../analyze/world.ts";
 import { defaultMeshConfig } from "../model/mesh-config.ts";
 import { readCluster } from "./cluster-objects.ts";
@@ -72,12 +73,13 @@ function podText(of: PodDescription): string {
   const lines = [
     paint("bold", `Pod ${of.namespace}/${of.name}`),
     `  identity    ${of.identity}`,
-    `  sidecar     ${of.sidecar ? "yes" : paint("yellow", "no")}`,
+    of.servers.length > 0 ? "  gateway     yes" : `  sidecar     ${of.sidecar ? "yes" : paint("yellow", "no")}`,
     `  containers  ${of.containers.join(", ")}`,
   ];
   const services = of.services.map((each) => `${each.host}  ${each.ports.join(", ")}`);
   lines.push(...section("Services", services.length === 0 ? ["none selects it"] : services));
-  lines.push(...section("mTLS", mtlsText(of.mtls)));
+  if (of.servers.length > 0) lines.push(...section("Serves", of.servers.flatMap(serverText)));
+  if (of.mtls.length > 0) lines.push(...section("mTLS", mtlsText(of.mtls)));
   lines.push(...section("Authorization", policyText(of.authorization)));
   lines.push(...section("Findings", findingText(of.findings)));
   return lines.join("\n");
@@ -93,6 +95,11 @@ function mtlsText(lines: readonly MtlsLine[]): readonly string[] {
     const colour = mode === "STRICT" ? "green" : mode === "PERMISSIVE" ? "cyan" : "yellow";
     return `${port === undefined ? "all ports" : `port ${port}`}  ${paint(colour, mode)}  (${why})`;
   });
+}
+
+function serverText({ server, listens, protocol, hosts, routes }: ServerLine): readonly string[] {
+  const bound = routes.length === 0 ? paint("yellow", "no VirtualService is bound to it") : routes.join(", ");
+  return [`${listens}  ${protocol}  ${hosts.join(", ")}  ${paint("dim", server)}`, `  ${bound}`];
 }
 
 function routeText({ virtualService, host }: ServiceDescription): readonly string[] {

@@ -54,14 +54,15 @@ const host: Scenario = {
     const answer = await ask({
       port,
       host: "web.example.com:80",
-      headers: { "x-forwarded-for": "1.2.3.4", "x-envoy-retry-on": "5xx" },
+      headers: { "x-forwarded-for": "6.6.6.6, 1.2.3.4", "x-envoy-retry-on": "5xx" },
     });
     assert.equal(answer.status, 200);
     const seen: unknown = JSON.parse(answer.body);
     // Envoy notes the machine's address for a caller on loopback.
-    const own = engine.name === "weft" ? /^1\.2\.3\.4,127\.0\.0\.1$/ : /^1\.2\.3\.4,[\d.]+$/;
+    const own = engine.name === "weft" ? /^6\.6\.6\.6, 1\.2\.3\.4,127\.0\.0\.1$/ : /^6\.6\.6\.6, 1\.2\.3\.4,[\d.]+$/;
     assert.match(String(Reflect.get(Object(seen), "x-forwarded-for")), own);
-    assert.equal(Reflect.get(Object(seen), "x-envoy-external-address"), "127.0.0.1");
+    const external = Reflect.get(Object(seen), "x-envoy-external-address");
+    assert.equal(external, "1.2.3.4", "what the trusted proxy noted, not what its client said");
     assert.equal(
       Reflect.get(Object(seen), "x-envoy-retry-on"),
       undefined,

@@ -151,9 +151,15 @@ metadata: {name: plain, namespace: production}
 spec: {host: "*.production.svc.cluster.local", trafficPolicy: {tls: {mode: DISABLE}}}
 `;
 
+/** One proxy in front of it is trusted. */
 export const NODE = {
   id: `router~${LOOPBACK}~ingress-1.edge~edge.svc.cluster.local`,
-  metadata: { LABELS: { istio: "ingressgateway" }, NAMESPACE: "edge", INTERCEPTION_MODE: "NONE" },
+  metadata: {
+    LABELS: { istio: "ingressgateway" },
+    NAMESPACE: "edge",
+    INTERCEPTION_MODE: "NONE",
+    PROXY_CONFIG: { gatewayTopology: { numTrustedProxies: 1 } },
+  },
 };
 
 /** Of the gateway's own account. */

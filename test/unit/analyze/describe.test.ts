@@ -126,3 +126,55 @@ test("a pod: identity, sidecar, services, mTLS", () => {
     [[undefined, "STRICT"]],
   );
 });
+
+test("a gateway's pod is described by what it serves", () => {
+  const world = buildWorld(
+    objectsOf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: ingress-1, namespace: edge, uid: "1", labels: {istio: ingressgateway}}
+spec: {containers: [{name: istio-proxy, image: auto, args: [proxy, router], ports: [{name: web, containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: ingress, namespace: edge}
+spec: {selector: {istio: ingressgateway}, ports: [{port: 80, targetPort: web}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: web, namespace: edge}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: [a.example.com]}
+  - {port: {number: 443, name: https, protocol: HTTPS}, hosts: [b.example.com], tls: {mode: SIMPLE, credentialName: web}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: a, namespace: edge}
+spec: {hosts: [a.example.com], gateways: [web], http: [{directResponse: {status: 200}}]}
+`),
+    defaultMeshConfig,
+  );
+  const [pod] = world.pods;
+  assert.ok(pod);
+  const { sidecar, mtls, servers, findings } = describePod(world, pod);
+  assert.deepEqual([sidecar, mtls], [false, []]);
+  assert.deepEqual(servers, [
+    {
+      server: "Gateway edge/web spec.servers[0]",
+      listens: "0.0.0.0:8080",
+      protocol: "HTTP",
+      hosts: ["a.example.com"],
+      routes: ["VirtualService edge/a"],
+    },
+    {
+      server: "Gateway edge/web spec.servers[1]",
+      listens: "0.0.0.0:443",
+      protocol: "HTTPS SIMPLE",
+      hosts: ["b.example.com"],
+      routes: [],
+    },
+  ]);
+  assert.ok(findings.some(({ path }) => path === "spec.servers[1].tls.credentialName"));
+});
