@@ -169,7 +169,8 @@ function open(host: Host, clock: Clock): Promise<ClientHttp2Session> {
       port: endpoint.port,
       path: endpoint.path,
       tls,
-      alpnProtocols: tls === undefined ? undefined : H2,
+      // What the configuration offers holds, as in Envoy: by the mesh's own protocols a sidecar knows its peers.
+      alpnProtocols: tls === undefined || tls.config.alpnProtocols.length > 0 ? undefined : H2,
       timeoutMs: config.connectTimeoutMs,
       localAddress: cluster.sourceFor(endpoint.host),
       keepAlive: config.keepAlive,

@@ -2,12 +2,15 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { createServer } from "node:tls";
 import { type Metadata, Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 import { OpenTelemetryConfig } from "../../../src/proto/gen/envoy/config/trace/v3/opentelemetry.ts";
+import { UpstreamTlsContext } from "../../../src/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
 import { HttpProtocolOptions } from "../../../src/proto/gen/envoy/extensions/upstreams/http/v3/http_protocol_options.ts";
-import { httpCollector } from "../../traces/collectors.ts";
+import { httpCollector, portOf } from "../../traces/collectors.ts";
 import type { SeenSpan } from "../../traces/jaeger-spans.ts";
 import { otlpSpans } from "../../traces/otlp-spans.ts";
+import { certify } from "../pki.ts";
 import { any, httpOrigin, stat } from "./harness.ts";
 import { call, hop } from "./traced.ts";
 
@@ -108,3 +111,30 @@ async function grpcCollector(take: (bytes: Buffer, metadata: Metadata) => void):
     );
   });
 }
+
+test("a collector behind the mesh's TLS is offered the context's protocols, by which its sidecar knows them", async () => {
+  const own = await certify({ subject: "CN=collector" });
+  const offered: (string | false | null)[] = [];
+  const sidecar = createServer({ cert: own.pem, key: own.keyPem, ALPNProtocols: ["istio", "h2"] }, (socket) => {
+    offered.push(socket.alpnProtocol);
+    socket.on("error", () => undefined);
+    socket.destroy();
+  });
+  after(() => sidecar.close());
+  await new Promise<void>((resolve) => sidecar.listen(0, "127.0.0.1", resolve));
+  const context = UpstreamTlsContext.fromJSON({ commonTlsContext: { alpnProtocols: ["istio"] } });
+  const typeUrl = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+  const value = Buffer.from(UpstreamTlsContext.encode(context).finish()).toString("base64");
+  const app = await httpOrigin((_request, response) => response.end());
+  const proxy = await hop({
+    collectorPort: portOf(sidecar.address()),
+    upstreamPort: app,
+    direction: "INBOUND",
+    seed: 1,
+    provider: provider({ grpcService: { envoyGrpc: { clusterName: "traces" }, timeout: { seconds: 1 } } }),
+    collector: { transportSocket: { name: "tls", typedConfig: { typeUrl, value } } },
+  });
+  await call(proxy.port, GIVEN);
+  await proxy.proxy.drain();
+  assert.deepEqual(offered, ["istio"]);
+});
