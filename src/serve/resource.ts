@@ -153,7 +153,7 @@ export const SCOPES = perType((type) => ROWS[type].scope);
 
 export interface EncodedResource {
   readonly name: string;
-  /** Of the content: equal bytes have equal versions, also after a restart. */
+  /** Of the content: equal bytes have equal versions, also after a restart. That of endpoints is of their cluster too. */
   readonly version: string;
   readonly any: Any;
 }
@@ -186,10 +186,13 @@ export class Encoder {
   readonly #alone = new WeakMap<ResourceMap, ResourceList>();
   readonly #byRoutes = new WeakMap<readonly RouteConfiguration[], ApartRoutes>();
   readonly #byHost = new WeakMap<VirtualHost, EncodedResource>();
+  readonly #ofClusters = new WeakMap<ResourceMap, WeakMap<ResourceMap, ResourceMap>>();
   #byVersion = new Map<string, WeakRef<EncodedResource>>();
 
   encode(configuration: PartedConfiguration, { sequence, virtualHosts }: EncodeOptions): EncodedConfiguration {
-    const lists = perType((type) => this.#list(configuration, (part) => this.#all(type, part)));
+    const lists = perType((type) =>
+      this.#list(configuration, (part) => (type === "endpoint" ? this.#endpoints(part) : this.#all(type, part))),
+    );
     if (virtualHosts === "inline") return { sequence, resources: lists };
     const route = this.#list(configuration, ({ routes }) => this.#apart(routes).routes);
     const virtualHost = this.#list(configuration, ({ routes }) => this.#apart(routes).hosts);
@@ -222,6 +225,26 @@ export class Encoder {
     return encoded;
   }
 
+  /**
+   * With the versions of their clusters in their own: a proxy that takes a changed cluster waits for its endpoints anew,
+   * and one that comes back with endpoints of before the change is still to get them.
+   */
+  #endpoints(configuration: ProxyConfiguration): ResourceMap {
+    const plain = this.#all("endpoint", configuration);
+    const clusters = this.#all("cluster", configuration);
+    const known = this.#ofClusters.get(plain) ?? new WeakMap<ResourceMap, ResourceMap>();
+    this.#ofClusters.set(plain, known);
+    const before = known.get(clusters);
+    if (before !== undefined) return before;
+    const bound = new Map([...plain].map(([name, each]) => [name, this.#ofCluster(each, clusters.get(name)?.version)]));
+    known.set(clusters, bound);
+    return bound;
+  }
+
+  #ofCluster({ name, version: own, any }: EncodedResource, cluster = ""): EncodedResource {
+    return this.#shared("endpoint", { name, version: `${own}.${cluster}`, any });
+  }
+
   /** The route configurations of a list without their virtual hosts, and these. */
   #apart(list: readonly RouteConfiguration[]): ApartRoutes {
     const before = this.#byRoutes.get(list);
@@ -247,10 +270,14 @@ export class Encoder {
     const name = row.nameOf(message);
     const value = toBuffer(row.codec.encode(message).finish());
     const version = createHash("sha256").update(value).digest("base64url").slice(0, VERSION_LENGTH);
-    const key = `${type} ${name} ${version}`;
+    return this.#shared(type, { name, version, any: { typeUrl: row.url, value } });
+  }
+
+  /** The one that all have who have this version. */
+  #shared(type: ResourceType, fresh: EncodedResource): EncodedResource {
+    const key = `${type} ${fresh.name} ${fresh.version}`;
     const same = this.#byVersion.get(key)?.deref();
     if (same !== undefined) return same;
-    const fresh: EncodedResource = { name, version, any: { typeUrl: row.url, value } };
     this.#byVersion.set(key, new WeakRef(fresh));
     return fresh;
   }

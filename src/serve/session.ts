@@ -198,7 +198,8 @@ export class Session {
     this.#forgetRefusals(target);
     this.#waiting = false;
     this.#send("cluster", target, "upserts");
-    this.#send("endpoint", target, "all");
+    // A version of endpoints says of which cluster they are: none goes before its cluster.
+    if (!this.#isDue("cluster", target, "upserts")) this.#send("endpoint", target, "all");
     this.#send("secret", target, "all");
     if (this.#clustersReady(target)) {
       this.#send("listener", target, "upserts");

@@ -38,6 +38,8 @@ export class Subscription {
   /** Versions of a former stream, until the first difference is made. */
   #known: ReadonlyMap<string, string> = new Map();
   #state: string | undefined;
+  /** What it is to be sent whatever it has, from before it asked. */
+  readonly #anew: (readonly EncodedResource[])[] = [];
   /** Names to send although their version may be known: the proxy asked anew. */
   readonly #asked = new Set<string>();
   /** What was found due, until anything changes. */
@@ -98,7 +100,7 @@ export class Subscription {
     this.#workedOut = undefined;
     if (first && subscribe.length === 0 && SCOPES[this.#type] === "all") this.#wildcard = true;
     if (subscribe.includes("*") && !this.#wildcard) this.#widen();
-    const versions = first ? (known ?? {}) : {};
+    const versions = first ? this.#trusted(known ?? {}) : {};
     const names = subscribe
       .filter((name) => name !== "*")
       .slice(0, NAMES_MAX - this.#names.size)
@@ -112,6 +114,12 @@ export class Subscription {
       const answered = this.#type === "cluster" || this.#type === "listener";
       this.#owed = answered && this.#wildcard && this.#known.size === 0 && this.#state === undefined;
     }
+  }
+
+  /** Versions from before what it waits for anew don't count. */
+  #trusted(known: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+    const anew = new Set(this.#anew.splice(0).flatMap((resources) => resources.map(({ name }) => name)));
+    return anew.size === 0 ? known : Object.fromEntries(Object.entries(known).filter(([name]) => !anew.has(name)));
   }
 
   /** From now on everything: of what it did not want so far it has nothing. */
@@ -129,6 +137,7 @@ export class Subscription {
 
   /** It is to be sent these again: whoever waits for them doesn't ask anew. */
   again(resources: readonly EncodedResource[]): void {
+    if (!this.#started) this.#anew.push(resources);
     if (this.#names.size === 0) return;
     this.#workedOut = undefined;
     for (const { name } of resources) if (this.#names.has(name)) this.#asked.add(name);

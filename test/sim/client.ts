@@ -7,7 +7,7 @@ import { Listener } from "../../src/proto/gen/envoy/config/listener/v3/listener.
 import { RouteConfiguration } from "../../src/proto/gen/envoy/config/route/v3/route.ts";
 import { HttpConnectionManager } from "../../src/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import type { EncodedConfiguration, EncodedResource, ResourceType } from "../../src/serve/resource.ts";
-import type { Batch } from "../../src/serve/session.ts";
+import type { Batch, StateOfType } from "../../src/serve/session.ts";
 import { extension, type Held, typedConfig, typeOf } from "./held.ts";
 
 const CODECS = { cluster: Cluster, endpoint: ClusterLoadAssignment, listener: Listener, route: RouteConfiguration };
@@ -46,11 +46,12 @@ export class HoldingClient {
   readonly #warmingClusters = new Map<string, Cluster>();
   readonly #warmingListeners = new Map<string, Listener>();
 
-  receive(batch: Batch, variant: "delta" | "sotw"): void {
+  /** `state`: of the world, where it is told that. */
+  receive(batch: Batch, state: StateOfType | undefined): void {
     const type = heldType(batch.type);
     if (type === undefined) return;
-    const arrived = variant === "delta" ? batch.changed : (batch.state().all ?? batch.changed);
-    const removed = variant === "delta" ? batch.removed : this.#absent(type, arrived);
+    const arrived = state?.all ?? batch.changed;
+    const removed = state === undefined ? batch.removed : this.#absent(type, arrived);
     for (const resource of arrived) this.#take(type, resource);
     for (const name of removed) this.#remove(type, name);
     if (type === "listener" || type === "route") this.#warmListeners();

@@ -5,7 +5,7 @@
 import { VirtualClock } from "../../src/base/clock.ts";
 import type { Random } from "../../src/base/random.ts";
 import type { EncodedConfiguration } from "../../src/serve/resource.ts";
-import { type Batch, Session } from "../../src/serve/session.ts";
+import { type Batch, Session, type StateOfType } from "../../src/serve/session.ts";
 import type { ProxyNode } from "../../src/translate/proxy.ts";
 import type { Outcome, SimCall } from "./call.ts";
 import { HELD_TYPES, type HeldType, HoldingClient, heldOf } from "./client.ts";
@@ -23,6 +23,13 @@ const ASK_WAIT_MS = 1_000;
 
 const NOTHING: Held = { listener: new Map(), route: new Map(), cluster: new Map(), endpoint: new Map() };
 
+interface Message {
+  readonly batch: Batch;
+  readonly nonce: string;
+  /** Where it is told the state of the world. */
+  readonly state: StateOfType | undefined;
+}
+
 /** One client's stream. */
 export class Exchange {
   readonly proxy: ProxyNode;
@@ -35,7 +42,9 @@ export class Exchange {
   readonly #client = new HoldingClient();
   #session: Session;
   #nonce = 0;
-  #toClient: { readonly batch: Batch; readonly nonce: string }[] = [];
+  #toClient: Message[] = [];
+  /** Of the state of the world that it has. */
+  readonly #stateVersions = new Map<HeldType, string>();
   #toServer: (() => void)[] = [];
   #asked = { endpoint: new Set<string>(), route: new Set<string>() };
   #target: EncodedConfiguration | undefined;
@@ -126,7 +135,7 @@ export class Exchange {
     const session: Session = new Session(this.#clock, {
       send: (batch) => {
         const nonce = String(++this.#nonce);
-        this.#toClient.push({ batch, nonce });
+        this.#toClient.push({ batch, nonce, state: this.variant === "sotw" ? batch.state() : undefined });
         return nonce;
       },
       onSettled: () => undefined,
@@ -141,7 +150,7 @@ export class Exchange {
       const known = Object.fromEntries(this.#client.versions[type]);
       this.#toServer.push(() => {
         if (this.variant === "delta") session.subscribe(type, { subscribe, unsubscribe: [], known });
-        else session.setNames(type, subscribe);
+        else session.setNames(type, subscribe, this.#stateVersions.get(type) ?? "");
       });
     }
     return session;
@@ -150,10 +159,12 @@ export class Exchange {
   #deliver(): void {
     const message = this.#toClient.shift();
     if (message === undefined) return;
-    const { batch, nonce } = message;
-    this.#client.receive(batch, this.variant);
+    const { batch, nonce, state } = message;
+    this.#client.receive(batch, state);
     const session = this.#session;
     const { type } = batch;
+    const held = HELD_TYPES.find((each) => each === type);
+    if (held !== undefined && state !== undefined) this.#stateVersions.set(held, state.version);
     const acknowledge = (): void => session.acknowledge(type, nonce);
     // Some ask for what follows from an answer before they acknowledge it.
     const asksFirst = this.#options.random() < 0.5;
@@ -172,7 +183,7 @@ export class Exchange {
       this.#asked[type] = new Set(wanted);
       const names = [...wanted];
       this.#toServer.push(() => {
-        if (this.variant === "sotw") session.setNames(type, names);
+        if (this.variant === "sotw") session.setNames(type, names, "");
         else session.subscribe(type, { subscribe, unsubscribe, known: {} });
       });
     }

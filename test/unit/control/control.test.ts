@@ -83,7 +83,7 @@ describe("the control plane", () => {
       const api = await mesh.connect({ ...API, variant });
       await until("the routes arrive", () => weightsOf(frontend.held.route.get(ROUTE)) === "90/10");
       assert.ok(frontend.held.endpoint.has(V1));
-      assert.ok(api.held.listener.has("virtualInbound"));
+      await until("the other's listener arrives", () => api.held.listener.has("virtualInbound"));
       const clusterAt = frontend.order.indexOf(`cluster ${V1}`);
       const routeAt = frontend.order.indexOf(`route ${ROUTE}`);
       assert.ok(clusterAt >= 0 && clusterAt < routeAt, "clusters come before the routes that lead to them");

@@ -180,6 +180,14 @@ describe("a session", () => {
     assert.equal(wire.settled.at(-1), 1);
   });
 
+  it("sends a proxy that comes back the endpoints of a cluster that changed meanwhile, although it has them", () => {
+    const wire = new Wire();
+    wire.session.setTarget(configuration(1, { ...FIRST, cluster: ["a@2"] }));
+    wire.subscribe("cluster", [], { a: "1" });
+    wire.subscribe("endpoint", ["a"], { a: "1" });
+    assert.deepEqual(wire.take(), ["cluster a@2", "endpoint a@1"]);
+  });
+
   it("does not wait for ever for a proxy that asks for no endpoints", () => {
     const wire = settledWire();
     wire.session.setTarget(

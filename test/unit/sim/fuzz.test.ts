@@ -126,7 +126,7 @@ function run(seed: number): void {
     const steps = Math.floor(random() * 60);
     for (let step = 0; step < steps; step++) exchanges[Math.floor(random() * exchanges.length)]?.step();
     const broken = exchanges[Math.floor(random() * exchanges.length)];
-    if (broken?.variant === "sotw" && random() < 0.2) broken.reconnect();
+    if (random() < 0.2) broken?.reconnect();
     if (random() < 0.3) settle();
     for (const each of exchanges) assert.deepEqual(each.problems, [], context());
   }
