@@ -7,17 +7,18 @@ import { checkLocality } from "./locality.ts";
 import { checkAtMostOne, checkDuration, checkHost, checkPort, checkRange, quote } from "./rules.ts";
 import type { ConnectionPool, OutlierDetectionSettings } from "./traffic.ts";
 
-const NOT_YET = "weft does not act on it yet";
-
 /** Below each of `spec.trafficPolicy`, its port levels and the subsets'. */
 const POLICY_INEFFECTIVE: readonly Ineffective[] = [
-  { field: "loadBalancer.zoneAwareLbSetting", effect: NOT_YET },
+  {
+    field: "loadBalancer.zoneAwareLbSetting",
+    effect: "the mesh's localityLbSetting holds: write localityLbSetting instead",
+  },
   { field: "connectionPool.http.h2UpgradePolicy", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.useClientProtocol", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.maxConcurrentStreams", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.http2KeepAlive", effect: "HTTP/2 is carried as TCP for now" },
   { field: "tls.credentialName", effect: "sidecars read certificates from files only, and show none instead" },
-  { field: "tunnel", effect: NOT_YET },
+  { field: "tunnel", effect: "connections go to the destination itself, without a CONNECT ahead" },
   { field: "retryBudget.budgetInterval", effect: "the budget counts the requests that are under way" },
 ];
 
