@@ -38,7 +38,16 @@ export interface Handlers {
   readonly clock: Clock;
 }
 
-const NOT_THERE: ApiFailure = failure(404, "NotFound", "the server could not find the requested resource");
+// Clients read the details of a 404 without looking whether there are any.
+const NOT_THERE: ApiFailure = {
+  ...failure(404, "NotFound", "the server could not find the requested resource"),
+  details: {},
+};
+const NO_DEBUGGING: ApiFailure = failure(
+  403,
+  "Forbidden",
+  "ephemeral containers are not available on the local cluster: kubectl exec runs any program of this machine in a container",
+);
 const HEALTH = new Set(["/healthz", "/livez", "/readyz"]);
 
 const VERSION = {
@@ -144,6 +153,7 @@ async function subresource(handlers: Handlers, request: ApiRequest, route: Resou
   if (route.subresource === "finalize" && kind.kind === "Namespace" && method === "PUT") {
     return handlers.writer.replace(request, route, "object");
   }
+  if (kind.kind === "Pod" && route.subresource === "ephemeralcontainers") return replyFailed(NO_DEBUGGING);
   if (!kind.subresources.some((known) => known === route.subresource)) return replyFailed(NOT_THERE);
   if (route.subresource === "scale") {
     return method === "GET" || method === "PUT" || method === "PATCH"

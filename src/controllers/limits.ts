@@ -23,6 +23,8 @@ export const EVENT_KEYS_MAX = 1_000;
 /** Events waiting to be written; beyond it the newest are dropped. */
 export const EVENT_QUEUE_MAX = 1_000;
 
+/** A pod that no node can have is looked at again. */
+export const SCHEDULE_RETRY_MS = 2_000;
 /** A Job's next pod after one that failed: doubling from the first to the second. */
 export const JOB_RETRY_BASE_MS = 10_000;
 export const JOB_RETRY_MAX_MS = 360_000;

@@ -18,7 +18,6 @@ export const podIneffective: readonly PodIneffective[] = [
   { field: "hostIPC", effect: "as without it" },
   { field: "hostNetwork", effect: "the pod has a network of its own" },
   { field: "hostPID", effect: "as without it" },
-  { field: "nodeSelector", effect: "only a DaemonSet looks at it: there is one node" },
   { field: "readinessGates", effect: "the containers alone decide" },
   { field: "runtimeClassName", effect: "containers are processes of this machine" },
   { field: "setHostnameAsFQDN", effect: "the host name is the pod's" },

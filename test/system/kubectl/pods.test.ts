@@ -92,6 +92,17 @@ spec:
   assert.equal((await cluster.kubectl("delete pod again --now")).code, 0);
 });
 
+test("a pod that the node can't have waits, and says why; debug is refused with the reason", { skip }, async () => {
+  const pod = (name: string, more: string): string =>
+    `apiVersion: v1\nkind: Pod\nmetadata: {name: ${name}}\nspec:\n  terminationGracePeriodSeconds: 1\n  ${more}\n  containers: [{name: main, image: none, command: [sleep, '1000']}]\n`;
+  await apply(pod("elsewhere", "nodeSelector: {disk: ssd}"));
+  await until(() => cluster.kubectl("get events"), /0\/1 nodes are available.*node selector/, "the event");
+  assert.equal((await cluster.kubectl("label node weft disk=ssd")).code, 0);
+  assert.equal((await cluster.kubectl("wait --for=condition=ready pod/elsewhere --timeout=60s")).code, 0);
+  const debug = await cluster.kubectl("debug elsewhere --image=none --profile=general");
+  assert.match(debug.err, /ephemeral containers are not available on the local cluster/);
+});
+
 const GRPC = `
 const grpc = require("@grpc/grpc-js");
 const server = new grpc.Server();
