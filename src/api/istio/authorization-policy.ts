@@ -71,8 +71,16 @@ type AuthorizationOperation = Static<typeof operation>;
 export type AuthorizationCondition = Static<typeof when>;
 
 export const authorizationPolicyIneffective: readonly Ineffective[] = [
-  { field: "spec.targetRef", effect: "gateways are not served yet, so the policy applies to no workload" },
-  { field: "spec.targetRefs", effect: "gateways are not served yet, so the policy applies to no workload" },
+  {
+    field: "spec.targetRef",
+    effect:
+      "what it can name, Gateways of the Gateway API and waypoints, is not served, so the policy applies to no workload; a selector reaches gateways",
+  },
+  {
+    field: "spec.targetRefs",
+    effect:
+      "what it can name, Gateways of the Gateway API and waypoints, is not served, so the policy applies to no workload; a selector reaches gateways",
+  },
 ];
 
 export const authorizationPolicyKind: Kind<AuthorizationPolicy> = {

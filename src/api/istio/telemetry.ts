@@ -83,8 +83,16 @@ const schema = Type.Object({
 export type Telemetry = KubeObject & Static<typeof schema>;
 
 export const telemetryIneffective: readonly Ineffective[] = [
-  { field: "spec.targetRef", effect: "gateways are not served yet, so it applies to no workload" },
-  { field: "spec.targetRefs", effect: "gateways are not served yet, so it applies to no workload" },
+  {
+    field: "spec.targetRef",
+    effect:
+      "what it can name, Gateways of the Gateway API and waypoints, is not served, so it applies to no workload; a selector reaches gateways",
+  },
+  {
+    field: "spec.targetRefs",
+    effect:
+      "what it can name, Gateways of the Gateway API and waypoints, is not served, so it applies to no workload; a selector reaches gateways",
+  },
   { field: "spec.metrics", effect: "metrics are not changed by it yet" },
 ];
 
