@@ -5,12 +5,15 @@ import { analyzeAuthorization } from "./authorization.ts";
 import { analyzeDestinations } from "./destination.ts";
 import { type Finding, inOrder } from "./finding.ts";
 import { analyzeGateways } from "./gateway.ts";
+import { analyzeGatewayServices } from "./gateway-service.ts";
 import { analyzeInjection } from "./injection.ts";
 import { analyzePeers } from "./peer.ts";
 import { analyzeReferences } from "./reference.ts";
 import { analyzeRoutes } from "./route.ts";
 import { analyzeSchema } from "./schema.ts";
 import { analyzeServices } from "./service.ts";
+import { analyzeServiceEntries } from "./service-entry.ts";
+import { analyzeSidecars } from "./sidecar.ts";
 import { analyzeTelemetry } from "./telemetry.ts";
 import type { World } from "./world.ts";
 
@@ -20,6 +23,7 @@ export function analyze(world: World, previous: readonly KubeObject[] = []): rea
     ...analyzeSchema(world, previous),
     ...analyzeReferences(world),
     ...analyzeGateways(world),
+    ...analyzeGatewayServices(world),
     ...analyzeServices(world),
     ...analyzeInjection(world),
     ...analyzeDestinations(world),
@@ -27,5 +31,7 @@ export function analyze(world: World, previous: readonly KubeObject[] = []): rea
     ...analyzePeers(world),
     ...analyzeAuthorization(world),
     ...analyzeTelemetry(world),
+    ...analyzeSidecars(world),
+    ...analyzeServiceEntries(world),
   ]);
 }

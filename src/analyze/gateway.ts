@@ -50,6 +50,10 @@ function missingCredentials(
     serverCredentials(spec.tls).flatMap(({ name, needs, field }): readonly Finding[] => {
       const problem = credentialProblem(findCredential(credentials, namespace, name, needs), needs);
       if (problem === undefined) return [];
+      if (!problem.startsWith("does not exist")) {
+        const broken = `The credential referenced by the Gateway ${resource.name} in namespace ${resource.namespace} is invalid, which can cause the traffic not to work as expected: Secret ${namespace}/${name} ${problem}.`;
+        return [finding("IST0161", { resource, path: `${path}.tls.${field}` }, broken, "Correct the Secret.")];
+      }
       const message = `Referenced credentialName not found: "${name}" (Secret ${namespace}/${name} ${problem})`;
       const next = `kubectl create secret tls ${name} -n ${namespace} --cert FILE --key FILE; it belongs into the namespace of the gateway's pods.`;
       return [finding("IST0101", { resource, path: `${path}.tls.${field}` }, message, next)];

@@ -27,6 +27,7 @@ function other(found: ModelFinding): Finding {
   if (resource.kind === "PeerAuthentication") {
     return finding("WEFT0108", found, message, "Keep one PeerAuthentication without a selector in a namespace.");
   }
+  if (resource.kind !== "VirtualService") return finding("WEFT0111", found, message, "Keep one of the two.");
   const host = /^(\S+) is already routed by VirtualService (\S+),/.exec(message);
   const names = `${resource.namespace}/${resource.name},${host?.[2] ?? ""}`;
   return finding(
@@ -39,6 +40,9 @@ function other(found: ModelFinding): Finding {
 
 function reference(found: ModelFinding, world: World): Finding {
   const { resource, path, message } = found;
+  if (resource.kind !== "VirtualService") {
+    return finding("WEFT0112", found, message, "Correct the name, or add what it names.");
+  }
   const [reason = message] = message.split(";");
   if (path.startsWith("spec.hosts")) {
     return finding("WEFT0109", found, `${message}, so no request of the mesh takes these routes`, serviceStep(world));

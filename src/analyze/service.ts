@@ -8,7 +8,11 @@ import { servicesOfWorkload, type World } from "./world.ts";
 
 export function analyzeServices(world: World): readonly Finding[] {
   const services = [...world.snapshot.resources.services.values()];
-  return [...services.flatMap((service) => portNames(service)), ...differingProtocols(world)];
+  return [
+    ...services.flatMap((service) => [...portNames(service), ...externalPorts(service)]),
+    ...differingProtocols(world),
+    ...sharedTargets(world),
+  ];
 }
 
 function portNames(service: ServiceResource): readonly Finding[] {
@@ -52,6 +56,46 @@ function differingProtocols(world: World): readonly Finding[] {
           { resource: workload.resource, path: "" },
           `This deployment ${workload.resource.name}.${workload.namespace} is associated with multiple services using port ${number} but different protocols: [${names}]`,
           "Declare the same protocol for the port in each Service.",
+        ),
+      ];
+    });
+  });
+}
+
+/** A call to an outside name is told from others by its host, which TCP doesn't have. */
+function externalPorts(service: ServiceResource): readonly Finding[] {
+  if (service.spec?.type !== "ExternalName") return [];
+  return (service.spec.ports ?? []).flatMap((port, i) => {
+    const { protocol } = protocolOf(port);
+    if (protocol !== "tcp" && protocol !== "sniffed") return [];
+    return [
+      finding(
+        "IST0150",
+        { resource: refOf(service), path: `spec.ports[${i}].name` },
+        "Port name for ExternalName service is invalid. Proxy may prevent tcp named ports and unmatched traffic for ports serving TCP protocol from being forwarded correctly",
+        "Name it http-… where it is HTTP, or use a ServiceEntry.",
+      ),
+    ];
+  });
+}
+
+/** One port of the pods behind several ports of Services: inbound they are one. */
+function sharedTargets(world: World): readonly Finding[] {
+  return world.workloads.flatMap((workload) => {
+    const uses = servicesOfWorkload(world, workload).flatMap((service) =>
+      (service.spec?.ports ?? []).map((port) => ({ service, port, target: String(port.targetPort ?? port.port) })),
+    );
+    return [...Map.groupBy(uses, ({ target }) => target)].flatMap(([target, all]) => {
+      const ports = [...new Set(all.map(({ port }) => port.port))];
+      if (ports.length < 2) return [];
+      const names = [...new Set(all.map(({ service }) => service.metadata.name))].join(" ");
+      const { name } = workload.resource;
+      return [
+        finding(
+          "IST0137",
+          { resource: workload.resource, path: "" },
+          `This deployment ${name}.${workload.namespace} is associated with multiple services [${names}] using targetPort "${target}" but different ports: [${ports.join(" ")}].`,
+          "Policies by port hold for the pod's port, so for both.",
         ),
       ];
     });

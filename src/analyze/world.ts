@@ -1,11 +1,12 @@
 // What analysis looks at: the mesh snapshot of a list of objects, and the workloads that would run or do run.
 
 import type { Kind } from "../api/kind.ts";
-import { type Deployment, deploymentKind } from "../api/kubernetes/deployment.ts";
 import { type Pod, podKind } from "../api/kubernetes/pod.ts";
 import type { PodSpec } from "../api/kubernetes/pod-spec.ts";
+import { TEMPLATE_PATHS, templateOf } from "../api/kubernetes/templates.ts";
 import type { KubeObject } from "../api/object.ts";
 import { validateStructure } from "../api/validate.ts";
+import { isRecord } from "../base/json.ts";
 import { resourceNameOf, SOURCES } from "../ingest/kinds.ts";
 import type { ResourceName, ServiceResource } from "../ingest/resources.ts";
 import { ResourceStore } from "../ingest/store.ts";
@@ -13,6 +14,7 @@ import { matchesLabels } from "../model/endpoint.ts";
 import type { ResourceRef } from "../model/finding.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
 import { buildSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
+import { valueAt } from "./fields.ts";
 
 export interface Workload {
   readonly resource: ResourceRef;
@@ -32,7 +34,7 @@ export interface Workload {
 
 export interface World {
   readonly snapshot: MeshSnapshot;
-  /** Deployments, and pods that none of them stands for. */
+  /** Deployments and what else makes pods, and pods that none of them stands for. */
   readonly workloads: readonly Workload[];
   /** Every pod by itself. */
   readonly pods: readonly Workload[];
@@ -47,6 +49,20 @@ export function buildWorld(objects: readonly KubeObject[], mesh: MeshConfig): Wo
   }
   const snapshot = buildSnapshot(store.take(), mesh);
   return { snapshot, ...workloadsOf(objects, snapshot), objects };
+}
+
+function podOfTemplate(object: KubeObject): Pod | undefined {
+  const template = object.kind === "Pod" ? undefined : templateOf(object);
+  if (template === undefined) return undefined;
+  const { name, namespace = "default" } = object.metadata;
+  const metadata = {
+    ...(isRecord(template["metadata"]) ? template["metadata"] : {}),
+    name: `${name}-template`,
+    namespace,
+  };
+  const spec = isRecord(template["spec"]) ? template["spec"] : { containers: [] };
+  const pod = { apiVersion: "v1", kind: "Pod", metadata, spec };
+  return typed(podKind, pod);
 }
 
 /** The workloads that a Service's selector takes; none without a selector. */
@@ -86,51 +102,55 @@ function typed<T extends KubeObject>(kind: Kind<T>, object: KubeObject): T {
 }
 
 function workloadsOf(objects: readonly KubeObject[], snapshot: MeshSnapshot): Pick<World, "workloads" | "pods"> {
-  const deployments = objects.filter(({ kind }) => kind === "Deployment").map((each) => typed(deploymentKind, each));
+  const owners = objects.filter(({ kind, metadata }) => {
+    const isOwned = metadata.ownerReferences?.some((each) => each.controller === true) === true;
+    return kind !== "Pod" && TEMPLATE_PATHS[kind] !== undefined && !isOwned;
+  });
   const pods = objects
     .filter(({ kind }) => kind === "Pod")
     .map((each) => typed(podKind, each))
     .filter(({ status }) => !isOver(status?.phase));
-  const alone = pods.filter(({ metadata }) => !isControlled(metadata.ownerReferences, deployments));
+  const alone = pods.filter(({ metadata }) => !isControlled(metadata.ownerReferences, owners));
   const ofPods = new Map(pods.map((pod) => [pod, ofPod(pod, snapshot)]));
   return {
     workloads: [
-      ...deployments.map((each) => ofDeployment(each, snapshot)),
+      ...owners.flatMap((each) => ofTemplate(each, snapshot)),
       ...alone.flatMap((pod) => ofPods.get(pod) ?? []),
     ],
     pods: [...ofPods.values()],
   };
 }
 
-/** By a ReplicaSet of one of the Deployments: then the Deployment stands for it. */
-function isControlled(owners: KubeObject["metadata"]["ownerReferences"], deployments: readonly Deployment[]): boolean {
-  const owner = owners?.find((each) => each.controller === true);
-  if (owner?.kind !== "ReplicaSet") return false;
-  return deployments.some(({ metadata }) => owner.name.startsWith(`${metadata.name}-`));
+const BETWEEN: Readonly<Record<string, string>> = { Deployment: "ReplicaSet", CronJob: "Job" };
+
+/** By one of the owners, or by what one of them makes: then the owner stands for it. */
+function isControlled(references: KubeObject["metadata"]["ownerReferences"], owners: readonly KubeObject[]): boolean {
+  const owner = references?.find((each) => each.controller === true);
+  if (owner === undefined) return false;
+  return owners.some(({ kind, metadata }) =>
+    owner.kind === kind
+      ? owner.name === metadata.name
+      : owner.kind === BETWEEN[kind] && owner.name.startsWith(`${metadata.name}-`),
+  );
 }
 
 function isOver(phase: string | undefined): boolean {
   return phase === "Succeeded" || phase === "Failed";
 }
 
-function ofDeployment(deployment: Deployment, snapshot: MeshSnapshot): Workload {
-  const { metadata, spec } = deployment;
-  const namespace = metadata.namespace ?? "default";
-  const labels = spec.template.metadata?.labels ?? {};
-  const annotations = spec.template.metadata?.annotations ?? {};
-  const podSpec = spec.template.spec ?? { containers: [] };
-  return {
-    resource: { kind: "Deployment", namespace, name: metadata.name },
-    namespace,
-    labels,
-    annotations,
-    replicas: spec.replicas ?? 1,
-    serviceAccount: podSpec.serviceAccountName ?? "default",
-    hasSidecar: willHaveSidecar({ namespace, labels, annotations, spec: podSpec }, snapshot),
-    spec: podSpec,
-    specPath: "spec.template.spec",
-    isRunning: false,
-  };
+function ofTemplate(object: KubeObject, snapshot: MeshSnapshot): readonly Workload[] {
+  const pod = podOfTemplate(object);
+  if (pod === undefined) return [];
+  const { kind, metadata } = object;
+  const replicas = valueAt(object, "spec.replicas");
+  return [
+    {
+      ...ofPod(pod, snapshot),
+      resource: { kind, namespace: metadata.namespace ?? "default", name: metadata.name },
+      replicas: typeof replicas === "number" ? replicas : 1,
+      specPath: [...(TEMPLATE_PATHS[kind] ?? []), "spec"].join("."),
+    },
+  ];
 }
 
 function ofPod(pod: Pod, snapshot: MeshSnapshot): Workload {

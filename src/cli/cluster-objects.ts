@@ -1,27 +1,24 @@
 // All objects of the running local cluster that the mesh looks at, over its API.
 
-import { istioKinds } from "../api/istio/kinds.ts";
+import type { ListOptions } from "../api/client.ts";
 import { apiVersionOf, eraseKind, type Kind } from "../api/kind.ts";
-import { deploymentKind } from "../api/kubernetes/deployment.ts";
-import { endpointSliceKind } from "../api/kubernetes/endpoint-slice.ts";
-import { namespaceKind } from "../api/kubernetes/namespace.ts";
-import { podKind } from "../api/kubernetes/pod.ts";
-import { serviceKind } from "../api/kubernetes/service.ts";
+import { kubernetesKinds } from "../api/kubernetes/kinds.ts";
+import { TEMPLATE_PATHS } from "../api/kubernetes/templates.ts";
 import type { KubeObject } from "../api/object.ts";
 import { validateStructure } from "../api/validate.ts";
 import { isRecord } from "../base/json.ts";
 import { askApi, type Credentials, readCredentials } from "../cluster/remote.ts";
 import { readState } from "../cluster/state.ts";
+import { resourceNames, SOURCES } from "../ingest/kinds.ts";
 import { CommandFailure } from "./command.ts";
 import { existingDataDir } from "./data-dir.ts";
 
-const KINDS: readonly Kind[] = [
-  eraseKind(namespaceKind),
-  eraseKind(serviceKind),
-  eraseKind(endpointSliceKind),
-  eraseKind(podKind),
-  eraseKind(deploymentKind),
-  ...istioKinds,
+/** What the mesh is made from, and what makes pods; of the rest there is nothing to say. */
+const LISTED: readonly { readonly kind: Kind; readonly which: ListOptions }[] = [
+  ...resourceNames().map((name) => ({ kind: eraseKind(SOURCES[name].kind), which: SOURCES[name].only?.watched ?? {} })),
+  ...kubernetesKinds
+    .filter(({ kind }) => kind !== "Pod" && TEMPLATE_PATHS[kind] !== undefined)
+    .map((kind) => ({ kind, which: {} })),
 ];
 
 export async function readCluster(dataDir: string): Promise<readonly KubeObject[]> {
@@ -33,14 +30,19 @@ export async function readCluster(dataDir: string): Promise<readonly KubeObject[
   }
   const credentials = readCredentials(dir.kubeconfig);
   if (!credentials.ok) throw new CommandFailure(`cannot read ${dir.kubeconfig}: ${credentials.error}`);
-  const lists = await Promise.all(KINDS.map((kind) => readKind(credentials.value, kind)));
+  const lists = await Promise.all(LISTED.map((each) => readKind(credentials.value, each.kind, each.which)));
   return lists.flat();
 }
 
-async function readKind(credentials: Credentials, kind: Kind): Promise<readonly KubeObject[]> {
-  const path = `${kind.group === "" ? "/api" : "/apis"}/${apiVersionOf(kind)}/${kind.plural}`;
+async function readKind(credentials: Credentials, kind: Kind, which: ListOptions): Promise<readonly KubeObject[]> {
+  const query = new URLSearchParams();
+  if (which.labelSelector !== undefined) query.set("labelSelector", which.labelSelector);
+  if (which.fieldSelector !== undefined) query.set("fieldSelector", which.fieldSelector);
+  const path = `${kind.group === "" ? "/api" : "/apis"}/${apiVersionOf(kind)}/${kind.plural}?${query}`;
   const answer = await askApi(credentials, { method: "GET", path });
   if (!answer.ok) throw new CommandFailure(`the API does not answer: ${answer.error}`, { next: 'See "weft status".' });
+  // A cluster of another version may not have the kind.
+  if (answer.value.status === 404) return [];
   const items = isRecord(answer.value.body) ? answer.value.body["items"] : undefined;
   if (!Array.isArray(items)) {
     throw new CommandFailure(`the API answered ${answer.value.status} to ${path} without a list`);

@@ -1,5 +1,6 @@
 // Which mesh resources a proxy's refusal is about: those that the refused piece of configuration was made from. Pure.
 
+import { istioKinds } from "../api/istio/kinds.ts";
 import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import { Route, VirtualHost } from "../proto/gen/envoy/config/route/v3/route_components.ts";
 import type { Refusal } from "../serve/session.ts";
@@ -26,8 +27,7 @@ function refusedRoute({ resource, message }: Refusal): Uint8Array {
 
 // weft's own metadata, and the names of RBAC policies, stand in the bytes as text, however deep they are packed. What
 // follows a text there is the next field's tag, which is no character of a name.
-const NAMED =
-  /(?:VirtualService|DestinationRule|PeerAuthentication|AuthorizationPolicy|Gateway) [a-z0-9-]+\/[a-z0-9.-]+/g;
+const NAMED = new RegExp(`(?:${istioKinds.map(({ kind }) => kind).join("|")}) [a-z0-9-]+/[a-z0-9.-]+`, "g");
 const POLICY = /ns\[([a-z0-9-]+)\]-policy\[([a-z0-9.-]+)\]/g;
 
 function resourcesNamedIn(bytes: Uint8Array): readonly string[] {

@@ -1,6 +1,8 @@
 // An Event on each mesh resource whose configuration a proxy refused, and on the pod where no resource is to blame.
 
 import type { KubeClient } from "../api/client.ts";
+import { istioKinds } from "../api/istio/kinds.ts";
+import { apiVersionOf } from "../api/kind.ts";
 import { eventKind } from "../api/kubernetes/event.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Refusal } from "../serve/session.ts";
@@ -72,15 +74,8 @@ export class RefusalEvents {
   }
 }
 
-const GROUPS: Readonly<Record<string, string>> = {
-  VirtualService: "networking.istio.io/v1",
-  DestinationRule: "networking.istio.io/v1",
-  PeerAuthentication: "security.istio.io/v1",
-  AuthorizationPolicy: "security.istio.io/v1",
-};
-
 function subjectOf(reference: string): readonly Subject[] {
   const [, kind = "", namespace = "", name = ""] = /^(\w+) ([^/]+)\/(.+)$/.exec(reference) ?? [];
-  const apiVersion = GROUPS[kind];
-  return apiVersion === undefined ? [] : [{ apiVersion, kind, namespace, name }];
+  const known = istioKinds.find((each) => each.kind === kind);
+  return known === undefined ? [] : [{ apiVersion: apiVersionOf(known), kind, namespace, name }];
 }

@@ -54,7 +54,7 @@ const REPORTED: readonly Reported[] = [
   },
   { kind: eraseKind(telemetryKind), of: ({ resources }) => resources.telemetries, concerns: selects },
   { kind: eraseKind(serviceEntryKind), of: ({ resources }) => resources.serviceEntries, concerns: sees },
-  { kind: eraseKind(workloadEntryKind), of: ({ resources }) => resources.workloadEntries, concerns: undefined },
+  { kind: eraseKind(workloadEntryKind), of: ({ resources }) => resources.workloadEntries, concerns: sees },
   { kind: eraseKind(workloadGroupKind), of: ({ resources }) => resources.workloadGroups, concerns: undefined },
   { kind: eraseKind(sidecarKind), of: ({ resources }) => resources.sidecars, concerns: scopes },
   { kind: eraseKind(gatewayKind), of: ({ resources }) => resources.gateways, concerns: serves },
@@ -229,7 +229,7 @@ function serves(proxy: ProxyNode, object: KubeObject, { gateways }: MeshSnapshot
   return proxy.type === "router" && gatewaysFor(gateways.all, proxy.labels).some((each) => each.name === name);
 }
 
-/** DestinationRule: whoever may see it. */
+/** DestinationRule, ServiceEntry, WorkloadEntry: whoever may see it. */
 function sees(proxy: ProxyNode, object: KubeObject): boolean {
   const spec: unknown = Reflect.get(object, "spec");
   const exportTo = isRecord(spec) && Array.isArray(spec["exportTo"]) ? spec["exportTo"].map(String) : undefined;
