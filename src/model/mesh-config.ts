@@ -16,7 +16,7 @@ export interface MeshConfig {
   /** How often the names of DNS clusters are looked up where their records don't say. */
   readonly dnsRefreshRateMs: number;
   /** What a call to a host outside the mesh gets. */
-  readonly outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY";
+  readonly outboundTrafficPolicy: "ALLOW_ANY" | "REGISTRY_ONLY" | "ALLOW_ANY_DYNAMIC_DNS";
   /** What the ConfigMap says, as it is written. */
   readonly settings: MeshSettings;
 }
@@ -68,11 +68,7 @@ function overlay(base: MeshConfig, settings: MeshSettings): MeshConfig {
     enableAutoMtls: settings.enableAutoMtls ?? base.enableAutoMtls,
     connectTimeoutMs: parseDurationMs(settings.connectTimeout ?? "") ?? base.connectTimeoutMs,
     dnsRefreshRateMs: parseDurationMs(settings.dnsRefreshRate ?? "") ?? base.dnsRefreshRateMs,
-    // A host that nobody registered is passed on by its address in either form of ALLOW_ANY.
-    outboundTrafficPolicy:
-      outboundTrafficPolicy?.mode === "ALLOW_ANY_DYNAMIC_DNS"
-        ? "ALLOW_ANY"
-        : (outboundTrafficPolicy?.mode ?? base.outboundTrafficPolicy),
+    outboundTrafficPolicy: outboundTrafficPolicy?.mode ?? base.outboundTrafficPolicy,
     settings,
   };
 }

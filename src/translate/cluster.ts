@@ -19,6 +19,7 @@ import {
   takeNameFromRequest,
 } from "./circuit-breaker.ts";
 import { callNamed } from "./dynamic-names.ts";
+import { NAMED_PASSTHROUGH } from "./egress.ts";
 import { setLoadBalancer } from "./load-balancer.ts";
 import { setLocality } from "./locality.ts";
 import { BLACK_HOLE, explicitServerName, outboundServerName, PASSTHROUGH, podName } from "./names.ts";
@@ -238,7 +239,8 @@ export function unreachableCluster(name: string, reason: string, resource: strin
 }
 
 /** Where calls to hosts outside the mesh go, and where those that are not allowed end. */
-export function egressClusters({ snapshot }: ClientView): readonly Cluster[] {
+export function egressClusters(view: ClientView): readonly Cluster[] {
+  const { snapshot } = view;
   const passthrough = Cluster.fromPartial({
     name: PASSTHROUGH,
     clusterDiscoveryType: { $case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST },
@@ -247,7 +249,10 @@ export function egressClusters({ snapshot }: ClientView): readonly Cluster[] {
   });
   passthrough.circuitBreakers = circuitBreakers(undefined);
   passthrough.typedExtensionProtocolOptions = httpProtocolOptions(undefined);
-  return [passthrough, blackHoleCluster()];
+  if (view.outboundTrafficPolicy !== "ALLOW_ANY_DYNAMIC_DNS") return [passthrough, blackHoleCluster()];
+  const named = { ...passthrough, name: NAMED_PASSTHROUGH };
+  callNamed(named, view);
+  return [passthrough, named, blackHoleCluster()];
 }
 
 export function blackHoleCluster(): Cluster {

@@ -39,7 +39,7 @@ export function nameFilters(view: ClientView): readonly HttpFilter[] {
   const named = view.services.some(
     ({ resolution }) => resolution === "DYNAMIC_DNS" || (resolution === "NONE" && !called),
   );
-  if (!named) return [];
+  if (!named && view.outboundTrafficPolicy !== "ALLOW_ANY_DYNAMIC_DNS") return [];
   const config = FilterConfig.fromPartial({
     implementationSpecifier: { $case: "dnsCacheConfig", value: cacheOf(view) },
   });

@@ -8,9 +8,6 @@ export const PASSTHROUGH = "PassthroughCluster";
 export const BLACK_HOLE = "BlackHoleCluster";
 export const INBOUND_PASSTHROUGH = "InboundPassthroughCluster";
 
-/** What keeps calls to unknown hosts inside. */
-export const BLOCKED = { resource: "MeshConfig", rule: "outboundTrafficPolicy" } as const;
-
 export const OUTBOUND_PORT = 15_001;
 export const INBOUND_PORT = 15_006;
 

@@ -11,8 +11,9 @@ import {
   FilterChainMatch,
 } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { nameFilters } from "./dynamic-names.ts";
+import { policySource } from "./egress.ts";
 import { connectionManager, outboundHttpFilters } from "./http-filters.ts";
-import { BLACK_HOLE, BLOCKED, PASSTHROUGH } from "./names.ts";
+import { BLACK_HOLE, PASSTHROUGH } from "./names.ts";
 import { sniffedRouteName } from "./route.ts";
 import { httpInspector, tcpProxy, tlsInspector } from "./tcp.ts";
 import { cidr, type TcpChains } from "./tcp-route.ts";
@@ -200,7 +201,7 @@ export function egressChain(name: string, view: ClientView): FilterChain {
   const logs = view.telemetry.clientLogs;
   if (view.outboundTrafficPolicy !== "REGISTRY_ONLY") return chain(name, [tcpProxy(PASSTHROUGH, undefined, logs)]);
   const blocked = chain(name, [tcpProxy(BLACK_HOLE, undefined, logs)]);
-  blocked.metadata = metadataOf(BLOCKED);
+  blocked.metadata = metadataOf(policySource(view));
   return blocked;
 }
 

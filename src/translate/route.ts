@@ -6,8 +6,9 @@ import { visibleService } from "../model/services.ts";
 import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import { Route, VirtualHost } from "../proto/gen/envoy/config/route/v3/route_components.ts";
 import { setHashPolicy } from "./consistent-hash.ts";
+import { NAMED_PASSTHROUGH, policySource } from "./egress.ts";
 import { type DeadEnd, defaultRoute, headersToAdd, hostRoutes } from "./http-route.ts";
-import { BLOCKED, callNames, outboundName, PASSTHROUGH, podCallNames, podName } from "./names.ts";
+import { callNames, outboundName, PASSTHROUGH, podCallNames, podName } from "./names.ts";
 import { podEndpoints } from "./target.ts";
 import { decorate } from "./tracing.ts";
 import type { ClientView } from "./view.ts";
@@ -89,10 +90,9 @@ function explicitConfig(view: ClientView): BuiltRouteConfig {
     }
   }
   builder.addForeignHosts(HTTP_PORT, (host) => domains([host], HTTP_PORT));
-  return builder.finish(
-    EXPLICIT_ROUTES,
-    view.outboundTrafficPolicy === "REGISTRY_ONLY" ? blockedHost() : refusalHost(),
-  );
+  // Without an original destination only a name can lead a foreign host's request on.
+  const last = view.outboundTrafficPolicy === "ALLOW_ANY" ? refusalHost() : egressHost(view);
+  return builder.finish(EXPLICIT_ROUTES, last);
 }
 
 function withPort(names: readonly string[], port: number): string[] {
@@ -171,9 +171,10 @@ class HostBuilder {
 }
 
 function egressHost(view: ClientView): VirtualHost {
-  if (view.outboundTrafficPolicy === "REGISTRY_ONLY") return blockedHost();
+  if (view.outboundTrafficPolicy === "REGISTRY_ONLY") return blockedHost(view);
   const host = VirtualHost.fromPartial({ name: "allow_any", domains: ["*"], includeRequestAttemptCount: true });
-  const route = defaultRoute(PASSTHROUGH);
+  const byName = view.outboundTrafficPolicy === "ALLOW_ANY_DYNAMIC_DNS";
+  const route = defaultRoute(byName ? NAMED_PASSTHROUGH : PASSTHROUGH);
   route.name = "allow_any";
   // What isn't the mesh's is neither retried nor timed.
   if (route.action?.$case === "route") route.action.value.retryPolicy = undefined;
@@ -182,10 +183,11 @@ function egressHost(view: ClientView): VirtualHost {
 }
 
 /** The answer itself says which setting refuses it, whatever proxy gives it. */
-function blockedHost(): VirtualHost {
-  const cause = `${BLOCKED.resource} ${BLOCKED.rule} REGISTRY_ONLY: no service or ServiceEntry has this host`;
-  const route = refusal(`${cause}. Add a ServiceEntry for it, or set ${BLOCKED.rule} to ALLOW_ANY.\n`);
-  route.metadata = metadataOf(BLOCKED);
+function blockedHost(view: ClientView): VirtualHost {
+  const source = policySource(view);
+  const cause = `${source.resource} ${source.rule} REGISTRY_ONLY: no service or ServiceEntry has this host`;
+  const route = refusal(`${cause}. Add a ServiceEntry for it, or set ${source.rule} to ALLOW_ANY.\n`);
+  route.metadata = metadataOf(source);
   route.responseHeadersToAdd = headersToAdd({ set: { "x-weft-cause": cause } });
   const host = VirtualHost.fromPartial({ name: "block_all", domains: ["*"], includeRequestAttemptCount: true });
   host.routes = [route];

@@ -9,6 +9,7 @@ import os from "node:os";
 import path from "node:path";
 import { type TestContext, test } from "node:test";
 import type { TLSSocket } from "node:tls";
+import { serviceEntryKind } from "../../../src/api/istio/service-entry.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { seededRandom } from "../../../src/base/random.ts";
 import { Registry } from "../../../src/observe/metrics.ts";
@@ -216,6 +217,11 @@ spec: ${spec}
   const url = `http://localhost:${at.port}/`;
   assert.equal((await eventually(proxy, url, 200)).body, `for localhost:${at.port}`);
   assert.equal((await call(proxy, `http://no-such-host.invalid:${at.port}/`)).status, 503);
+  // In explicit mode it is what leads to hosts that nobody registered.
+  await mesh.client.remove(serviceEntryKind, { name: "named", namespace: "shop" });
+  assert.match((await eventually(proxy, url, 502)).body, /not a service of the mesh/);
+  await mesh.apply(SYSTEM + meshConfig("ALLOW_ANY_DYNAMIC_DNS"));
+  assert.equal((await eventually(proxy, url, 200)).body, `for localhost:${at.port}`);
 });
 
 test("REGISTRY_ONLY refuses what nobody registered, and says what would let it through", async (context) => {
