@@ -74,11 +74,18 @@ export interface TracingRule {
 
 const SAMPLING_PERCENT = 1;
 
-/** Undefined: no tracing. */
+/** What holds where no Telemetry says it. */
+export interface TracingDefaults {
+  readonly sampling?: number;
+  readonly maxPathTagLength?: number;
+}
+
+/** Undefined: no tracing. `own`: of the proxy itself, before the mesh's. */
 export function tracingOf(
   telemetries: readonly Telemetry[],
   mode: TelemetryMode,
   world: ProviderWorld,
+  own: TracingDefaults = {},
 ): TracingRule | undefined {
   const { settings } = world.mesh;
   const rules = telemetries.flatMap(({ spec }) => spec?.tracing ?? []).filter((rule) => concerns(rule, mode));
@@ -90,17 +97,17 @@ export function tracingOf(
   if (provider === undefined || given("disableSpanReporting") === true) return undefined;
   const target = resolveTracer(provider, world);
   if (!target.ok) return undefined;
-  const general = settings.defaultConfig?.tracing;
+  const general: TracingDefaults = { ...settings.defaultConfig?.tracing, ...own };
   return {
     target: target.value,
-    samplingPercent: given("randomSamplingPercentage") ?? general?.sampling ?? SAMPLING_PERCENT,
+    samplingPercent: given("randomSamplingPercentage") ?? general.sampling ?? SAMPLING_PERCENT,
     customTags: Object.fromEntries(
       Object.entries(given("customTags") ?? {}).filter(([, tag]) => problemOf(tag) === undefined),
     ),
     useRequestId: given("useRequestIdForTraceSampling") ?? true,
     enableIstioTags: given("enableIstioTags") ?? true,
     propagates: given("disableContextPropagation") !== true,
-    pathLengthMax: target.value.pathLengthMax ?? general?.maxPathTagLength,
+    pathLengthMax: target.value.pathLengthMax ?? general.maxPathTagLength,
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { isRecord, parseJson } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
+import type { TracingDefaults } from "../model/telemetry.ts";
 import type { Node } from "../proto/gen/envoy/config/core/v3/base.ts";
 
 export interface ProxyNode {
@@ -24,6 +25,8 @@ export interface ProxyNode {
   /** What runs the configuration: Envoy where the node doesn't say that it is weft's own proxy. */
   readonly engine: "weft" | "envoy";
   readonly topology: GatewayTopology;
+  /** By the proxy's own ProxyConfig, which holds before the mesh's. */
+  readonly tracing?: TracingDefaults;
   /** Whether it takes the virtual hosts of a large route configuration one by one, over a stream of differences. */
   readonly virtualHosts: "inline" | "apart";
 }
@@ -61,7 +64,8 @@ export function readNode(node: Node): Result<ProxyNode, string> {
     mode: metadata["INTERCEPTION_MODE"] === "NONE" ? "NONE" : "REDIRECT",
     dnsCapture: metadata["DNS_CAPTURE"] === "true" || metadata["DNS_CAPTURE"] === true,
     engine: node.userAgentName === "weft" ? "weft" : "envoy",
-    topology: topologyOf(metadata["PROXY_CONFIG"]),
+    topology: topologyOf(proxyConfigPart(metadata["PROXY_CONFIG"], "gatewayTopology")),
+    tracing: tracingOf(proxyConfigPart(metadata["PROXY_CONFIG"], "tracing")),
     virtualHosts: takesHostsApart(node) ? "apart" : "inline",
   });
 }
@@ -71,13 +75,26 @@ function localityText(locality: Node["locality"]): string {
   return [region, zone, subZone].join("/").replace(/\/+$/, "");
 }
 
-function topologyOf(proxyConfig: unknown): GatewayTopology {
+function proxyConfigPart(proxyConfig: unknown, name: string): Readonly<Record<string, unknown>> {
   const parsed = typeof proxyConfig === "string" ? parseJson(proxyConfig) : ok(proxyConfig);
-  const topology = parsed.ok && isRecord(parsed.value) ? parsed.value["gatewayTopology"] : undefined;
-  const { numTrustedProxies, forwardClientCertDetails } = isRecord(topology) ? topology : {};
+  const part = parsed.ok && isRecord(parsed.value) ? parsed.value[name] : undefined;
+  return isRecord(part) ? part : {};
+}
+
+function topologyOf({
+  numTrustedProxies,
+  forwardClientCertDetails,
+}: Readonly<Record<string, unknown>>): GatewayTopology {
   return {
     numTrustedProxies: typeof numTrustedProxies === "number" ? numTrustedProxies : 0,
     forwardClientCertDetails: typeof forwardClientCertDetails === "string" ? forwardClientCertDetails : undefined,
+  };
+}
+
+function tracingOf({ sampling, maxPathTagLength }: Readonly<Record<string, unknown>>): TracingDefaults {
+  return {
+    ...(typeof sampling === "number" && sampling >= 0 && sampling <= 100 ? { sampling } : {}),
+    ...(typeof maxPathTagLength === "number" && maxPathTagLength > 0 ? { maxPathTagLength } : {}),
   };
 }
 

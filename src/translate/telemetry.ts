@@ -30,8 +30,8 @@ export function telemetryOf(snapshot: MeshSnapshot, proxy: ProxyNode): ProxyTele
   const telemetries = telemetriesOf(telemetry, { namespace: proxy.namespace, labels: proxy.labels }, mesh);
   // Envoy has no way to speak to a Jaeger agent.
   const world = { mesh, resources, withoutAgents: proxy.engine === "envoy" };
-  const client = tracingOf(telemetries, "CLIENT", world);
-  const server = tracingOf(telemetries, "SERVER", world);
+  const client = tracingOf(telemetries, "CLIENT", world, proxy.tracing);
+  const server = tracingOf(telemetries, "SERVER", world, proxy.tracing);
   const clientLogs = accessLogsOf(telemetries, "CLIENT", mesh);
   const serverLogs = accessLogsOf(telemetries, "SERVER", mesh);
   const traces = client !== undefined || server !== undefined;
