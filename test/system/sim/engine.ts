@@ -21,7 +21,7 @@ export interface EngineOptions {
   readonly secrets: SecretSource;
 }
 
-export type StartEngine = (options: EngineOptions) => Promise<() => void>;
+export type StartEngine = (options: EngineOptions) => Promise<() => Promise<void>>;
 
 export const ENGINES: Readonly<Record<ProxyNode["engine"], StartEngine>> = { weft: startWeft, envoy: startRealEnvoy };
 
@@ -34,7 +34,7 @@ function metadataOf(proxy: ProxyNode): Readonly<Record<string, unknown>> {
   };
 }
 
-async function startWeft({ proxy, variant, discoveryPort, secrets }: EngineOptions): Promise<() => void> {
+async function startWeft({ proxy, variant, discoveryPort, secrets }: EngineOptions): Promise<() => Promise<void>> {
   const running = startProxy({
     bootstrap: Bootstrap.fromPartial({}),
     source: makeAdsSource({
@@ -53,10 +53,15 @@ async function startWeft({ proxy, variant, discoveryPort, secrets }: EngineOptio
     drain: { ms: 100, strategy: "immediate" },
   });
   await running.ready;
-  return () => running.close();
+  return () => Promise.resolve(running.close());
 }
 
-async function startRealEnvoy({ proxy, variant, discoveryPort, directory }: EngineOptions): Promise<() => void> {
+async function startRealEnvoy({
+  proxy,
+  variant,
+  discoveryPort,
+  directory,
+}: EngineOptions): Promise<() => Promise<void>> {
   const ads = { ads: {}, resourceApiVersion: "V3" };
   const bootstrap = {
     node: { id: proxy.id, cluster: "test", metadata: metadataOf(proxy) },
@@ -73,7 +78,19 @@ async function startRealEnvoy({ proxy, variant, discoveryPort, directory }: Engi
     },
   };
   const running = await startEnvoy(directory, bootstrap, ADMIN_PORT);
-  return () => running.kill();
+  return async () => {
+    running.kill();
+    // The next one binds the same ports.
+    while (isAlive(running.pid)) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 function grpcCluster(name: string, port: number) {

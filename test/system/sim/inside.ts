@@ -151,7 +151,7 @@ async function run({ theme, mesh, client, cases }: Group, variant: "delta" | "so
     else results[`${theme.name}: ${one.name}`] = "";
   }
   peers?.();
-  stop();
+  await stop();
 }
 
 /** The sidecars' own port, where it is called by its address. */
