@@ -35,6 +35,17 @@ export function callNamed(cluster: Cluster, view: ClientView): void {
 
 /** Before the router, where any route may lead to such a cluster: it waits for the name. */
 export function nameFilters(view: ClientView): readonly HttpFilter[] {
+  const known = made.get(view);
+  if (known !== undefined) return known;
+  const filters = makeNameFilters(view);
+  made.set(view, filters);
+  return filters;
+}
+
+/** Every listener of a view asks for the same. */
+const made = new WeakMap<ClientView, readonly HttpFilter[]>();
+
+function makeNameFilters(view: ClientView): readonly HttpFilter[] {
   const called = knowsCalled(view);
   const named = view.services.some(
     ({ resolution }) => resolution === "DYNAMIC_DNS" || (resolution === "NONE" && !called),

@@ -133,7 +133,7 @@ class HostBuilder {
   /** Hosts that VirtualServices route although no service has them. */
   addForeignHosts(port: number, domains: (host: string) => readonly string[]): void {
     for (const rules of this.#view.routes.values()) {
-      if (rules.http.length === 0 || this.#hosts.some(({ name }) => name === `${rules.host}:${port}`)) continue;
+      if (rules.http.length === 0) continue;
       if (visibleService(this.#view.snapshot.index, rules.host, this.#view.namespace) !== undefined) continue;
       this.#add(`${rules.host}:${port}`, domains(rules.host), this.#routes(rules, port, undefined));
     }
