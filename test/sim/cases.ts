@@ -10,6 +10,7 @@ import { ownership } from "./owner-cases.ts";
 import { ports } from "./ports-cases.ts";
 import { routes } from "./route-cases.ts";
 import { security } from "./security-cases.ts";
+import { sidecars } from "./sidecar-cases.ts";
 import { tcpRoutes } from "./tcp-cases.ts";
 
 export const THEMES: readonly Theme[] = [
@@ -23,4 +24,5 @@ export const THEMES: readonly Theme[] = [
   ...explicit,
   ...external,
   ...gateways,
+  ...sidecars,
 ];
