@@ -1,5 +1,6 @@
 // Route configurations: one for each HTTP port, one for each sniffed port, or all in one in explicit mode.
 
+import type { MeshConfig } from "../model/mesh-config.ts";
 import { findRoutes, type HostRoutes } from "../model/routing.ts";
 import type { Service, ServicePort } from "../model/service.ts";
 import { visibleService } from "../model/services.ts";
@@ -118,7 +119,8 @@ class HostBuilder {
       const target = { host: service.host, port: port.number, subset: undefined };
       setHashPolicy(plain.action.value, [target], this.#view);
     }
-    this.#add(`${service.host}:${port.number}`, domains, routes);
+    const own = rules === undefined && plain?.action?.$case === "route" && plain.action.value.hashPolicy.length === 0;
+    this.#add(`${service.host}:${port.number}`, domains, routes, own ? service : undefined);
   }
 
   /** A pod of a headless service that is called by itself is the one that is meant. */
@@ -159,15 +161,32 @@ class HostBuilder {
   }
 
   /** A domain belongs to the first that claims it: Envoy refuses a configuration where two do. */
-  #add(name: string, domains: readonly string[], routes: Route[]): void {
+  #add(name: string, domains: readonly string[], routes: Route[], plain?: Service): void {
     const free = domains.filter((domain) => !this.#taken.has(domain));
     for (const domain of free) this.#taken.add(domain);
     if (free.length === 0) return;
-    const host = VirtualHost.fromPartial({ name, domains: [...new Set(free)], includeRequestAttemptCount: true });
-    host.routes = routes;
-    if (this.#view.telemetry.client !== undefined) for (const route of routes) decorate(route, name);
-    this.#hosts.push(host);
+    const make = (): VirtualHost => {
+      const host = VirtualHost.fromPartial({ name, domains: [...new Set(free)], includeRequestAttemptCount: true });
+      host.routes = routes;
+      if (this.#view.telemetry.client !== undefined) for (const route of routes) decorate(route, name);
+      return host;
+    };
+    const isPlain = plain !== undefined && this.#view.telemetry.client === undefined;
+    this.#hosts.push(isPlain ? plainHost(this.#view.snapshot.mesh, plain, `${name} ${free.join(" ")}`, make) : make());
   }
+}
+
+/** Of services without rules, by what makes them up: equal ones stay the same value, which is encoded once. */
+const plainHosts = new WeakMap<MeshConfig, WeakMap<Service, Map<string, VirtualHost>>>();
+
+function plainHost(mesh: MeshConfig, service: Service, key: string, make: () => VirtualHost): VirtualHost {
+  const ofMesh = plainHosts.get(mesh) ?? new WeakMap<Service, Map<string, VirtualHost>>();
+  plainHosts.set(mesh, ofMesh);
+  const ofService = ofMesh.get(service) ?? new Map<string, VirtualHost>();
+  ofMesh.set(service, ofService);
+  const host = ofService.get(key) ?? make();
+  ofService.set(key, host);
+  return host;
 }
 
 function egressHost(view: ClientView): VirtualHost {
