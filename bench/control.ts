@@ -205,12 +205,12 @@ class Bench {
     }
   }
 
-  /** Until every stream has answered all that it was sent. */
+  /** Until every proxy runs the newest that there is for it. */
   async #settled(): Promise<void> {
     const open = (): boolean =>
       this.#control
         ?.connections()
-        .some((each) => Object.values(each.statuses()).some(({ state }) => state === "STALE")) === true;
+        .some(({ session }) => session.settledSequence !== session.configuration?.sequence) === true;
     do await new Promise((resolve) => setTimeout(resolve, SETTLE_POLL_MS));
     while (open());
   }
