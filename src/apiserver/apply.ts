@@ -53,7 +53,7 @@ export function applied(kind: Kind, live: KubeObject, declaration: Declaration):
   const before = entries.filter(isOwn).flatMap((entry) => [...pathsOf(entry)]);
   const dropped = before.filter((path) => !declared.has(path) && !ownedByOthers.has(path));
   const owned = [...ownedByOthers, ...declared.keys()];
-  return ok(dropped.sort(deepestFirst).reduce((object, path) => without(object, { path, owned, schema }), merged));
+  return ok(dropped.sort(outermostFirst).reduce((object, path) => without(object, { path, owned, schema }), merged));
 }
 
 const CLIENT_SIDE_APPLIER = "kubectl";
@@ -73,8 +73,9 @@ function isUnchanged(path: string, before: Fields, present: Fields): boolean {
   return text !== undefined && text === present.get(path);
 }
 
-function deepestFirst(a: string, b: string): number {
-  return elementsOf(b).length - elementsOf(a).length;
+/** An item of a keyed list goes as a whole: without its key it would not be found any more. */
+function outermostFirst(a: string, b: string): number {
+  return elementsOf(a).length - elementsOf(b).length;
 }
 
 function conflictWith(others: readonly ManagedFields[], differing: readonly string[]): ApiFailure | undefined {

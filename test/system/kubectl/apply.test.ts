@@ -73,7 +73,8 @@ test("from client-side to server-side apply the fields move with their owner", {
   );
   // The image is the applier's alone now: leaving out the port takes it away.
   const less = WEB.replace("web:1", "web:2").replace("        ports: [{containerPort: 80}]\n", "");
-  assert.equal((await kubectl(server, "apply --server-side -f -", { input: less })).code, 0);
+  const fewer = await kubectl(server, "apply --server-side -f -", { input: less });
+  assert.equal(fewer.code, 0, fewer.err);
   const ports = await kubectl(server, "get deploy web -o jsonpath={.spec.template.spec.containers[0].ports}");
   assert.equal(ports.out, "");
 });
