@@ -205,7 +205,7 @@ export class Session {
       this.#send("listener", target, "upserts");
       if (this.#isQuiet("listener", target, "upserts")) this.#sendRouting(target);
       if (this.#isQuiet("listener", target)) this.#send("nameTable", target, "all");
-      if (this.#leadsNowhereOld(target)) this.#send("cluster", target, "all");
+      if (this.#leadsNowhereOld(target) && this.#saidWhatLeads(target)) this.#send("cluster", target, "all");
     }
     if (!this.#waiting) this.#stopWaiting();
     this.#settle(target);
@@ -236,6 +236,16 @@ export class Session {
   /** Nothing of the proxy's can still lead to a cluster that is gone; one that it refused, it runs as it was. */
   #leadsNowhereOld(target: EncodedConfiguration): boolean {
     return LEADING.every((type) => this.#isQuiet(type, target) && this.#types[type].refused.size === 0);
+  }
+
+  /** A proxy that comes back asks for one type after the other: what it has not asked for yet may lead to old clusters. */
+  #saidWhatLeads(target: EncodedConfiguration): boolean {
+    const { listener, route } = this.#types;
+    const hasRoutes = target.resources.route.size > 0;
+    const said = listener.subscription.started && (route.subscription.started || !hasRoutes);
+    if (said || this.#waitOver || !this.#isDue("cluster", target, "all")) return true;
+    this.#wait();
+    return false;
   }
 
   /** What is no longer wanted can't be in the way. */

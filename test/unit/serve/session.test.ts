@@ -188,6 +188,20 @@ describe("a session", () => {
     assert.deepEqual(wire.take(), ["cluster a@2", "endpoint a@1"]);
   });
 
+  it("removes no cluster from a proxy that comes back before it has said what it has of the rest", () => {
+    const wire = new Wire();
+    wire.session.setTarget(configuration(2, FIRST));
+    wire.subscribe("cluster", [], { a: "1", old: "1" });
+    wire.subscribe("endpoint", ["a"], { a: "1" });
+    assert.deepEqual(wire.take(), []);
+    wire.subscribe("listener", [], { l: "0" });
+    assert.deepEqual(wire.take(), ["listener l@1"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), []);
+    wire.subscribe("route", ["r"], { r: "1" });
+    assert.deepEqual(wire.take(), ["cluster -old"]);
+  });
+
   it("does not wait for ever for a proxy that asks for no endpoints", () => {
     const wire = settledWire();
     wire.session.setTarget(
