@@ -11,7 +11,9 @@ import { ZipkinConfig } from "./gen/envoy/config/trace/v3/zipkin.ts";
 import { FileAccessLog } from "./gen/envoy/extensions/access_loggers/file/v3/file.ts";
 import { ExpressionFilter } from "./gen/envoy/extensions/access_loggers/filters/cel/v3/cel.ts";
 import { StderrAccessLog, StdoutAccessLog } from "./gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
+import { ClusterConfig as DynamicForwardProxyCluster } from "./gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.ts";
 import { Cors, CorsPolicy } from "./gen/envoy/extensions/filters/http/cors/v3/cors.ts";
+import { FilterConfig as DynamicForwardProxy } from "./gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy.ts";
 import { ExtAuthz, ExtAuthzPerRoute } from "./gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz.ts";
 import { HTTPFault } from "./gen/envoy/extensions/filters/http/fault/v3/fault.ts";
 import {
@@ -92,8 +94,10 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   [`${EXT}.access_loggers.filters.cel.v3.ExpressionFilter`]: codec(ExpressionFilter),
   [`${EXT}.access_loggers.stream.v3.StderrAccessLog`]: codec(StderrAccessLog),
   [`${EXT}.access_loggers.stream.v3.StdoutAccessLog`]: codec(StdoutAccessLog),
+  [`${EXT}.clusters.dynamic_forward_proxy.v3.ClusterConfig`]: codec(DynamicForwardProxyCluster),
   [`${EXT}.filters.http.cors.v3.Cors`]: codec(Cors),
   [`${EXT}.filters.http.cors.v3.CorsPolicy`]: codec(CorsPolicy),
+  [`${EXT}.filters.http.dynamic_forward_proxy.v3.FilterConfig`]: codec(DynamicForwardProxy),
   [`${EXT}.filters.http.fault.v3.HTTPFault`]: codec(HTTPFault),
   [`${EXT}.filters.http.header_mutation.v3.HeaderMutation`]: codec(HeaderMutation),
   [`${EXT}.filters.http.header_mutation.v3.HeaderMutationPerRoute`]: codec(HeaderMutationPerRoute),
