@@ -1,6 +1,6 @@
 // One call from an account to a service: by which connection it would arrive, and what the policies there say of it. Pure.
 
-import { policiesOf } from "../model/authorization.ts";
+import { selecting } from "../model/by-namespace.ts";
 import { formatRef } from "../model/finding.ts";
 import type { Service, ServicePort } from "../model/service.ts";
 import { type AuthzDecision, decide } from "./authz.ts";
@@ -63,7 +63,7 @@ function answerOf(world: World, question: AuthzQuestion, workload: Workload): Au
     };
   }
   const mtls = isMeshed && mode !== "DISABLE";
-  const decision = decide(policiesOf(authorization, workload, mesh), callOf(question, { mtls, port, world }), mesh);
+  const decision = decide(selecting(authorization, workload, mesh), callOf(question, { mtls, port, world }), mesh);
   return {
     workload: name,
     connection: `${mtls ? "mTLS" : "plaintext"} on port ${port} (${mode} by ${source})`,

@@ -2,7 +2,7 @@
 
 import type { AuthorizationPolicy, AuthorizationRule } from "../api/istio/authorization-policy.ts";
 import { formatSpiffeId } from "../identity/spiffe.ts";
-import { policiesOf } from "../model/authorization.ts";
+import { selecting } from "../model/by-namespace.ts";
 import { formatRef, refOf } from "../model/finding.ts";
 import { mtlsOf } from "../model/mtls.ts";
 import { analyze } from "./analyze.ts";
@@ -98,7 +98,7 @@ export function mtlsLine(world: World, workload: Workload, port: number): MtlsLi
 
 export function describePolicies(world: World, workloads: readonly Workload[]): readonly PolicyLine[] {
   const { authorization, mesh } = world.snapshot;
-  const policies = new Set(workloads.flatMap((workload) => policiesOf(authorization, workload, mesh)));
+  const policies = new Set(workloads.flatMap((workload) => selecting(authorization, workload, mesh)));
   return [...policies].map((policy) => ({
     policy: formatRef(refOf(policy)),
     action: policy.spec?.action ?? "ALLOW",

@@ -1,8 +1,9 @@
 // PeerAuthentication: the mode of each port of a workload, by Istio's precedence.
 
 import type { MtlsMode, PeerAuthentication } from "../api/istio/peer-authentication.ts";
+import { type ByNamespace, byNamespace, rivalFindings, WHOLE_NAMESPACE } from "./by-namespace.ts";
 import { matchesLabels } from "./endpoint.ts";
-import { byAge, type Finding, formatRef, type ResourceRef, refOf } from "./finding.ts";
+import { type Finding, type ResourceRef, refOf } from "./finding.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 
 type EffectiveMode = "DISABLE" | "PERMISSIVE" | "STRICT";
@@ -18,29 +19,14 @@ export interface WorkloadMtls {
   readonly byPort: ReadonlyMap<number, PortMode>;
 }
 
-/** Namespace to its policies, oldest first. */
-export type MtlsIndex = ReadonlyMap<string, readonly PeerAuthentication[]>;
+export type MtlsIndex = ByNamespace<PeerAuthentication>;
 
 export function indexMtls(policies: Iterable<PeerAuthentication>): {
   readonly index: MtlsIndex;
   readonly findings: readonly Finding[];
 } {
-  const index = new Map<string, PeerAuthentication[]>();
-  const findings: Finding[] = [];
-  for (const policy of [...policies].sort(byAge)) {
-    const namespace = policy.metadata.namespace ?? "default";
-    const list = index.get(namespace) ?? [];
-    index.set(namespace, list);
-    const rival = isSelective(policy) ? undefined : list.find((each) => !isSelective(each));
-    list.push(policy);
-    if (rival === undefined) continue;
-    findings.push({
-      resource: refOf(policy),
-      type: "conflict",
-      path: "spec",
-      message: `${formatRef(refOf(rival))} already covers the whole namespace, is older (or first by name) and wins`,
-    });
-  }
+  const index = byNamespace(policies);
+  const findings = rivalFindings(index, "spec", (policy) => (isSelective(policy) ? undefined : WHOLE_NAMESPACE));
   return { index, findings };
 }
 

@@ -1,8 +1,8 @@
-// RequestAuthentications by the workloads that they select, and the key sets that their rules verify with.
+// The token rules of a workload, and the key sets that their rules verify with.
 
 import type { JwtRule, RequestAuthentication } from "../api/istio/request-authentication.ts";
-import { matchesLabels } from "./endpoint.ts";
-import { byAge, type Finding, refOf } from "./finding.ts";
+import { type ByNamespace, type Subject, selecting } from "./by-namespace.ts";
+import { type Finding, refOf } from "./finding.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 
 /** A key set that was fetched, or why it could not be. A set that was had once stays in force when it can't be fetched anew. */
@@ -13,32 +13,11 @@ export type FetchedKeys =
 /** By `keyLocation` of the rule. */
 export type KeySets = ReadonlyMap<string, FetchedKeys>;
 
-/** Namespace to its resources, oldest first. */
-export type AuthenticationIndex = ReadonlyMap<string, readonly RequestAuthentication[]>;
-
-export function indexAuthentication(resources: Iterable<RequestAuthentication>): AuthenticationIndex {
-  const index = new Map<string, RequestAuthentication[]>();
-  for (const resource of [...resources].sort(byAge)) {
-    const namespace = resource.metadata.namespace ?? "default";
-    const list = index.get(namespace);
-    if (list === undefined) index.set(namespace, [resource]);
-    else list.push(resource);
-  }
-  return index;
-}
+export type AuthenticationIndex = ByNamespace<RequestAuthentication>;
 
 /** The rules of all that select the workload, in its namespace and the root's: a token that any of them verifies will do. */
-export function jwtRulesOf(
-  index: AuthenticationIndex,
-  workload: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
-  mesh: MeshConfig,
-): readonly JwtRule[] {
-  const namespaces = new Set([mesh.rootNamespace, workload.namespace]);
-  return [...namespaces]
-    .flatMap((namespace) => index.get(namespace) ?? [])
-    .filter(({ spec }) => spec?.targetRef === undefined && spec?.targetRefs === undefined)
-    .filter(({ spec }) => matchesLabels(spec?.selector?.matchLabels, workload.labels))
-    .flatMap(({ spec }) => spec?.jwtRules ?? []);
+export function jwtRulesOf(index: AuthenticationIndex, workload: Subject, mesh: MeshConfig): readonly JwtRule[] {
+  return selecting(index, workload, mesh).flatMap(({ spec }) => spec?.jwtRules ?? []);
 }
 
 /** Where a rule's keys are fetched from; undefined when it has them itself. The issuer's own discovery document where nothing is said. */

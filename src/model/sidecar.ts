@@ -1,37 +1,25 @@
 // Sidecars by the workloads that they select, and what one lets its proxies see.
 
 import type { Sidecar } from "../api/istio/sidecar.ts";
+import { type ByNamespace, byNamespace, rivalFindings, WHOLE_NAMESPACE } from "./by-namespace.ts";
 import { matchesLabels } from "./endpoint.ts";
-import { byAge, type Finding, formatRef, refOf } from "./finding.ts";
+import type { Finding } from "./finding.ts";
 import { hostMatches } from "./hosts.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 import type { HostRoutes } from "./routing.ts";
 import type { Service } from "./service.ts";
 
-/** Namespace to its resources, oldest first. */
-export type SidecarIndex = ReadonlyMap<string, readonly Sidecar[]>;
+export type SidecarIndex = ByNamespace<Sidecar>;
 
 export function indexSidecars(sidecars: Iterable<Sidecar>): {
   readonly index: SidecarIndex;
   readonly findings: readonly Finding[];
 } {
-  const index = new Map<string, Sidecar[]>();
-  const findings: Finding[] = [];
-  for (const sidecar of [...sidecars].sort(byAge)) {
-    const namespace = sidecar.metadata.namespace ?? "default";
-    const list = index.get(namespace) ?? [];
-    index.set(namespace, list);
-    const rival = list.find((each) => selectorKey(each) === selectorKey(sidecar));
-    list.push(sidecar);
-    if (rival === undefined) continue;
-    const covered = selectorKey(sidecar) === "" ? "the whole namespace" : "the same workloads";
-    findings.push({
-      resource: refOf(sidecar),
-      type: "conflict",
-      path: "spec.workloadSelector",
-      message: `${formatRef(refOf(rival))} already covers ${covered}, is older (or first by name) and wins`,
-    });
-  }
+  const index = byNamespace(sidecars);
+  const findings = rivalFindings(index, "spec.workloadSelector", (sidecar) => {
+    const key = selectorKey(sidecar);
+    return key === "" ? WHOLE_NAMESPACE : { key, words: "the same workloads" };
+  });
   return { index, findings };
 }
 

@@ -1,8 +1,9 @@
 // All mesh resources at one instant, indexed for translation. Never changed, only replaced.
 
 import type { EndpointSliceResource, ResourceSet } from "../ingest/resources.ts";
-import { type AuthorizationIndex, indexAuthorization, providerFindings } from "./authorization.ts";
+import { type AuthorizationIndex, providerFindings } from "./authorization.ts";
 import { type Allocation, allocateAddresses } from "./auto-address.ts";
+import { byNamespace } from "./by-namespace.ts";
 import { type ClientTraits, clientTraits } from "./client-traits.ts";
 import { type DestinationIndex, indexDestinations, keepSubsets } from "./destination.ts";
 import { indexPods, indexSlices, type PodsByAddress } from "./endpoint.ts";
@@ -14,7 +15,7 @@ import { indexNodes, type NodeIndex } from "./locality.ts";
 import { type EffectiveMeshConfig, effectiveMeshConfig, type MeshConfig } from "./mesh-config.ts";
 import { indexMtls, type MtlsIndex } from "./mtls.ts";
 import { proxyConfigFindings } from "./proxy-config.ts";
-import { type AuthenticationIndex, indexAuthentication, type KeySets, keyFindings } from "./request-authentication.ts";
+import { type AuthenticationIndex, type KeySets, keyFindings } from "./request-authentication.ts";
 import { type BoundRoutes, type HostRoutes, indexRouting } from "./routing.ts";
 import type { Service } from "./service.ts";
 import { indexServices, type ServiceIndex } from "./services.ts";
@@ -91,11 +92,11 @@ export function buildSnapshot(
   const authorization =
     older?.authorizationPolicies === resources.authorizationPolicies && known !== undefined
       ? known.authorization
-      : indexAuthorization(resources.authorizationPolicies.values());
+      : byNamespace(resources.authorizationPolicies.values());
   const authentication =
     older?.requestAuthentications === resources.requestAuthentications && known !== undefined
       ? known.authentication
-      : indexAuthentication(resources.requestAuthentications.values());
+      : byNamespace(resources.requestAuthentications.values());
   const [sidecars, telemetry] = [sidecarParts(resources, known), indexTelemetry(resources.telemetries.values())];
   const sameRouting =
     sameShapes(resources, older) &&

@@ -3,42 +3,23 @@
 import type { Telemetry } from "../api/istio/telemetry.ts";
 import { compileFormat } from "../observe/format.ts";
 import { accessLogFindings } from "./access-log.ts";
+import { type ByNamespace, byNamespace, rivalFindings, type Subject, WHOLE_NAMESPACE } from "./by-namespace.ts";
 import { matchesLabels } from "./endpoint.ts";
-import { byAge, type Finding, formatRef, type ResourceRef, refOf } from "./finding.ts";
+import { type Finding, type ResourceRef, refOf } from "./finding.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 import { concerns, type TelemetryMode } from "./telemetry-mode.ts";
 import { type ProviderWorld, resolveTracer, type TraceTarget } from "./trace-target.ts";
 
-/** Namespace to its resources, oldest first. */
-export type TelemetryIndex = ReadonlyMap<string, readonly Telemetry[]>;
+export type TelemetryIndex = ByNamespace<Telemetry>;
 type Tracing = NonNullable<NonNullable<Telemetry["spec"]>["tracing"]>[number];
 export type CustomTags = NonNullable<Tracing["customTags"]>;
-
-export interface Subject {
-  readonly namespace: string;
-  readonly labels: Readonly<Record<string, string>>;
-}
 
 export function indexTelemetry(telemetries: Iterable<Telemetry>): {
   readonly index: TelemetryIndex;
   readonly findings: readonly Finding[];
 } {
-  const index = new Map<string, Telemetry[]>();
-  const findings: Finding[] = [];
-  for (const telemetry of [...telemetries].sort(byAge)) {
-    const namespace = telemetry.metadata.namespace ?? "default";
-    const list = index.get(namespace) ?? [];
-    index.set(namespace, list);
-    const rival = isGeneral(telemetry) ? list.find(isGeneral) : undefined;
-    list.push(telemetry);
-    if (rival === undefined) continue;
-    findings.push({
-      resource: refOf(telemetry),
-      type: "conflict",
-      path: "spec",
-      message: `${formatRef(refOf(rival))} already covers the whole namespace, is older (or first by name) and wins`,
-    });
-  }
+  const index = byNamespace(telemetries);
+  const findings = rivalFindings(index, "spec", (each) => (isGeneral(each) ? WHOLE_NAMESPACE : undefined));
   return { index, findings };
 }
 

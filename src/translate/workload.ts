@@ -3,7 +3,7 @@
 import type { AuthorizationPolicy } from "../api/istio/authorization-policy.ts";
 import type { JwtRule } from "../api/istio/request-authentication.ts";
 import type { ConnectionPool } from "../api/istio/traffic.ts";
-import { policiesOf } from "../model/authorization.ts";
+import { selecting } from "../model/by-namespace.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { mtlsOf, type WorkloadMtls } from "../model/mtls.ts";
 import { jwtRulesOf, type KeySets, keySetsOf } from "../model/request-authentication.ts";
@@ -41,7 +41,7 @@ export function workloadOf(snapshot: MeshSnapshot, proxy: ProxyNode): Workload {
     proxy,
     ports: portsOf(snapshot, proxy),
     mtls: mtlsOf(snapshot.mtls, subject, snapshot.mesh),
-    policies: policiesOf(snapshot.authorization, subject, snapshot.mesh),
+    policies: selecting(snapshot.authorization, subject, snapshot.mesh),
     jwtRules,
     keySets: keySetsOf(jwtRules, snapshot.keySets),
     telemetry: telemetryOf(snapshot, proxy),

@@ -44,8 +44,12 @@ describe("a burst", () => {
     });
     coalescer.touch("soon");
     coalescer.touch("now");
+    coalescer.touch("soon");
     clock.advance(0);
     assert.equal(runs, 1);
+    coalescer.touch("soon");
+    clock.advance(0);
+    assert.equal(runs, 1, "the next burst is an ordinary one");
   });
 });
 
