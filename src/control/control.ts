@@ -164,7 +164,7 @@ function startCore(options: ControlPlaneOptions): Core {
     addressOf: (host) => state.snapshot && addressOf(state.snapshot, host),
     onChange: (fetched) => {
       state.setKeySets(fetched);
-      if (state.snapshot !== undefined) replace(state.snapshot.resources, 0);
+      if (state.snapshot !== undefined) replace(state.snapshot.scope.raw, 0);
     },
     log,
   });

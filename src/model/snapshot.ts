@@ -1,6 +1,6 @@
 // All mesh resources at one instant, indexed for translation. Never changed, only replaced.
 
-import type { EndpointSliceResource, ResourceSet } from "../ingest/resources.ts";
+import type { EndpointSliceResource, ResourceName, ResourceSet } from "../ingest/resources.ts";
 import { type AuthorizationIndex, providerFindings } from "./authorization.ts";
 import { type Allocation, allocateAddresses } from "./auto-address.ts";
 import { byNamespace } from "./by-namespace.ts";
@@ -17,6 +17,7 @@ import { indexMtls, type MtlsIndex } from "./mtls.ts";
 import { proxyConfigFindings } from "./proxy-config.ts";
 import { type AuthenticationIndex, type KeySets, keyFindings } from "./request-authentication.ts";
 import { type BoundRoutes, type HostRoutes, indexRouting } from "./routing.ts";
+import { type Scope, scopeOf } from "./scope.ts";
 import type { Service } from "./service.ts";
 import { indexServices, type ServiceIndex } from "./services.ts";
 import { indexSidecars } from "./sidecar.ts";
@@ -26,6 +27,8 @@ import { type InstanceIndex, indexInstances } from "./workload-entry.ts";
 export interface MeshSnapshot {
   readonly mesh: MeshConfig;
   readonly meshSource: EffectiveMeshConfig;
+  readonly scope: Scope;
+  /** Those that take part. */
   readonly resources: ResourceSet;
   /** By host, in the order of hosts. */
   readonly services: ReadonlyMap<string, Service>;
@@ -66,37 +69,34 @@ const NOTHING_LEARNED: Learned = { forms: new Map(), keySets: new Map() };
 
 /** `base`: what the ConfigMap of MeshConfig is laid over. `before`: the former snapshot, whose equal values stay. */
 export function buildSnapshot(
-  resources: ResourceSet,
+  raw: ResourceSet,
   base: MeshConfig,
   { forms, keySets }: Learned = NOTHING_LEARNED,
   before?: MeshSnapshot,
 ): MeshSnapshot {
-  const meshSource = effectiveMeshConfig(base, resources.meshConfigs, before?.meshSource);
+  const meshSource = effectiveMeshConfig(base, raw.meshConfigs, before?.meshSource);
   const mesh = meshSource.config;
+  const scope = scopeOf(raw, mesh, before?.scope);
+  const { resources } = scope;
   const known = before?.mesh === mesh ? before : undefined;
   const older = known?.resources;
-  const pods = older?.pods === resources.pods && known !== undefined ? known.pods : indexPods(resources.pods);
-  const nodes = older?.nodes === resources.nodes && known !== undefined ? known.nodes : indexNodes(resources.nodes);
+  const kept = <T>(name: ResourceName, old: T | undefined, make: () => T): T =>
+    old !== undefined && older?.[name] === resources[name] ? old : make();
+  const pods = kept("pods", known?.pods, () => indexPods(resources.pods));
+  const nodes = kept("nodes", known?.nodes, () => indexNodes(resources.nodes));
   const slices = indexSlices(resources);
-  const instances =
-    older?.workloadEntries === resources.workloadEntries && known !== undefined
-      ? known.instances
-      : indexInstances(resources.workloadEntries);
-  const allocation =
-    older?.serviceEntries === resources.serviceEntries && known !== undefined
-      ? known.allocation
-      : allocateAddresses(resources.serviceEntries);
+  const instances = kept("workloadEntries", known?.instances, () => indexInstances(resources.workloadEntries));
+  const allocation = kept("serviceEntries", known?.allocation, () => allocateAddresses(resources.serviceEntries));
   const index = indexServices({ resources, mesh, pods, slices, instances, allocation }, known);
   const { services } = index;
   const mtls = mtlsParts(resources, known);
-  const authorization =
-    older?.authorizationPolicies === resources.authorizationPolicies && known !== undefined
-      ? known.authorization
-      : byNamespace(resources.authorizationPolicies.values());
-  const authentication =
-    older?.requestAuthentications === resources.requestAuthentications && known !== undefined
-      ? known.authentication
-      : byNamespace(resources.requestAuthentications.values());
+  const { authorizationPolicies, requestAuthentications } = resources;
+  const authorization = kept("authorizationPolicies", known?.authorization, () =>
+    byNamespace(authorizationPolicies.values()),
+  );
+  const authentication = kept("requestAuthentications", known?.authentication, () =>
+    byNamespace(requestAuthentications.values()),
+  );
   const [sidecars, telemetry] = [sidecarParts(resources, known), indexTelemetry(resources.telemetries.values())];
   const sameRouting =
     sameShapes(resources, older) &&
@@ -107,6 +107,7 @@ export function buildSnapshot(
   return {
     mesh,
     meshSource,
+    scope,
     resources,
     services,
     index,

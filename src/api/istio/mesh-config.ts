@@ -202,10 +202,6 @@ export const meshConfigIneffective: readonly Ineffective[] = [
     effect:
       "applications are called at the pod's own address (PASSTHROUGH): the proxy has no loopback in common with them",
   },
-  { field: "defaultServiceExportTo", effect: NOT_YET },
-  { field: "defaultVirtualServiceExportTo", effect: NOT_YET },
-  { field: "defaultDestinationRuleExportTo", effect: NOT_YET },
-  { field: "discoverySelectors", effect: NOT_YET },
   { field: "meshMTLS", effect: NOT_YET },
   { field: "tlsDefaults", effect: NOT_YET },
   { field: "pathNormalization", effect: NOT_YET },
