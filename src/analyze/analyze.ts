@@ -10,7 +10,7 @@ import { analyzeInjection } from "./injection.ts";
 import { analyzePeers } from "./peer.ts";
 import { analyzeReferences } from "./reference.ts";
 import { analyzeRoutes } from "./route.ts";
-import { analyzeSchema } from "./schema.ts";
+import { analyzeMeshConfig, analyzeSchema } from "./schema.ts";
 import { analyzeServices } from "./service.ts";
 import { analyzeServiceEntries } from "./service-entry.ts";
 import { analyzeSidecars } from "./sidecar.ts";
@@ -21,6 +21,7 @@ import type { World } from "./world.ts";
 export function analyze(world: World, previous: readonly KubeObject[] = []): readonly Finding[] {
   return inOrder([
     ...analyzeSchema(world, previous),
+    ...analyzeMeshConfig(world),
     ...analyzeReferences(world),
     ...analyzeGateways(world),
     ...analyzeGatewayServices(world),

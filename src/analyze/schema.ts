@@ -1,6 +1,7 @@
 // What each kind's own rules warn of: deprecated fields, fields without effect, fields that only weft has.
 
 import { istioKinds } from "../api/istio/kinds.ts";
+import { MESH_CONFIG_NAME } from "../api/istio/mesh-config.ts";
 import type { KubeObject } from "../api/object.ts";
 import { makeRegistry } from "../api/registry.ts";
 import { validateStructure } from "../api/validate.ts";
@@ -36,6 +37,18 @@ export function analyzeSchema(world: World, previous: readonly KubeObject[]): re
       return finding("IST0002", { resource, path }, `Deprecated: ${detail}`, `Write ${field} instead.`);
     });
     return [...found, ...foreignFields(object)];
+  });
+}
+
+/** The text in the ConfigMap: its fields have no line of their own in the manifest. */
+export function analyzeMeshConfig({ snapshot }: World): readonly Finding[] {
+  const { meshSource, mesh } = snapshot;
+  const resource = { kind: "ConfigMap", namespace: mesh.rootNamespace, name: MESH_CONFIG_NAME };
+  return meshSource.issues.map(({ severity, path, message }) => {
+    const text = `MeshConfig: ${path === "" ? "" : `${path}: `}${message}`;
+    return severity === "error"
+      ? finding("IST0106", { resource, path: "data.mesh" }, `Schema validation error: ${text}`)
+      : finding("IST0133", { resource, path: "data.mesh" }, `Schema validation warning: ${text}`);
   });
 }
 
