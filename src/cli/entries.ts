@@ -118,6 +118,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./authz.ts"),
   },
   {
+    name: "ca",
+    aliases: [],
+    summary: "show who signs the mesh's certificates, and until when they hold",
+    load: () => import("./ca.ts"),
+  },
+  {
     name: "proxy-status",
     aliases: ["ps"],
     summary: "show whether each proxy runs what it was sent",

@@ -20,6 +20,8 @@ export interface Cluster {
   close(): Promise<void>;
 }
 
+const GROUPS: ReadonlySet<string> = new Set(["ca", "authz", "image"]);
+
 export async function startCluster(): Promise<Cluster> {
   const dataDir = mkdtempSync(join(tmpdir(), "weft-kubectl-"));
   const child = spawn(process.execPath, [WEFT, "up", "--data-dir", dataDir], { stdio: ["ignore", "pipe", "pipe"] });
@@ -30,8 +32,11 @@ export async function startCluster(): Promise<Cluster> {
     env,
     kubectl: (words, { more = [], input } = {}) => run("kubectl", [...words.split(" "), ...more], { env, input }),
     weft: (words, { more = [], input } = {}) => {
-      const [command = "", ...rest] = words.split(" ");
-      return run(process.execPath, [WEFT, command, "--data-dir", dataDir, ...rest, ...more], { env, input });
+      const all = words.split(" ");
+      // Options come after the command, which is two words where it is one of a group.
+      const length = GROUPS.has(all[0] ?? "") ? 2 : 1;
+      const given = [...all.slice(0, length), "--data-dir", dataDir, ...all.slice(length), ...more];
+      return run(process.execPath, [WEFT, ...given], { env, input });
     },
     close: async () => {
       const ended = new Promise((resolve) => child.once("exit", resolve));

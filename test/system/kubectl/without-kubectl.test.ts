@@ -47,3 +47,30 @@ test("apply, get, logs, exec, patch, delete", async () => {
   assert.match((await cluster.weft("logs nobody")).err, /pods "nobody" not found/);
   assert.equal((await cluster.weft("delete -f -", { input: MANIFEST.split("---")[0] ?? "" })).code, 0);
 });
+
+test("ca status: the mesh's root, and each workload's certificate", async () => {
+  const manifests = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: meshed, labels: {istio-injection: enabled}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: meshed}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{name: main, image: none, command: [sleep, "1000"]}]
+`;
+  assert.equal((await cluster.weft("apply -f -", { input: manifests })).code, 0);
+  const shown = () => cluster.weft("ca status");
+  await until(
+    shown,
+    /^meshed +web +20\S+ \S+ \(23 h \d+ min\) +spiffe:\/\/cluster\.local\/ns\/meshed\/sa\/default$/m,
+    "its certificate",
+  );
+  const { out } = await shown();
+  assert.match(
+    out,
+    /^the mesh's own root signs\n {2}root {4}O=cluster\.local {2}until 20.*\n {10}sha256 [0-9a-f]{64}$/m,
+  );
+});
