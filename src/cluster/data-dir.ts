@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { isRecord, parseJson } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { ClusterError } from "./failure.ts";
@@ -54,6 +54,11 @@ export function dataDirAt(path: string): DataDir {
 /** What the directory is for: a demo begins afresh every time, and never on a user's own cluster. */
 export type Purpose = "cluster" | "demo";
 
+/** `.weft/demo`, which `npm start` makes in the default place of a cluster. */
+function isDemo(path: string): boolean {
+  return basename(path) === "demo" && existsSync(join(path, MARKER));
+}
+
 /** Makes the directory, for its owner alone, or refuses one that holds something else. */
 export function openDataDir(path: string, purpose: Purpose = "cluster"): Result<DataDir, ClusterError> {
   const dir = dataDirAt(path);
@@ -62,7 +67,7 @@ export function openDataDir(path: string, purpose: Purpose = "cluster"): Result<
     if (!existsSync(dir.root)) mkdirSync(dir.root, { recursive: true, mode: 0o700 });
     if (!statSync(dir.root).isDirectory()) return err(notUsable(dir.root, "it is not a directory"));
     if (!existsSync(marker)) {
-      const found = readdirSync(dir.root).filter((name) => name !== "images.yaml");
+      const found = readdirSync(dir.root).filter((name) => name !== "images.yaml" && !isDemo(join(dir.root, name)));
       if (found.length > 0) {
         return err(notUsable(dir.root, `it holds other things (${found.slice(0, 3).join(", ")})`));
       }

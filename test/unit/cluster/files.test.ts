@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -38,6 +38,18 @@ test("a directory that holds something else is refused, and nothing is put into 
   assert.ok(!dir.ok);
   assert.match(dir.error.message, /thesis\.txt/);
   assert.match(dir.error.next, /--data-dir/);
+});
+
+test("the demo's directory within it is weft's own, so that a cluster can be made beside it", (context) => {
+  const root = temporary(context);
+  assert.ok(openDataDir(join(root, "demo"), "demo").ok);
+  assert.equal(open(root).root, root);
+});
+
+test("a folder of that name that is somebody else's is left alone", (context) => {
+  const root = temporary(context);
+  mkdirSync(join(root, "demo"));
+  assert.ok(!openDataDir(root).ok);
 });
 
 test("a directory that can't be written is refused with its path", {
