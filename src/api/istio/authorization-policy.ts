@@ -6,8 +6,9 @@ import { ageColumn, pathColumn } from "../columns.ts";
 import { errorIssue, type Issue, warningIssue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { istioHead } from "./head.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
-import { checkPort, quote } from "./rules.ts";
+import { checkOneTarget, checkPort, quote } from "./rules.ts";
 import { meshStatus, oneOf, strings, targetRef, workloadSelector } from "./shapes.ts";
 
 const source = Type.Object({
@@ -84,16 +85,12 @@ export const authorizationPolicyIneffective: readonly Ineffective[] = [
 ];
 
 export const authorizationPolicyKind: Kind<AuthorizationPolicy> = {
-  group: "security.istio.io",
+  ...istioHead("security"),
   versions: ["v1", "v1beta1"],
   kind: "AuthorizationPolicy",
   plural: "authorizationpolicies",
   singular: "authorizationpolicy",
   shortNames: ["ap"],
-  categories: ["istio-io", "security-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [pathColumn("Action", ".spec.action"), ageColumn],
   check: checkAuthorizationPolicy,
@@ -102,8 +99,7 @@ export const authorizationPolicyKind: Kind<AuthorizationPolicy> = {
 function checkAuthorizationPolicy(object: AuthorizationPolicy): readonly Issue[] {
   const spec = object.spec ?? {};
   const issues: Issue[] = [...warnIneffective(object, authorizationPolicyIneffective)];
-  const targets = [spec.selector, spec.targetRef, spec.targetRefs].filter((target) => target !== undefined);
-  if (targets.length > 1) issues.push(errorIssue("spec", "only one of targetRefs or selector can be set"));
+  issues.push(...checkOneTarget(spec));
   issues.push(...checkAction(spec));
   (spec.rules ?? []).forEach((each, i) => {
     issues.push(...checkRule(each, `spec.rules[${i}]`));

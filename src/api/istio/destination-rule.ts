@@ -5,6 +5,7 @@ import { ageColumn, pathColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { checkDestinationRule } from "./destination-rule-check.ts";
+import { istioHead } from "./head.ts";
 import {
   durationText,
   labelMap,
@@ -119,16 +120,12 @@ export type ClientTls = Static<typeof clientTls>;
 export type Subset = Static<typeof subset>;
 
 export const destinationRuleKind: Kind<DestinationRule> = {
-  group: "networking.istio.io",
+  ...istioHead("networking"),
   versions: ["v1", "v1beta1", "v1alpha3"],
   kind: "DestinationRule",
   plural: "destinationrules",
   singular: "destinationrule",
   shortNames: ["dr"],
-  categories: ["istio-io", "networking-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [pathColumn("Host", ".spec.host"), ageColumn],
   check: checkDestinationRule,

@@ -5,6 +5,7 @@ import { ageColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { checkGateway } from "./gateway-check.ts";
+import { istioHead } from "./head.ts";
 import { labelMap, meshStatus, serverPort, serverTls, strings } from "./shapes.ts";
 
 const server = Type.Object({
@@ -29,16 +30,12 @@ export type Gateway = KubeObject & Static<typeof schema>;
 export type GatewayServer = Static<typeof server>;
 
 export const gatewayKind: Kind<Gateway> = {
-  group: "networking.istio.io",
+  ...istioHead("networking"),
   versions: ["v1", "v1beta1", "v1alpha3"],
   kind: "Gateway",
   plural: "gateways",
   singular: "gateway",
   shortNames: ["gw"],
-  categories: ["istio-io", "networking-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [ageColumn],
   check: checkGateway,

@@ -5,6 +5,7 @@ import { ageColumn, pathColumn } from "../columns.ts";
 import { errorIssue, type Issue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { istioHead } from "./head.ts";
 import { quote } from "./rules.ts";
 import { mapOf, meshStatus, oneOf, workloadSelector } from "./shapes.ts";
 
@@ -25,16 +26,12 @@ export type PeerAuthentication = KubeObject & Static<typeof schema>;
 export type MtlsMode = "UNSET" | "DISABLE" | "PERMISSIVE" | "STRICT";
 
 export const peerAuthenticationKind: Kind<PeerAuthentication> = {
-  group: "security.istio.io",
+  ...istioHead("security"),
   versions: ["v1", "v1beta1"],
   kind: "PeerAuthentication",
   plural: "peerauthentications",
   singular: "peerauthentication",
   shortNames: ["pa"],
-  categories: ["istio-io", "security-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [pathColumn("Mode", ".spec.mtls.mode"), ageColumn],
   check: checkPeerAuthentication,

@@ -5,6 +5,7 @@ import { ageColumn } from "../columns.ts";
 import { errorIssue, type Issue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { istioHead } from "./head.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { int32, labelMap, meshStatus, workloadSelector } from "./shapes.ts";
 
@@ -27,16 +28,12 @@ export const proxyConfigIneffective: readonly Ineffective[] = [
 ];
 
 export const proxyConfigKind: Kind<ProxyConfig> = {
-  group: "networking.istio.io",
+  ...istioHead("networking"),
   versions: ["v1beta1"],
   kind: "ProxyConfig",
   plural: "proxyconfigs",
   singular: "proxyconfig",
   shortNames: [],
-  categories: ["istio-io", "networking-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [ageColumn],
   check: (object) => [...checkProxyConfig(object), ...warnIneffective(object, proxyConfigIneffective)],

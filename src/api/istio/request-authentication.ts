@@ -6,8 +6,9 @@ import { ageColumn } from "../columns.ts";
 import { errorIssue, type Issue } from "../issue.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { istioHead } from "./head.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
-import { checkDuration, quote } from "./rules.ts";
+import { checkDuration, checkOneTarget, quote } from "./rules.ts";
 import { durationText, meshStatus, oneOf, targetRef, workloadSelector } from "./shapes.ts";
 
 const text = Type.String({ minLength: 1 });
@@ -54,16 +55,12 @@ export const requestAuthenticationIneffective: readonly Ineffective[] = [
 ];
 
 export const requestAuthenticationKind: Kind<RequestAuthentication> = {
-  group: "security.istio.io",
+  ...istioHead("security"),
   versions: ["v1", "v1beta1"],
   kind: "RequestAuthentication",
   plural: "requestauthentications",
   singular: "requestauthentication",
   shortNames: ["ra"],
-  categories: ["istio-io", "security-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [ageColumn],
   check: checkRequestAuthentication,
@@ -72,8 +69,7 @@ export const requestAuthenticationKind: Kind<RequestAuthentication> = {
 function checkRequestAuthentication(object: RequestAuthentication): readonly Issue[] {
   const spec = object.spec ?? {};
   const issues: Issue[] = [...warnIneffective(object, requestAuthenticationIneffective)];
-  const targets = [spec.selector, spec.targetRef, spec.targetRefs].filter((target) => target !== undefined);
-  if (targets.length > 1) issues.push(errorIssue("spec", "only one of targetRefs or selector can be set"));
+  issues.push(...checkOneTarget(spec));
   for (const [i, target] of (spec.targetRefs ?? []).entries()) {
     issues.push(...checkTarget(target, `spec.targetRefs[${i}]`));
   }

@@ -68,6 +68,14 @@ export function checkAtMostOne(value: object, fields: readonly string[], path: s
   return [errorIssue(path, `only one of ${present.join(", ")} may be set`)];
 }
 
+/** What a policy is for is said in one way. */
+export function checkOneTarget(
+  spec: { readonly selector?: unknown; readonly targetRef?: unknown; readonly targetRefs?: unknown } | undefined,
+): readonly Issue[] {
+  const given = [spec?.selector, spec?.targetRef, spec?.targetRefs].filter((target) => target !== undefined);
+  return given.length > 1 ? [errorIssue("spec", "only one of targetRefs or selector can be set")] : [];
+}
+
 export function checkRange(
   value: number | undefined,
   path: string,

@@ -4,6 +4,7 @@ import { type Static, Type } from "typebox";
 import { ageColumn, pathColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { istioHead } from "./head.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { checkServiceEntry } from "./service-entry-check.ts";
 import { labelMap, meshStatus, oneOf, serverPort, strings } from "./shapes.ts";
@@ -41,16 +42,12 @@ export const serviceEntryIneffective: readonly Ineffective[] = [
 ];
 
 export const serviceEntryKind: Kind<ServiceEntry> = {
-  group: "networking.istio.io",
+  ...istioHead("networking"),
   versions: ["v1", "v1beta1", "v1alpha3"],
   kind: "ServiceEntry",
   plural: "serviceentries",
   singular: "serviceentry",
   shortNames: ["se"],
-  categories: ["istio-io", "networking-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [
     pathColumn("Hosts", ".spec.hosts"),

@@ -4,6 +4,7 @@ import { type Static, Type } from "typebox";
 import { ageColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { istioHead } from "./head.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { labelMap, meshStatus, oneOf, portNumber, portSelector, serverTls, strings } from "./shapes.ts";
 import { connectionPool } from "./traffic.ts";
@@ -71,16 +72,12 @@ export const sidecarIneffective: readonly Ineffective[] = [
 ];
 
 export const sidecarKind: Kind<Sidecar> = {
-  group: "networking.istio.io",
+  ...istioHead("networking"),
   versions: ["v1", "v1beta1", "v1alpha3"],
   kind: "Sidecar",
   plural: "sidecars",
   singular: "sidecar",
   shortNames: [],
-  categories: ["istio-io", "networking-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [ageColumn],
   check: (object) => warnIneffective(object, sidecarIneffective),

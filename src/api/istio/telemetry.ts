@@ -4,6 +4,7 @@ import { type Static, Type } from "typebox";
 import { ageColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { istioHead } from "./head.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { durationText, mapOf, meshStatus, oneOf, percent, targetRef, workloadSelector } from "./shapes.ts";
 
@@ -97,16 +98,12 @@ export const telemetryIneffective: readonly Ineffective[] = [
 ];
 
 export const telemetryKind: Kind<Telemetry> = {
-  group: "telemetry.istio.io",
+  ...istioHead("telemetry"),
   versions: ["v1", "v1alpha1"],
   kind: "Telemetry",
   plural: "telemetries",
   singular: "telemetry",
   shortNames: ["telemetry"],
-  categories: ["istio-io", "telemetry-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [ageColumn],
   check: (object) => warnIneffective(object, telemetryIneffective),

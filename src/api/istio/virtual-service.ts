@@ -4,6 +4,7 @@ import { type Static, Type } from "typebox";
 import { ageColumn, pathColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { istioHead } from "./head.ts";
 import {
   durationText,
   int32,
@@ -200,16 +201,12 @@ export type HttpFault = Static<typeof fault>;
 export type CorsSettings = Static<typeof corsPolicy>;
 
 export const virtualServiceKind: Kind<VirtualService> = {
-  group: "networking.istio.io",
+  ...istioHead("networking"),
   versions: ["v1", "v1beta1", "v1alpha3"],
   kind: "VirtualService",
   plural: "virtualservices",
   singular: "virtualservice",
   shortNames: ["vs"],
-  categories: ["istio-io", "networking-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [pathColumn("Gateways", ".spec.gateways"), pathColumn("Hosts", ".spec.hosts"), ageColumn],
   check: checkVirtualService,

@@ -4,6 +4,7 @@ import { type Static, Type } from "typebox";
 import { ageColumn, pathColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { istioHead } from "./head.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { labelMap, mapOf, meshStatus, portNumber, uint32 } from "./shapes.ts";
 import { checkWorkload } from "./workload-entry-check.ts";
@@ -30,16 +31,12 @@ export const workloadEntryIneffective: readonly Ineffective[] = [
 ];
 
 export const workloadEntryKind: Kind<WorkloadEntry> = {
-  group: "networking.istio.io",
+  ...istioHead("networking"),
   versions: ["v1", "v1beta1", "v1alpha3"],
   kind: "WorkloadEntry",
   plural: "workloadentries",
   singular: "workloadentry",
   shortNames: ["we"],
-  categories: ["istio-io", "networking-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [ageColumn, pathColumn("Address", ".spec.address")],
   check: (object) => [...checkWorkload(object.spec, "spec"), ...warnIneffective(object, workloadEntryIneffective)],

@@ -4,6 +4,7 @@ import { type Static, Type } from "typebox";
 import { ageColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
+import { istioHead } from "./head.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { int32, labelMap, meshStatus, uint32 } from "./shapes.ts";
 import { workloadEntrySpec } from "./workload-entry.ts";
@@ -51,16 +52,12 @@ export const workloadGroupIneffective: readonly Ineffective[] = [
 ];
 
 export const workloadGroupKind: Kind<WorkloadGroup> = {
-  group: "networking.istio.io",
+  ...istioHead("networking"),
   versions: ["v1", "v1beta1", "v1alpha3"],
   kind: "WorkloadGroup",
   plural: "workloadgroups",
   singular: "workloadgroup",
   shortNames: ["wg"],
-  categories: ["istio-io", "networking-istio-io"],
-  namespaced: true,
-  origin: "custom",
-  subresources: ["status"],
   schema,
   columns: [ageColumn],
   check: (object) => [
