@@ -4,7 +4,7 @@ import "reflect-metadata";
 import { createPublicKey, type KeyObject, randomBytes, webcrypto, X509Certificate } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 import { err, ok, type Result } from "../base/result.ts";
-import { type CertificateFacts, readBundle, readCertificate, verifyChain } from "../identity/chain.ts";
+import { type CertificateFacts, issuerAmong, readBundle, readCertificate, verifyChain } from "../identity/chain.ts";
 import { BACK_DATE_MS, SERIAL_BYTES } from "./limits.ts";
 
 export interface SignRequest {
@@ -48,7 +48,8 @@ export async function makeSigner(material: SignerMaterial, nowMs: number): Promi
   const above = material.chainPem.trim() === "" ? ok([]) : readBundle(material.chainPem);
   if (!above.ok) return err(`the chain: ${above.error}`);
   const chain = chainOf(read.value, above.value, roots.value);
-  const vouching = [...chain, rootOf(chain.at(-1) ?? read.value, roots.value)];
+  const top = chain.at(-1) ?? read.value;
+  const vouching = [...chain, issuerAmong(top, roots.value) ?? top];
   const signing = await importKey(material.key);
   if (!signing.ok) return signing;
   const notAfterMs = Math.min(...vouching.map((each) => each.notAfterMs));
@@ -76,16 +77,6 @@ function chainOf(
 ): readonly CertificateFacts[] {
   const isRoot = (facts: CertificateFacts): boolean => roots.some(({ pem }) => pem === facts.pem);
   return [own, ...above.filter(({ pem }) => pem !== own.pem)].filter((each) => !isRoot(each));
-}
-
-function rootOf(top: CertificateFacts, roots: readonly CertificateFacts[]): CertificateFacts {
-  const certificate = new X509Certificate(top.pem);
-  return (
-    roots.find(({ pem }) => {
-      const candidate = new X509Certificate(pem);
-      return certificate.checkIssued(candidate) && certificate.verify(candidate.publicKey);
-    }) ?? top
-  );
 }
 
 type SigningAlgorithm = { name: "ECDSA"; hash: string } | { name: "RSASSA-PKCS1-v1_5"; hash: string };

@@ -7,6 +7,7 @@ import { deepEqual } from "../base/equal.ts";
 import type { HostAddress } from "../model/auto-address.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import { STATUS_WRITES_MAX } from "./limits.ts";
+import { SerialRun } from "./serial-run.ts";
 
 export interface AllocatedAddressesOptions {
   readonly client: KubeClient;
@@ -15,10 +16,8 @@ export interface AllocatedAddressesOptions {
 
 export class AllocatedAddresses {
   readonly #options: AllocatedAddressesOptions;
+  readonly #writes = new SerialRun(() => this.#writeDue());
   #snapshot: MeshSnapshot | undefined;
-  #running = false;
-  #again = false;
-  #stopped = false;
 
   constructor(options: AllocatedAddressesOptions) {
     this.#options = options;
@@ -27,24 +26,18 @@ export class AllocatedAddresses {
   set(snapshot: MeshSnapshot): void {
     if (this.#snapshot?.allocation === snapshot.allocation) return;
     this.#snapshot = snapshot;
-    if (this.#running) this.#again = true;
-    else void this.#run();
+    this.#writes.trigger();
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.#writes.stop();
   }
 
-  async #run(): Promise<void> {
-    this.#running = true;
-    do {
-      this.#again = false;
-      const due = this.#due();
-      for (let i = 0; i < due.length && !this.#stopped; i += STATUS_WRITES_MAX) {
-        await Promise.all(due.slice(i, i + STATUS_WRITES_MAX).map((write) => write()));
-      }
-    } while (this.#again && !this.#stopped);
-    this.#running = false;
+  async #writeDue(): Promise<void> {
+    const due = this.#due();
+    for (let i = 0; i < due.length && !this.#writes.isStopped; i += STATUS_WRITES_MAX) {
+      await Promise.all(due.slice(i, i + STATUS_WRITES_MAX).map((write) => write()));
+    }
   }
 
   #due(): readonly (() => Promise<void>)[] {
@@ -60,7 +53,7 @@ export class AllocatedAddresses {
     const { name, namespace = "default" } = entry.metadata;
     const patch = { body: { status: { addresses } }, subresource: "status" } as const;
     const done = await this.#options.client.mergePatch(serviceEntryKind, { name, namespace }, patch);
-    if (done.ok || done.error.reason === "NotFound" || this.#stopped) return;
+    if (done.ok || done.error.reason === "NotFound" || this.#writes.isStopped) return;
     const text = `status of ServiceEntry ${namespace}/${name}: its addresses could not be written: ${done.error.message}`;
     this.#options.log("warn", text);
   }

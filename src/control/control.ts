@@ -8,10 +8,10 @@ import type { Clock } from "../base/clock.ts";
 import type { ResourceSet } from "../ingest/resources.ts";
 import { startIngest } from "../ingest/watch.ts";
 import { defaultMeshConfig, type MeshConfig } from "../model/mesh-config.ts";
-import type { Service } from "../model/service.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import { Registry } from "../observe/metrics.ts";
 import { type Connection, DiscoveryServer } from "../serve/server.ts";
+import { clusterNames } from "../translate/names.ts";
 import type { ProxyConfiguration } from "../translate/translate.ts";
 import { AllocatedAddresses } from "./allocated-addresses.ts";
 import { admitEverybody, makeAuthenticate } from "./authenticate.ts";
@@ -221,16 +221,10 @@ function rulesOf({ authentication }: MeshSnapshot): readonly JwtRule[] {
 function addressOf({ services, mesh }: MeshSnapshot, host: string): string | undefined {
   const [name = "", namespace = mesh.rootNamespace] = host.split(".");
   const service = services.get(host) ?? services.get(`${name}.${namespace}.svc.${mesh.clusterDomain}`);
-  if (service === undefined || !isOf(service, host, mesh)) return undefined;
+  if (service === undefined || !clusterNames(service, "").includes(host)) return undefined;
   // A ServiceEntry's addresses are what applications call, which only a proxy leads somewhere.
   const own = service.source.kind === "Service" ? service.addresses[0] : undefined;
   return own ?? [...service.endpoints.values()].flat()[0]?.address;
-}
-
-/** The last part, `.svc` and the cluster's domain, may be left out. */
-function isOf(service: Service, host: string, { clusterDomain }: MeshConfig): boolean {
-  const short = `${service.name}.${service.namespace}`;
-  return [service.host, short, `${short}.svc`, `${short}.svc.${clusterDomain}`].includes(host);
 }
 
 /** The listening sockets. */

@@ -6,6 +6,7 @@ import { configMapKind } from "../api/kubernetes/config-map.ts";
 import { isRecord, parseJson } from "../base/json.ts";
 import { type ConfigMapResource, KEPT_FORM_LABEL, type ResourceSet } from "../ingest/resources.ts";
 import type { GoodForm, GoodForms } from "../model/last-good.ts";
+import { SerialRun } from "./serial-run.ts";
 
 const FORM = "form.json";
 const RESOURCE = "resource";
@@ -41,11 +42,9 @@ export interface KeptFormsOptions {
 /** Writes what is kept and removes what no longer is; one write after the other. */
 export class KeptFormsWriter {
   readonly #options: KeptFormsOptions;
+  readonly #writes = new SerialRun(() => this.#writeAll());
   #stored: ReadonlyMap<string, ConfigMapResource> = new Map();
   #kept: GoodForms = new Map();
-  #running = false;
-  #again = false;
-  #stopped = false;
 
   constructor(options: KeptFormsOptions) {
     this.#options = options;
@@ -54,29 +53,23 @@ export class KeptFormsWriter {
   set(stored: ResourceSet["keptForms"], kept: GoodForms): void {
     this.#stored = stored;
     this.#kept = kept;
-    if (this.#running) this.#again = true;
-    else void this.#run();
+    this.#writes.trigger();
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.#writes.stop();
   }
 
-  async #run(): Promise<void> {
-    this.#running = true;
-    do {
-      this.#again = false;
-      const stored = new Map([...this.#stored.values()].map((each) => [each.data?.[RESOURCE] ?? "", each]));
-      for (const [key, form] of this.#kept) {
-        const text = JSON.stringify(form);
-        if (!this.#stopped && stored.get(key)?.data?.[FORM] !== text) await this.#write(key, text);
-      }
-      for (const [key, { metadata }] of stored) {
-        const unwanted = !this.#kept.has(key) && !this.#stopped;
-        if (unwanted) await this.#options.client.remove(configMapKind, { ...this.#place(), name: metadata.name });
-      }
-    } while (this.#again && !this.#stopped);
-    this.#running = false;
+  async #writeAll(): Promise<void> {
+    const stored = new Map([...this.#stored.values()].map((each) => [each.data?.[RESOURCE] ?? "", each]));
+    for (const [key, form] of this.#kept) {
+      const text = JSON.stringify(form);
+      if (!this.#writes.isStopped && stored.get(key)?.data?.[FORM] !== text) await this.#write(key, text);
+    }
+    for (const [key, { metadata }] of stored) {
+      const unwanted = !this.#kept.has(key) && !this.#writes.isStopped;
+      if (unwanted) await this.#options.client.remove(configMapKind, { ...this.#place(), name: metadata.name });
+    }
   }
 
   #place(): { readonly namespace: string } {
@@ -94,7 +87,7 @@ export class KeptFormsWriter {
       made.error.reason === "AlreadyExists"
         ? await client.mergePatch(configMapKind, { ...this.#place(), name }, { body: { data } })
         : made;
-    if (written.ok || this.#stopped) return;
+    if (written.ok || this.#writes.isStopped) return;
     log(
       "warn",
       `the last good form of ${virtualServiceKind.kind} ${key} is in force but not stored, so a restart of the control plane would lose it: ${written.error.message}`,

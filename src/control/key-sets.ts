@@ -8,6 +8,7 @@ import type { JwtRule } from "../api/istio/request-authentication.ts";
 import { parseDurationMs } from "../api/istio/rules.ts";
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock, Timer } from "../base/clock.ts";
+import { deepEqual } from "../base/equal.ts";
 import { isRecord, parseJson } from "../base/json.ts";
 import type { Random } from "../base/random.ts";
 import { err, ok, type Result } from "../base/result.ts";
@@ -100,7 +101,7 @@ export class KeySetKeeper {
     const next: FetchedKeys = result.ok
       ? { kind: "keys", jwks: result.value }
       : { kind: "failed", reason: result.error };
-    if (isSame(kept.fetched, next)) return;
+    if (deepEqual(kept.fetched, next)) return;
     kept.fetched = next;
     this.#options.onChange(this.#all());
   }
@@ -122,10 +123,6 @@ export class KeySetKeeper {
   #get(uri: string, timeoutMs: number): Promise<Result<string, string>> {
     return get(uri, timeoutMs, lookupBy(this.#options.addressOf));
   }
-}
-
-function isSame(left: FetchedKeys | undefined, right: FetchedKeys): boolean {
-  return left !== undefined && JSON.stringify(left) === JSON.stringify(right);
 }
 
 function asKeySet(text: Result<string, string>): Result<string, string> {

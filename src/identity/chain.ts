@@ -65,6 +65,15 @@ export function renewalTimeMs(facts: Pick<CertificateFacts, "notBeforeMs" | "not
   return facts.notBeforeMs + lifetimeMs * (0.5 + jitter);
 }
 
+/** The one of the candidates that issued a certificate; undefined where none did. */
+export function issuerAmong(
+  subject: CertificateFacts,
+  candidates: readonly CertificateFacts[],
+): CertificateFacts | undefined {
+  const certificate = new X509Certificate(subject.pem);
+  return candidates.find(({ pem }) => issued(new X509Certificate(pem), certificate));
+}
+
 function issued(issuer: X509Certificate, subject: X509Certificate): boolean {
   return issuer.ca && subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
 }

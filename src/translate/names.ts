@@ -59,8 +59,8 @@ export function callNames(service: Service, view: ClientView): readonly string[]
   return [...own, ...addressesOf(service, view).map(domainOf), ...others];
 }
 
-/** Short names are those of Kubernetes' services. */
-function clusterNames(
+/** Short names are those of Kubernetes' services; the shortest one only within the namespace. */
+export function clusterNames(
   { host, name, namespace }: Pick<Service, "host" | "name" | "namespace">,
   clientNamespace: string,
 ) {

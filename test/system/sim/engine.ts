@@ -1,14 +1,8 @@
 // The two proxies that the calls go through, each with the generated resources over its discovery stream.
 
-import { systemClock } from "../../../src/base/clock.ts";
-import { seededRandom } from "../../../src/base/random.ts";
-import { Registry } from "../../../src/observe/metrics.ts";
-import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
-import { Node } from "../../../src/proto/gen/envoy/config/core/v3/base.ts";
-import { startProxy } from "../../../src/proxy/run/proxy.ts";
 import type { SecretSource } from "../../../src/proxy/socket/secret.ts";
-import { makeAdsSource } from "../../../src/proxy/subscribe/ads.ts";
 import type { ProxyNode } from "../../../src/translate/proxy.ts";
+import { startAdsProxy } from "../../unit/control/proxy.ts";
 import { startEnvoy } from "../envoy/envoy.ts";
 
 export const ADMIN_PORT = 15_000;
@@ -35,24 +29,8 @@ function metadataOf(proxy: ProxyNode): Readonly<Record<string, unknown>> {
 }
 
 async function startWeft({ proxy, variant, discoveryPort, secrets }: EngineOptions): Promise<() => Promise<void>> {
-  const running = startProxy({
-    bootstrap: Bootstrap.fromPartial({}),
-    source: makeAdsSource({
-      target: `127.0.0.1:${discoveryPort}`,
-      tls: undefined,
-      node: Node.fromPartial({ id: proxy.id, userAgentName: "weft", metadata: metadataOf(proxy) }),
-      variant,
-      wildcards: new Set(["cluster", "listener"]),
-      clock: systemClock,
-      random: seededRandom(3),
-    }),
-    localSecrets: secrets,
-    clock: systemClock,
-    random: seededRandom(4),
-    registry: new Registry(),
-    drain: { ms: 100, strategy: "immediate" },
-  });
-  await running.ready;
+  const metadata = metadataOf(proxy);
+  const running = await startAdsProxy({ discoveryPort, id: proxy.id, metadata, variant, secrets, drainMs: 100 });
   return () => Promise.resolve(running.close());
 }
 

@@ -9,16 +9,10 @@ import tls from "node:tls";
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
 import { LocalSecrets } from "../../../src/agent/secrets.ts";
 import { requestAuthenticationKind } from "../../../src/api/istio/request-authentication.ts";
-import { systemClock } from "../../../src/base/clock.ts";
-import { seededRandom } from "../../../src/base/random.ts";
 import { generateKey, privateKeyToPem } from "../../../src/identity/key.ts";
-import { Registry } from "../../../src/observe/metrics.ts";
-import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
-import { Node } from "../../../src/proto/gen/envoy/config/core/v3/base.ts";
-import { startProxy } from "../../../src/proxy/run/proxy.ts";
-import { makeAdsSource } from "../../../src/proxy/subscribe/ads.ts";
 import { explicitServerName } from "../../../src/translate/names.ts";
 import { startMesh, type TestMesh, until } from "./mesh.ts";
+import { startAdsProxy } from "./proxy.ts";
 
 /** A pod of the explicit mode: its sidecar's ports are on its own address. */
 const POD = "127.84.0.7";
@@ -71,29 +65,13 @@ async function startSidecar(context: TestContext, mesh: TestMesh): Promise<void>
   const secrets = new LocalSecrets();
   secrets.set("default", { kind: "certificate", privateKeyPem: key, certificateChainPem: cert });
   secrets.set("ROOTCA", { kind: "trust", bundlePem: mesh.authority.rootPem, crlPem: undefined });
-  const proxy = startProxy({
-    bootstrap: Bootstrap.fromPartial({}),
-    source: makeAdsSource({
-      target: `127.0.0.1:${mesh.control.plain?.port}`,
-      tls: undefined,
-      node: Node.fromPartial({
-        id: `sidecar~${POD}~api-1.production~production.svc.cluster.local`,
-        userAgentName: "weft",
-        metadata: { NAMESPACE: "production", INTERCEPTION_MODE: "NONE", LABELS: { app: "api" } },
-      }),
-      variant: "delta",
-      wildcards: new Set(["cluster", "listener"]),
-      clock: systemClock,
-      random: seededRandom(3),
-    }),
-    localSecrets: secrets,
-    clock: systemClock,
-    random: seededRandom(4),
-    registry: new Registry(),
-    drain: { ms: 1000, strategy: "immediate" },
+  const proxy = await startAdsProxy({
+    discoveryPort: mesh.control.plain?.port,
+    id: `sidecar~${POD}~api-1.production~production.svc.cluster.local`,
+    metadata: { NAMESPACE: "production", INTERCEPTION_MODE: "NONE", LABELS: { app: "api" } },
+    secrets,
   });
   context.after(() => proxy.close());
-  await proxy.ready;
 }
 
 async function listen(

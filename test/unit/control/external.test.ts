@@ -10,15 +10,9 @@ import path from "node:path";
 import { type TestContext, test } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { serviceEntryKind } from "../../../src/api/istio/service-entry.ts";
-import { systemClock } from "../../../src/base/clock.ts";
-import { seededRandom } from "../../../src/base/random.ts";
-import { Registry } from "../../../src/observe/metrics.ts";
-import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
-import { Node } from "../../../src/proto/gen/envoy/config/core/v3/base.ts";
-import { startProxy } from "../../../src/proxy/run/proxy.ts";
-import { makeAdsSource } from "../../../src/proxy/subscribe/ads.ts";
 import { certify } from "../pki.ts";
 import { startMesh, type TestMesh, until } from "./mesh.ts";
+import { startAdsProxy } from "./proxy.ts";
 
 const OUTBOUND = 15_001;
 
@@ -70,32 +64,14 @@ function isTls(socket: object): socket is TLSSocket {
 /** A proxy in explicit mode, on a loopback address of its own. */
 async function startCaller(context: TestContext, { control }: TestMesh): Promise<string> {
   const address = `127.61.${process.pid % 250}.${1 + (Math.floor(process.pid / 250) % 250)}`;
-  const node = Node.fromPartial({
-    id: `sidecar~${address}~web-1.shop~shop.svc.cluster.local`,
-    userAgentName: "weft",
-    metadata: { NAMESPACE: "shop", INTERCEPTION_MODE: "NONE" },
-  });
   const { plain } = control;
   assert.ok(plain !== undefined);
-  const source = makeAdsSource({
-    target: `127.0.0.1:${plain.port}`,
-    tls: undefined,
-    node,
-    variant: "delta",
-    wildcards: new Set(["cluster", "listener"]),
-    clock: systemClock,
-    random: seededRandom(1),
-  });
-  const proxy = startProxy({
-    bootstrap: Bootstrap.fromPartial({ node }),
-    source,
-    localSecrets: undefined,
-    clock: systemClock,
-    random: seededRandom(2),
-    registry: new Registry(),
+  const proxy = await startAdsProxy({
+    discoveryPort: plain.port,
+    id: `sidecar~${address}~web-1.shop~shop.svc.cluster.local`,
+    metadata: { NAMESPACE: "shop", INTERCEPTION_MODE: "NONE" },
   });
   context.after(() => proxy.close());
-  await proxy.ready;
   return address;
 }
 

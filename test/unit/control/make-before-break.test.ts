@@ -7,14 +7,9 @@ import { describe, it, type TestContext } from "node:test";
 import { destinationRuleKind } from "../../../src/api/istio/destination-rule.ts";
 import { virtualServiceKind } from "../../../src/api/istio/virtual-service.ts";
 import { configMapKind } from "../../../src/api/kubernetes/config-map.ts";
-import { systemClock } from "../../../src/base/clock.ts";
 import { type Random, seededRandom } from "../../../src/base/random.ts";
-import { Registry } from "../../../src/observe/metrics.ts";
-import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
-import { Node } from "../../../src/proto/gen/envoy/config/core/v3/base.ts";
-import { startProxy } from "../../../src/proxy/run/proxy.ts";
-import { makeAdsSource } from "../../../src/proxy/subscribe/ads.ts";
 import { startMesh, type TestMesh, until } from "./mesh.ts";
+import { startAdsProxy } from "./proxy.ts";
 
 const VERSIONS = ["v1", "v2", "v3"] as const;
 const CLIENT = "127.83.0.9";
@@ -87,29 +82,12 @@ async function startOrigins(context: TestContext): Promise<void> {
 }
 
 async function startClientProxy(context: TestContext, mesh: TestMesh): Promise<void> {
-  const proxy = startProxy({
-    bootstrap: Bootstrap.fromPartial({}),
-    source: makeAdsSource({
-      target: `127.0.0.1:${mesh.control.plain?.port}`,
-      tls: undefined,
-      node: Node.fromPartial({
-        id: `sidecar~${CLIENT}~client.production~production.svc.cluster.local`,
-        userAgentName: "weft",
-        metadata: { NAMESPACE: "production", INTERCEPTION_MODE: "NONE" },
-      }),
-      variant: "delta",
-      wildcards: new Set(["cluster", "listener"]),
-      clock: systemClock,
-      random: seededRandom(3),
-    }),
-    localSecrets: { get: () => undefined, onChange: () => () => undefined },
-    clock: systemClock,
-    random: seededRandom(4),
-    registry: new Registry(),
-    drain: { ms: 1000, strategy: "immediate" },
+  const proxy = await startAdsProxy({
+    discoveryPort: mesh.control.plain?.port,
+    id: `sidecar~${CLIENT}~client.production~production.svc.cluster.local`,
+    metadata: { NAMESPACE: "production", INTERCEPTION_MODE: "NONE" },
   });
   context.after(() => proxy.close());
-  await proxy.ready;
 }
 
 interface Answer {
