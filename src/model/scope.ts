@@ -18,6 +18,13 @@ const EXPORT_TO = "networking.istio.io/exportTo";
 /** Of these all count, whatever their namespace. */
 const WHOLE: ReadonlySet<ResourceName> = new Set<ResourceName>(["namespaces", "nodes", "meshConfigs", "keptForms"]);
 
+const EXPORTED: ReadonlySet<ResourceName> = new Set<ResourceName>([
+  "services",
+  "serviceEntries",
+  "virtualServices",
+  "destinationRules",
+]);
+
 export function scopeOf(raw: ResourceSet, mesh: MeshConfig, before?: Scope): Scope {
   const selected = selectedNamespaces(raw, mesh);
   const { defaultServiceExportTo, defaultVirtualServiceExportTo, defaultDestinationRuleExportTo } = mesh.settings;
@@ -25,12 +32,12 @@ export function scopeOf(raw: ResourceSet, mesh: MeshConfig, before?: Scope): Sco
   if (selected === undefined && defaults.every((each) => each === undefined)) return { raw, resources: raw, key: "" };
   const key = JSON.stringify([selected === undefined ? null : [...selected].sort(), defaults]);
   const narrowing = new Narrowing(raw, selected, before?.key === key ? before : undefined);
-  const same = <T>(object: T): T => object;
   const services = defaultServiceExportTo;
-  const entries = resourceNames().map((name) => [name, narrowing.take(name, same)]);
+  const rest = resourceNames().filter((name) => !WHOLE.has(name) && !EXPORTED.has(name));
+  const narrowed = rest.map((name) => [name, narrowing.take(name, (object) => object)]);
   const resources: ResourceSet = {
     ...raw,
-    ...Object.fromEntries(entries),
+    ...Object.fromEntries(narrowed),
     services: narrowing.take("services", (each) => exported(each, services)),
     serviceEntries: narrowing.take("serviceEntries", (each) => specExported(each, services)),
     virtualServices: narrowing.take("virtualServices", (each) => specExported(each, defaultVirtualServiceExportTo)),
@@ -70,7 +77,7 @@ class Narrowing {
     if (older === raw && made !== undefined) return made;
     const out = new Map<string, ResourceTypes[K]>();
     for (const [key, object] of raw) {
-      if (!WHOLE.has(name) && this.#selected?.has(key.slice(0, key.indexOf("/"))) === false) continue;
+      if (this.#selected?.has(key.slice(0, key.indexOf("/"))) === false) continue;
       const known = older?.get(key) === object ? made?.get(key) : undefined;
       out.set(key, known ?? fill(object));
     }

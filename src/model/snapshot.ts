@@ -89,15 +89,17 @@ export function buildSnapshot(
   const allocation = kept("serviceEntries", known?.allocation, () => allocateAddresses(resources.serviceEntries));
   const index = indexServices({ resources, mesh, pods, slices, instances, allocation }, known);
   const { services } = index;
-  const mtls = mtlsParts(resources, known);
-  const { authorizationPolicies, requestAuthentications } = resources;
+  const { peerAuthentications, authorizationPolicies, requestAuthentications } = resources;
+  const knownMtls = known && { index: known.mtls, findings: known.mtlsFindings };
+  const mtls = kept("peerAuthentications", knownMtls, () => indexMtls(peerAuthentications.values()));
   const authorization = kept("authorizationPolicies", known?.authorization, () =>
     byNamespace(authorizationPolicies.values()),
   );
   const authentication = kept("requestAuthentications", known?.authentication, () =>
     byNamespace(requestAuthentications.values()),
   );
-  const [sidecars, telemetry] = [sidecarParts(resources, known), indexTelemetry(resources.telemetries.values())];
+  const sidecars = kept("sidecars", known?.sidecars, () => indexSidecars(resources.sidecars.values()));
+  const telemetry = indexTelemetry(resources.telemetries.values());
   const sameRouting =
     sameShapes(resources, older) &&
     older?.virtualServices === resources.virtualServices &&
@@ -143,18 +145,6 @@ export function buildSnapshot(
       ...telemetryFindings(telemetry.index, { mesh, resources }),
     ],
   };
-}
-
-function sidecarParts({ sidecars }: ResourceSet, known: MeshSnapshot | undefined) {
-  return known !== undefined && known.resources.sidecars === sidecars
-    ? known.sidecars
-    : indexSidecars(sidecars.values());
-}
-
-function mtlsParts({ peerAuthentications }: ResourceSet, known: MeshSnapshot | undefined) {
-  return known !== undefined && known.resources.peerAuthentications === peerAuthentications
-    ? { index: known.mtls, findings: known.mtlsFindings }
-    : indexMtls(peerAuthentications.values());
 }
 
 /** Whether the services that two snapshots were made from are the same but for their endpoints. */
