@@ -211,17 +211,35 @@ export class Session {
     this.#settle(target);
   }
 
-  /** Where a call moves from one listener to another, the other has its routes before the first one goes. */
+  /**
+   * Where a call moves from one listener to another, the other has its routes before the first one goes, or changes its
+   * own: until the proxy asks for new ones, the listener that they are for doesn't serve.
+   */
   #sendRouting(target: EncodedConfiguration): void {
+    if (!this.#asksForRoutes(target) && !this.#waitOver && this.#replacesRouting(target)) {
+      this.#wait();
+      return;
+    }
     this.#send("route", target, "all");
     this.#followRoutes(target);
     this.#send("virtualHost", target, "all");
     this.#send("extension", target, "all");
     if (!ROUTING.every((type) => this.#isQuiet(type, target)) || this.#isQuiet("listener", target)) return;
-    const { subscription } = this.#types.route;
-    const asked = [...target.resources.route.values()].every(({ name }) => subscription.wants(name));
-    if (asked || this.#waitOver) this.#send("listener", target, "all");
+    if (this.#asksForRoutes(target) || this.#waitOver) this.#send("listener", target, "all");
     else this.#wait();
+  }
+
+  #asksForRoutes({ resources }: EncodedConfiguration): boolean {
+    const { subscription } = this.#types.route;
+    for (const { name } of resources.route.values()) if (!subscription.wants(name)) return false;
+    return true;
+  }
+
+  #replacesRouting({ resources }: EncodedConfiguration): boolean {
+    return ROUTING.some((type) => {
+      const { subscription } = this.#types[type];
+      return subscription.started && subscription.replaces(subscription.due(resources[type]));
+    });
   }
 
   /** A virtual host is of use to a proxy that has its route configuration. */

@@ -160,6 +160,13 @@ export class Subscription {
     return difference;
   }
 
+  /** Whether it has any of what a difference would change or take away. */
+  replaces({ changed, removed }: Difference): boolean {
+    const everything = this.#state !== undefined;
+    const has = (name: string): boolean => everything || this.#known.has(name) || this.#resource(name) !== undefined;
+    return changed.some(({ name }) => has(name)) || removed.some(has);
+  }
+
   /** All of what was due is on its way; or only what is new or changed, and the rest is still due. */
   sent(wanted: ResourceList, { removed }: Difference, part: "upserts" | "all"): void {
     this.#owed = false;

@@ -158,13 +158,60 @@ describe("a session", () => {
     wire.session.setTarget(configuration(2, { ...FIRST, listener: ["m@1"], route: ["r@2", "s@1"] }));
     assert.deepEqual(wire.take(), ["listener m@1"]);
     wire.ack();
-    assert.deepEqual(wire.take(), ["route r@2"], "the old listener stays until the new one's routes are there");
-    wire.ack();
-    assert.deepEqual(wire.take(), []);
+    assert.deepEqual(wire.take(), [], "the old listener and its routes stay until the new one's are asked for");
     wire.subscribe("route", ["s"]);
-    assert.deepEqual(wire.take(), ["route s@1"]);
+    assert.deepEqual(wire.take(), ["route r@2 s@1"]);
     wire.ack();
     assert.deepEqual(wire.take(), ["listener -l"]);
+  });
+
+  it("takes a call from no route before the new listener for it has its own", () => {
+    const wire = settledWire();
+    const moved: Texts = { ...FIRST, listener: ["l@1", "m@1"], route: ["r@2", "s@1"] };
+    wire.session.setTarget(configuration(2, moved));
+    assert.deepEqual(wire.take(), ["listener m@1"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), [], "the changed route waits until the new one is asked for");
+    wire.subscribe("route", ["s"]);
+    assert.deepEqual(wire.take(), ["route r@2 s@1"]);
+    wire.ack();
+
+    wire.session.setTarget(
+      configuration(3, { ...moved, listener: ["l@1", "m@1", "n@1"], route: ["r@3", "s@1", "t@1"] }),
+    );
+    wire.ack();
+    assert.deepEqual(wire.take(), ["listener n@1"]);
+    wire.clock.advance(1_000);
+    assert.deepEqual(wire.take(), ["route r@3"], "but not for ever");
+  });
+
+  it("takes no virtual host of a configuration before the new listener for its calls has its routes", () => {
+    const wire = settledWire();
+    const before: Texts = {
+      ...FIRST,
+      listener: ["l@1", "m@1"],
+      route: ["r@1", "80@1"],
+      virtualHost: ["80/a@1", "80/b@1"],
+    };
+    wire.session.setTarget(configuration(2, before));
+    wire.ack();
+    wire.subscribe("route", ["80"]);
+    wire.subscribe("virtualHost", ["80"]);
+    wire.ack();
+    wire.ack();
+    wire.take();
+    wire.session.setTarget(
+      configuration(3, {
+        ...before,
+        listener: ["l@1", "m@1", "n@1"],
+        route: ["r@1", "80@1", "s@1"],
+        virtualHost: ["80/a@1"],
+      }),
+    );
+    wire.ack();
+    assert.deepEqual(wire.take(), ["listener n@1"]);
+    wire.subscribe("route", ["s"]);
+    assert.deepEqual(wire.take(), ["route s@1", "virtualHost -80/b"]);
   });
 
   it("answers a proxy that asks for all of a type although there is nothing: it waits for that", () => {
