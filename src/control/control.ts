@@ -24,6 +24,7 @@ import { PilotMetrics } from "./pilot-metrics.ts";
 import { RefusalEvents } from "./refusal-event.ts";
 import { distributeRootCert } from "./root-cert.ts";
 import { StatusWriter } from "./status.ts";
+import { type ScrapeTarget, TrafficCollector } from "./traffic.ts";
 import { Warnings } from "./warnings.ts";
 
 /** What the control plane needs of the certificate authority. */
@@ -70,6 +71,8 @@ export interface ControlPlane {
   readonly whenReady: Promise<void>;
   connections(): readonly Connection[];
   configuration(connection: Connection): ProxyConfiguration | undefined;
+  /** What the proxies have counted. */
+  readonly traffic: TrafficCollector;
   close(): Promise<void>;
 }
 
@@ -80,9 +83,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const core = startCore(options);
   const roots = distributeRootCert({ client, clock, rootPem: () => ca.trust().rootPem, log: options.log });
   ca.onChange(() => roots.refresh());
+  const traffic = new TrafficCollector({
+    clock,
+    targets: () => core.discovery.connections().map(scrapeTarget),
+    scope: core.registry.scope({ statPrefix: "", namePrefix: "", labels: {} }),
+  });
   const ports = new Ports(options, core);
   const close = async (): Promise<void> => {
     roots.stop();
+    traffic.stop();
     core.stop();
     await ports.close();
   };
@@ -95,6 +104,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       whenReady: core.whenReady,
       connections: () => core.discovery.connections(),
       configuration: ({ proxy }) => core.state.translate(proxy),
+      traffic,
       close,
     };
   } catch (error) {
@@ -195,6 +205,13 @@ function startCore(options: ControlPlaneOptions): Core {
     discovery.close();
   };
   return { state, discovery, registry, metrics, whenReady: ready.promise, stop };
+}
+
+/** Where every sidecar, weft's or Istio's, prints its metrics and the application's. */
+const METRICS_PORT = 15020;
+
+function scrapeTarget({ proxy: { namespace, pod, address } }: Connection): ScrapeTarget {
+  return { name: `${namespace}/${pod}`, address, port: METRICS_PORT };
 }
 
 /** What a later run has to find. */

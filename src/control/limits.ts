@@ -28,3 +28,15 @@ export const KEY_SET_RETRY_BASE_MS = 1_000;
 export const KEY_SET_RETRY_MAX_MS = 60_000;
 /** Warnings that were told and are not told again. */
 export const WARNINGS_REMEMBERED_MAX = 10_000;
+/** Between two visits to the proxies while somebody looks at the numbers … */
+export const SCRAPE_ACTIVE_MS = 2_000;
+/** … and while nobody does. */
+export const SCRAPE_IDLE_MS = 30_000;
+/** Proxies that are visited at one time. */
+export const SCRAPES_MAX = 16;
+/** One visit. */
+export const SCRAPE_TIMEOUT_MS = 3_000;
+/** One page of metrics. */
+export const SCRAPE_BYTES_MAX = 32 * 1_048_576;
+/** Rounds at most that a proxy is left out of, which did not answer before. */
+export const SCRAPE_SKIP_ROUNDS_MAX = 16;

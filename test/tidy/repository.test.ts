@@ -12,7 +12,18 @@ const own = sources.filter(({ path }) => path.startsWith("src/"));
 
 // --- Which files may do what their folder may not, each with its reason. ---
 
-const PURE = ["api", "model", "translate", "inject", "analyze", "preview", "identity", "proxy/compile", "proxy/route"];
+const PURE = [
+  "api",
+  "model",
+  "translate",
+  "inject",
+  "analyze",
+  "preview",
+  "identity",
+  "traffic",
+  "proxy/compile",
+  "proxy/route",
+];
 // Node's modules that only compute.
 const PURE_MODULES = new Set(["node:assert/strict", "node:buffer", "node:crypto", "node:net", "node:util"]);
 
