@@ -1,5 +1,6 @@
 // What is compared. Each case is one bootstrap in protobuf JSON that weft and Envoy both read, and the load put on it.
 
+import { MONITOR, SHEDDING } from "../src/agent/overload.ts";
 import { type CaseOptions, hop, idleClusters, inboundTls, outboundTls } from "./bootstrap.ts";
 import { pairFloor, plainFloor } from "./nginx.ts";
 
@@ -132,15 +133,32 @@ function heldCases(): readonly BenchCase[] {
       name: "pair-held-32-connections",
       quick: false,
       work: { kind: "held", connections: 32 },
-      bootstrap: (options) => pair(options, { mesh: true, bounded: true }),
+      bootstrap: (options) => ({ ...pair(options, { mesh: true, bounded: true }), ...shedding() }),
     },
     {
       name: "pair-held-2000-connections",
       quick: false,
       work: { kind: "held", connections: 2000 },
-      bootstrap: (options) => pair(options, { mesh: true, bounded: true }),
+      bootstrap: (options) => ({ ...pair(options, { mesh: true, bounded: true }), ...shedding() }),
     },
   ];
+}
+
+/** As a sidecar of weft sheds load. */
+function shedding(): object {
+  const monitor = {
+    "@type": "type.googleapis.com/envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig",
+  };
+  return {
+    overloadManager: {
+      refreshInterval: "0.25s",
+      resourceMonitors: [{ name: MONITOR, typedConfig: monitor }],
+      actions: SHEDDING.map(({ name, from, to }) => ({
+        name,
+        triggers: [{ name: MONITOR, scaled: { scalingThreshold: from, saturationThreshold: to } }],
+      })),
+    },
+  };
 }
 
 interface PairOptions {

@@ -79,6 +79,8 @@ const ROOTS = [
   "envoy/extensions/load_balancing_policies",
   "envoy/extensions/path",
   "envoy/extensions/request_id",
+  "envoy/extensions/resource_monitors/cgroup_memory/v3/cgroup_memory.proto",
+  "envoy/extensions/resource_monitors/fixed_heap/v3/fixed_heap.proto",
   "envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto",
   "envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts.proto",
   "envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config.proto",

@@ -8,8 +8,15 @@ const FILTERS = "envoy/extensions/filters/http";
 const CORE = "envoy/config/core/v3";
 const TRACE = "envoy/config/trace/v3";
 
-/** `into` begins the message or oneof that the text goes into; without it the text goes to the end of the file. */
+/** `into` begins the message or oneof that the text goes into; without it the text goes to the end of the file; `whole` is a file of its own. */
 const ADDITIONS = [
+  {
+    file: "envoy/extensions/resource_monitors/cgroup_memory/v3/cgroup_memory.proto",
+    whole: true,
+    text: `syntax = "proto3";
+      package envoy.extensions.resource_monitors.cgroup_memory.v3;
+      message CgroupMemoryConfig { uint64 max_memory_bytes = 1; }`,
+  },
   {
     // Envoy's definitions use it; the validate.proto beside them is older.
     file: "validate/validate.proto",
@@ -214,7 +221,8 @@ const ADDITIONS = [
 export function addNewerFields(directory) {
   for (const addition of ADDITIONS) {
     const file = path.join(directory, addition.file);
-    fs.writeFileSync(file, withAddition(fs.readFileSync(file, "utf8"), addition));
+    if (addition.whole) fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, addition.whole ? addition.text : withAddition(fs.readFileSync(file, "utf8"), addition));
   }
 }
 

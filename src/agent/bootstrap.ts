@@ -7,6 +7,7 @@ import type { ConfigSource } from "../proto/gen/envoy/config/core/v3/config_sour
 import { UpstreamTlsContext } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
 import { CONTROL_SERVER_NAME } from "./ca-client.ts";
 import type { SidecarConfig } from "./environment.ts";
+import { sidecarOverload } from "./overload.ts";
 
 export const ADMIN_PORT = 15000;
 export const STATUS_PORT = 15020;
@@ -63,6 +64,7 @@ export function makeBootstrap(config: SidecarConfig): Bootstrap {
         grpcServices: [{ targetSpecifier: { $case: "envoyGrpc", value: { clusterName: XDS_CLUSTER } } }],
       },
     },
+    overloadManager: sidecarOverload(),
     staticResources: { clusters: [controlCluster(config)] },
   });
 }

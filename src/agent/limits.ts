@@ -18,3 +18,6 @@ export const APP_METRICS_TIMEOUT_MS = 5_000;
 export const CONNECTIONS_MAX = 128;
 export const DRAIN_MS = 5_000;
 export const DRAIN_MAX_MS = 3_600_000;
+
+/** How often a sidecar looks at its memory. */
+export const OVERLOAD_REFRESH_MS = 250;

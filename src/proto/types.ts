@@ -46,6 +46,8 @@ import { SafeCrossSchemeConfig } from "./gen/envoy/extensions/internal_redirect/
 import { UriTemplateMatchConfig } from "./gen/envoy/extensions/path/match/uri_template/v3/uri_template_match.ts";
 import { UriTemplateRewriteConfig } from "./gen/envoy/extensions/path/rewrite/uri_template/v3/uri_template_rewrite.ts";
 import { UuidRequestIdConfig } from "./gen/envoy/extensions/request_id/uuid/v3/uuid.ts";
+import { CgroupMemoryConfig } from "./gen/envoy/extensions/resource_monitors/cgroup_memory/v3/cgroup_memory.ts";
+import { FixedHeapConfig } from "./gen/envoy/extensions/resource_monitors/fixed_heap/v3/fixed_heap.ts";
 import { OmitCanaryHostsPredicate } from "./gen/envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts.ts";
 import { OmitHostMetadataConfig } from "./gen/envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config.ts";
 import { PreviousHostsPredicate } from "./gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.ts";
@@ -131,6 +133,8 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   [`${EXT}.path.match.uri_template.v3.UriTemplateMatchConfig`]: codec(UriTemplateMatchConfig),
   [`${EXT}.path.rewrite.uri_template.v3.UriTemplateRewriteConfig`]: codec(UriTemplateRewriteConfig),
   [`${EXT}.request_id.uuid.v3.UuidRequestIdConfig`]: codec(UuidRequestIdConfig),
+  [`${EXT}.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig`]: codec(CgroupMemoryConfig),
+  [`${EXT}.resource_monitors.fixed_heap.v3.FixedHeapConfig`]: codec(FixedHeapConfig),
   [`${EXT}.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate`]: codec(OmitCanaryHostsPredicate),
   [`${EXT}.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig`]: codec(OmitHostMetadataConfig),
   [`${EXT}.retry.host.previous_hosts.v3.PreviousHostsPredicate`]: codec(PreviousHostsPredicate),

@@ -54,6 +54,8 @@ export const HALF_CLOSED_MS = 2000;
 export const ACCESS_LOG_RETRY_MS = 1000;
 /** How long a client may take for its TLS handshake. */
 export const HANDSHAKE_MS = 15_000;
+/** Connections accepted before the memory is looked at again, where an overload manager watches it. */
+export const CONNECTIONS_BEFORE_LOOK = 64;
 /** TLS sessions remembered for each upstream cluster. */
 export const TLS_SESSIONS_MAX = 256;
 /** Hosts of an ORIGINAL_DST cluster. */

@@ -2,6 +2,7 @@
 
 import type { Bootstrap, RuntimeLayer } from "../../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { type Field, fields } from "./field.ts";
+import { compileOverload, type OverloadConfig } from "./overload.ts";
 import { flattenLayer, type RuntimeValue } from "./runtime.ts";
 
 export const BOOTSTRAP_TYPE = "type.googleapis.com/envoy.config.bootstrap.v3.Bootstrap";
@@ -14,11 +15,12 @@ export interface RuntimeLayerConfig {
 
 export interface BootstrapConfig {
   readonly layers: readonly RuntimeLayerConfig[];
+  readonly overload: OverloadConfig | undefined;
 }
 
 /** `stats_flush_interval` says when sinks are fed: there are none, and /stats is always up to date. */
 const HONOURED = fields(
-  "node nodeContextParams staticResources dynamicResources layeredRuntime admin statsFlushInterval clusterManager defaultRegexEngine",
+  "node nodeContextParams staticResources dynamicResources layeredRuntime admin statsFlushInterval clusterManager defaultRegexEngine overloadManager",
 );
 const DYNAMIC = fields("ldsConfig cdsConfig adsConfig");
 const ADS = fields("apiType transportApiVersion grpcServices setNodeOnFirstMessageOnly");
@@ -28,7 +30,7 @@ const RE2 = "type.googleapis.com/envoy.extensions.regex_engines.v3.GoogleRE2";
 
 export function compileBootstrap(bootstrap: Bootstrap, at: Field): BootstrapConfig {
   at.only(bootstrap, HONOURED);
-  const { dynamicResources: dynamic, admin, clusterManager, defaultRegexEngine: engine } = bootstrap;
+  const { dynamicResources: dynamic, admin, clusterManager, defaultRegexEngine: engine, overloadManager } = bootstrap;
   if (dynamic !== undefined) {
     const field = at.at("dynamicResources");
     field.only(dynamic, DYNAMIC);
@@ -44,7 +46,9 @@ export function compileBootstrap(bootstrap: Bootstrap, at: Field): BootstrapConf
   if (layers.filter(({ kind }) => kind === "admin").length > 1) {
     layered.refuse("only one admin_layer is allowed");
   }
-  return { layers };
+  const overload =
+    overloadManager === undefined ? undefined : compileOverload(overloadManager, at.at("overloadManager"));
+  return { layers, overload };
 }
 
 function compileLayer(layer: RuntimeLayer, at: Field): RuntimeLayerConfig {

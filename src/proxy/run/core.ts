@@ -6,6 +6,7 @@ import type { Random } from "../../base/random.ts";
 import type { Registry } from "../../observe/metrics.ts";
 import type { Bootstrap } from "../../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { AccessLogWriter } from "../stack/access-log.ts";
+import { Overload } from "../stack/overload.ts";
 import type { Core } from "../stack/runtime.ts";
 import { SpanExporters } from "../stack/span-exporters.ts";
 
@@ -25,6 +26,7 @@ export function makeCore(options: CoreOptions, resources: Pick<Core, "cluster" |
     random,
     registry,
     logs: new AccessLogWriter(registry, clock),
+    overload: new Overload(random),
     showCause: options.showCause ?? true,
     spans: new SpanExporters({ clock, registry, node: bootstrap.node, cluster: resources.cluster }),
     ...resources,

@@ -31,11 +31,13 @@ import { refusalText, requestClusters } from "./check.ts";
 import { Clusters } from "./clusters.ts";
 import { makeCore } from "./core.ts";
 import { HoldUps, withoutSecrets } from "./hold-up.ts";
+import { Intake } from "./intake.ts";
 import { Listeners } from "./listeners.ts";
 import type { Listening } from "./listening.ts";
+import { type OverloadManager, watchMemory } from "./overload.ts";
 import { referencesOf } from "./references.ts";
 import { entryOf, Resources } from "./resources.ts";
-import { Runtime, recording } from "./runtime.ts";
+import { Runtime } from "./runtime.ts";
 import { SecretStore } from "./secrets.ts";
 import { certificateViews, clusterView, count, refreshGauges, resetCounters } from "./view.ts";
 
@@ -74,12 +76,6 @@ export interface RunningProxy {
   close(): void;
 }
 
-interface Taking<T> {
-  readonly typeUrl: string;
-  compile(field: Field): T;
-  apply(compiled: T): void;
-}
-
 const ROUTE_TYPE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 
 export function startProxy(options: ProxyOptions): RunningProxy {
@@ -113,14 +109,16 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   readonly #life: DrainLife;
   /** What of the bootstrap itself can't be honoured. */
   readonly #refused: readonly ResourceRefusal[];
-  /** Keys of the runtime that a resource was compiled with. */
-  readonly #runtimeKeys = new Map<string, Set<string>>();
+  readonly #intake: Intake;
+  readonly #overload: OverloadManager | undefined;
 
   constructor(options: ProxyOptions) {
     this.#options = options;
     this.#life = options.drain ?? ENVOY_DRAIN;
     const field = Field.root("bootstrap", BOOTSTRAP_TYPE);
-    this.#runtime = new Runtime(compileBootstrap(options.bootstrap, field).layers);
+    const { layers, overload } = compileBootstrap(options.bootstrap, field);
+    this.#runtime = new Runtime(layers);
+    this.#intake = new Intake(this.#resources, this.#runtime);
     this.#refused = field.refusals;
     this.#secrets = new SecretStore(options.localSecrets);
     this.#listenersTold = options.source?.listeners !== true;
@@ -143,6 +141,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       cluster: (name) => this.#clusters.get(name),
       routes: (name) => this.#routes.get(name),
     });
+    this.#overload = overload === undefined ? undefined : watchMemory(overload, this.#core);
     this.#listeners = new Listeners(this.#core, this.#secrets, {
       onActive: (name, missing) => {
         this.#resources.setState("listener", name, "active");
@@ -179,6 +178,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       return;
     }
     this.#sweepLater();
+    this.#overload?.start();
     source?.start(this);
     this.#want();
     this.#kick();
@@ -235,6 +235,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
 
   close(): void {
     this.#closed = true;
+    this.#overload?.stop();
     this.#options.source?.stop();
     this.#listeners.close();
     this.#core.spans.close();
@@ -310,7 +311,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   }
 
   #compileCluster(entry: DumpEntry<"cluster">): readonly ResourceRefusal[] {
-    return this.#take("cluster", entry, {
+    return this.#intake.take("cluster", entry, {
       typeUrl: CLUSTER_TYPE,
       compile: (field) => compileCluster(entry.resource, field),
       apply: (config) => {
@@ -330,7 +331,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   }
 
   #compileListener(entry: DumpEntry<"listener">): readonly ResourceRefusal[] {
-    return this.#take("listener", entry, {
+    return this.#intake.take("listener", entry, {
       typeUrl: LISTENER_TYPE,
       compile: (field) => compileListener(entry.resource, field),
       apply: (config) => {
@@ -346,7 +347,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   }
 
   #setEndpoints(entry: DumpEntry<"endpoint">): readonly ResourceRefusal[] {
-    return this.#take("endpoint", entry, {
+    return this.#intake.take("endpoint", entry, {
       typeUrl: ASSIGNMENT_TYPE,
       compile: (field) => compileEndpoints(entry.resource, field),
       apply: (endpoints) => this.#clusters.setEndpoints(entry.name, endpoints),
@@ -354,45 +355,21 @@ class ProxyRun implements RunningProxy, ResourceHandler {
   }
 
   #setRoutes(entry: DumpEntry<"route">): readonly ResourceRefusal[] {
-    return this.#take("route", entry, {
+    return this.#intake.take("route", entry, {
       typeUrl: ROUTE_TYPE,
       compile: (field) => compileRoutes(entry.resource, field),
       apply: (table) => this.#routes.set(entry.name, table),
     });
   }
 
-  /** Compiled and applied, or refused as a whole: then what was in force stays so. */
-  #take<K extends ResourceKind, T>(kind: K, entry: DumpEntry<K>, how: Taking<T>): readonly ResourceRefusal[] {
-    const asked = new Set<string>();
-    this.#runtimeKeys.set(`${kind} ${entry.name}`, asked);
-    const field = Field.root(entry.name, how.typeUrl, recording(this.#runtime, asked));
-    const compiled = how.compile(field);
-    if (field.refusals.length > 0) {
-      this.#resources.refuse(kind, entry, field.refusals);
-      return field.refusals;
-    }
-    this.#resources.put(kind, entry);
-    how.apply(compiled);
-    return [];
-  }
-
   /** What was compiled with one of the changed keys is compiled anew. */
   #modifyRuntime(changes: ReadonlyMap<string, string>): string | undefined {
     const refused = this.#runtime.modify(changes);
     if (refused !== undefined) return refused;
-    const depends = (kind: ResourceKind, name: string) => {
-      const asked = this.#runtimeKeys.get(`${kind} ${name}`);
-      return asked !== undefined && [...changes.keys()].some((key) => asked.has(key));
-    };
-    for (const entry of this.#resources.list("route")) {
-      if (entry.state === "active" && depends("route", entry.name)) this.#setRoutes(entry);
-    }
-    for (const entry of this.#resources.list("listener")) {
-      if (entry.state === "active" && depends("listener", entry.name)) this.#compileListener(entry);
-    }
-    for (const entry of this.#resources.list("cluster")) {
-      if (entry.state === "active" && depends("cluster", entry.name)) this.#compileCluster(entry);
-    }
+    const keys = [...changes.keys()];
+    for (const entry of this.#intake.dependent("route", keys)) this.#setRoutes(entry);
+    for (const entry of this.#intake.dependent("listener", keys)) this.#compileListener(entry);
+    for (const entry of this.#intake.dependent("cluster", keys)) this.#compileCluster(entry);
     this.#kick();
     return undefined;
   }

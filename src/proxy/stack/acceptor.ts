@@ -64,6 +64,7 @@ export class Acceptor {
     readonly hashMismatch: Counter;
     readonly reused: Counter;
     readonly rbacDenied: Counter;
+    readonly overloadReject: Counter;
   };
   readonly #inspects: boolean;
   /** Destinations whose servers were seen to speak first. */
@@ -102,6 +103,7 @@ export class Acceptor {
       hashMismatch: scope.counter("ssl.fail_verify_cert_hash"),
       reused: scope.counter("ssl.session_reused"),
       rbacDenied: scope.counter("rbac.denied"),
+      overloadReject: scope.counter("downstream_cx_overload_reject"),
     };
     scope.counter("ssl_socket_factory.ssl_context_update_by_sds");
     scope.counter("ssl_socket_factory.upstream_context_secrets_not_ready");
@@ -139,6 +141,11 @@ export class Acceptor {
       this.#stats.active.add(-1);
       this.#stats.destroyed.inc();
     });
+    if (this.#core.overload.refusesConnection()) {
+      this.#stats.overloadReject.inc();
+      this.#drop(socket);
+      return;
+    }
     const original = destination ?? (this.config.readOriginalDst ? originalDestination(socket) : undefined);
     if (this.config.accessLogs.length > 0) this.#logAtEnd(socket, original);
     if (!this.#inspects) {

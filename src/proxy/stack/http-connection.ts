@@ -163,7 +163,11 @@ export class HttpConnection implements ServerHandler {
 
   /** Whether the response that is being written should announce the end of the connection. */
   get lastRequest(): boolean {
-    const { config, drain, stats } = this.runtime;
+    const { config, core, drain, stats } = this.runtime;
+    if (core.overload.endsKeepAlive) {
+      stats.cxOverloadClose.value += 1;
+      return true;
+    }
     if (drain?.closesNow()) {
       stats.cxDrainClose.value += 1;
       return true;
@@ -173,7 +177,7 @@ export class HttpConnection implements ServerHandler {
       return true;
     }
     if (config.maxConnectionDurationMs === 0) return false;
-    const over = this.runtime.core.clock.monotonicMs() - this.#openedMs > config.maxConnectionDurationMs;
+    const over = core.clock.monotonicMs() - this.#openedMs > config.maxConnectionDurationMs;
     if (over) stats.cxMaxDuration.value += 1;
     return over;
   }

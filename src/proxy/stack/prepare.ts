@@ -5,12 +5,16 @@ import { detectAddress } from "./detect-address.ts";
 import type { HttpStream } from "./http-stream.ts";
 import { normalizePath } from "./path.ts";
 import { oddName, prepareRequest, stripPort } from "./request-headers.ts";
-import { badRequest, type LocalReply, noAddress, noPath } from "./rescue.ts";
+import { badRequest, type LocalReply, noAddress, noPath, overloaded } from "./rescue.ts";
 
 export function prepareStream(stream: HttpStream): LocalReply | undefined {
   const { head, connection } = stream;
   const { info } = connection;
-  const { config } = connection.runtime;
+  const { config, core, stats } = connection.runtime;
+  if (core.overload.refusesRequest) {
+    stats.rqOverloadClose.inc();
+    return overloaded();
+  }
   const odd = config.underscores === "allow" ? undefined : oddName(head.headers, config.underscores);
   if (odd !== undefined) {
     const refusal = badRequest(400, `a header name with an underscore: ${odd}`);

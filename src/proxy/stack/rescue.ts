@@ -138,6 +138,17 @@ function ended(words: ResetWords, transport: string, cause: string): LocalReply 
   };
 }
 
+export function overloaded(): LocalReply {
+  return {
+    status: 503,
+    body: "envoy overloaded",
+    flag: "OM",
+    details: "overload",
+    headers: TEXT,
+    cause: "the proxy is close to its memory limit: raise it, or send less at a time",
+  };
+}
+
 export function tooLarge(): LocalReply {
   return {
     status: 413,

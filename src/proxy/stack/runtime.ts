@@ -22,6 +22,7 @@ import type { Cluster } from "../upstream/cluster.ts";
 import type { AccessLogWriter } from "./access-log.ts";
 import { ClusterCaller } from "./call.ts";
 import type { Drain } from "./drain.ts";
+import type { Overload } from "./overload.ts";
 import { RouteStats } from "./route-stats.ts";
 import type { SpanExporters } from "./span-exporters.ts";
 import { HttpStats } from "./stats.ts";
@@ -36,6 +37,7 @@ export interface Core {
   readonly logs: AccessLogWriter;
   readonly showCause: boolean;
   readonly spans: SpanExporters;
+  readonly overload: Overload;
   cluster(name: string): Cluster | undefined;
   routes(name: string): RouteTable | undefined;
 }

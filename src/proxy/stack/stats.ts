@@ -25,6 +25,8 @@ export class HttpStats {
   readonly rqMaxDuration;
   readonly rqHeaderTimeout;
   readonly rqRxReset;
+  readonly rqOverloadClose;
+  readonly cxOverloadClose;
   readonly noRoute;
   readonly noCluster;
   readonly rxBytes;
@@ -57,6 +59,8 @@ export class HttpStats {
     this.rqHeaderTimeout = scope.counter("downstream_rq_header_timeout");
     this.rqMaxDuration = scope.counter("downstream_rq_max_duration_reached");
     this.rqRxReset = scope.counter("downstream_rq_rx_reset");
+    this.rqOverloadClose = scope.counter("downstream_rq_overload_close");
+    this.cxOverloadClose = scope.counter("downstream_cx_overload_disable_keepalive");
     this.noRoute = scope.counter("no_route");
     this.noCluster = scope.counter("no_cluster");
     this.rxBytes = scope.counter("downstream_cx_rx_bytes_total");

@@ -223,7 +223,7 @@ test("what a bootstrap says beside its resources is honoured or refused by its p
   const refused = {
     stats_sinks: [{ name: "envoy.stat_sinks.statsd" }],
     tracing: { http: { name: "zipkin" } },
-    overload_manager: { refresh_interval: "1s" },
+    overload_manager: { buffer_factory_config: { minimum_account_to_track_power_of_two: 20 } },
     watchdogs: { main_thread_watchdog: { miss_timeout: "1s" } },
     layered_runtime: { layers: [{ name: "disk", disk_layer: { symlink_root: "/x" } }] },
     admin: { address: address(1), access_log_path: "/x" },
