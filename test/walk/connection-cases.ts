@@ -337,6 +337,19 @@ function wire(name: string, manager: Json, raw: string, wanted: Partial<WalkCase
   };
 }
 
+/** CONNECT, and what the client sends behind it without waiting. */
+function connect(name: string, upgrade: Json, behind: string, expect: Partial<WalkCase["expect"]>): WalkCase {
+  const raw = `CONNECT HOST:80 HTTP/1.1\r\nhost: HOST:80\r\n\r\n${behind}`;
+  const one = wire(name, { upgradeConfigs: [{ upgradeType: "CONNECT" }] }, raw, expect);
+  const route = { cluster: "origin", upgradeConfigs: [{ upgradeType: "CONNECT", ...upgrade }] };
+  return {
+    ...one,
+    domains: [`${name}.test`, `${name}.test:80`],
+    routes: [{ match: { connectMatcher: {} }, route }],
+    call: { ...one.call, authority: `${name}.test:80` },
+  };
+}
+
 const HTTP10 = { httpProtocolOptions: { acceptHttp10: true } };
 const forms: readonly WalkCase[] = [
   wire("http10-refused", {}, "GET / HTTP/1.0\r\nhost: HOST\r\n\r\n", { status: 426, origin: null }),
@@ -405,6 +418,20 @@ const forms: readonly WalkCase[] = [
     "GET / HTTP/1.1\r\nhost: HOST\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
     { status: 403, origin: null },
   ),
+  connect("connect-ended", { connectConfig: {} }, "GET /in HTTP/1.1\r\nhost: in.test\r\n\r\n", {
+    wire: /^HTTP\/1\.1 200 OK\r\n(?!content-length|transfer-encoding)[\s\S]*?\r\n\r\nHTTP\/1\.1 200 OK/,
+    origin: { method: "GET", path: "/in", headers: { host: "in.test" } },
+  }),
+  connect("connect-handed-on", {}, "ping", {
+    wire: /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\ntunnel of connect-handed-on\.test:80$/,
+    origin: null,
+  }),
+  connect("connect-refused-by-the-host", {}, "", {
+    status: 407,
+    wire: /^HTTP\/1\.1 407 [\s\S]*\r\n\r\nno$/,
+    origin: null,
+  }),
+  connect("connect-switched-off", { enabled: false }, "", { status: 403, origin: null }),
   wire("connect-without-route", {}, "CONNECT HOST:80 HTTP/1.1\r\nhost: HOST:80\r\n\r\n", { status: 404, origin: null }),
   wire("pipelined", {}, "GET /a HTTP/1.1\r\nhost: HOST\r\n\r\nGET /b HTTP/1.1\r\nhost: HOST\r\n\r\n", {
     wire: /200 OK[\s\S]*200 OK/,

@@ -60,6 +60,12 @@ function makeServer(onSeen: (one: Seen) => void): http.Server {
     });
     answer(path, request, response);
   });
+  server.on("connect", (request, socket) => {
+    socket.on("error", () => socket.destroy());
+    if (request.url?.startsWith("connect-refused") === true)
+      socket.end("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 2\r\n\r\nno");
+    else socket.end(`HTTP/1.1 200 OK\r\n\r\ntunnel of ${request.url}`);
+  });
   server.on("upgrade", (request, socket) => {
     onSeen({ method: request.method ?? "", path: request.url ?? "", headers: request.headers, body: "" });
     socket.end("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\ntunnel");

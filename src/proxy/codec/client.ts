@@ -2,7 +2,7 @@
 
 import { HeadAssembler } from "./assemble.ts";
 import { BodyDecoder } from "./body.ts";
-import { type HeadOptions, parseResponseHead, type ResponseHead } from "./head.ts";
+import { type HeadOptions, opensTunnel, parseResponseHead, type ResponseHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
 
 export interface ClientHandler {
@@ -37,6 +37,12 @@ export class ClientCodec {
     this.#method = method;
     this.#handler = handler;
     this.responseBegun = false;
+  }
+
+  /** Bytes as they are in both directions, from the beginning. */
+  beginTunnel(handler: ClientHandler): void {
+    this.state = "tunnel";
+    this.#handler = handler;
   }
 
   /** False: bytes that belong to no request; the connection can't be used again. */
@@ -85,7 +91,7 @@ export class ClientCodec {
       return bytes.length;
     }
     const { next } = this.#head;
-    if (head.status === 101) {
+    if (opensTunnel(this.#method, head.status)) {
       this.state = "tunnel";
       handler.onResponse(head, false);
       return next;

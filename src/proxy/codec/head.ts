@@ -119,6 +119,11 @@ interface RequestLine {
   readonly absoluteForm: boolean;
 }
 
+/** Whether everything behind a response is no HTTP any more: a switch of protocols, or the tunnel that CONNECT asked for. */
+export function opensTunnel(method: string, status: number): boolean {
+  return status === 101 || (method === "CONNECT" && status >= 200 && status < 300);
+}
+
 /** `text` is the head up to and including the CRLF of its last line, without the empty line. */
 export function parseRequestHead(text: string, options: HeadOptions): RequestHead | HeadError {
   const lineEnd = text.indexOf("\r\n");
@@ -287,7 +292,7 @@ function frameResponse(head: ResponseHead, method: string): HeadError | undefine
   head.keepAlive = keepsAlive(connection, head.http10);
   const { status } = head;
   if (status < 200 || status === 204) return frameBodiless(head, encoding);
-  if (status === 304 || method === "HEAD") return undefined;
+  if (status === 304 || method === "HEAD" || opensTunnel(method, status)) return undefined;
   return frameBody(head, lengths, encoding);
 }
 

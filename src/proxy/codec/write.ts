@@ -4,7 +4,8 @@ import type { RequestHead, ResponseHead } from "./head.ts";
 import type { HeaderList } from "./headers.ts";
 
 export function writeRequestHead(head: RequestHead, headers: HeaderList): string {
-  let text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n`;
+  const target = head.method === "CONNECT" ? head.authority : head.path;
+  let text = `${head.method} ${target} HTTP/1.1\r\nhost: ${head.authority}\r\n`;
   const { raw } = headers;
   for (let at = 0; at < raw.length; at += 2) text += `${raw[at]}: ${raw[at + 1]}\r\n`;
   return `${text}\r\n`;

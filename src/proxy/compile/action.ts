@@ -118,6 +118,8 @@ export interface ForwardAction {
   readonly priority: "default" | "high";
   /** Upgrade types that the route switches on or off; others follow the connection manager. */
   readonly upgrades: ReadonlyMap<string, boolean>;
+  /** A CONNECT ends here: what is in the tunnel goes to the host, which knows nothing of it. */
+  readonly endsConnect: boolean;
   readonly bufferBytesMax: number;
 }
 
@@ -207,6 +209,7 @@ function compileForward(
     metadataMatch: compileMetadataMatch(action.metadataMatch, undefined),
     priority: action.priority === RoutingPriority.HIGH ? "high" : "default",
     upgrades: compileUpgrades(action.upgradeConfigs, at.at("upgradeConfigs")),
+    endsConnect: action.upgradeConfigs.some((one) => one.connectConfig !== undefined),
     bufferBytesMax: route.perRequestBufferLimitBytes ?? host.perRequestBufferLimitBytes ?? BUFFERED_BODY_BYTES_MAX,
   };
 }
@@ -214,8 +217,13 @@ function compileForward(
 function compileUpgrades(configs: readonly RouteAction_UpgradeConfig[], at: Field): ReadonlyMap<string, boolean> {
   const upgrades = new Map<string, boolean>();
   for (const [index, one] of configs.entries()) {
-    at.at(index).only(one, fields("upgradeType enabled"));
+    at.at(index).only(one, fields("upgradeType enabled connectConfig"));
     const type = one.upgradeType.toLowerCase();
+    if (one.connectConfig !== undefined) {
+      const field = at.at(index).at("connectConfig");
+      field.only(one.connectConfig, fields(""));
+      if (type !== "connect") field.refuse("is for the upgrade type CONNECT only");
+    }
     if (upgrades.has(type)) at.at(index).refuse(`the upgrade ${one.upgradeType} comes twice`);
     upgrades.set(type, one.enabled ?? true);
   }

@@ -1,7 +1,7 @@
 // One try of a request on one host: waits for a connection, sends, and hands what comes back to the stream.
 
-import type { ResponseHead } from "../codec/head.ts";
-import type { HeaderList } from "../codec/headers.ts";
+import { opensTunnel, ResponseHead } from "../codec/head.ts";
+import { HeaderList } from "../codec/headers.ts";
 import { writeRequestHead, writeTrailers } from "../codec/write.ts";
 import type { Reset } from "../route/retry.ts";
 import type { Outbox } from "../socket/outbox.ts";
@@ -50,14 +50,26 @@ export class Attempt implements PoolWaiter, UpstreamUser {
     this.host.stats.rq_active += 1;
     this.host.cluster.breaker(this.stream.priority).requests.take();
     const { head } = this.stream;
-    connection.begin(head.method, this);
     const out = connection.out;
     this.#out = out;
+    if (this.stream.forward?.endsConnect === true) {
+      this.#openTunnel(connection);
+      return;
+    }
+    connection.begin(head.method, this);
     out.text(writeRequestHead(head, head.headers));
     for (const chunk of this.stream.buffered) this.#body(chunk);
     if (this.stream.requestEnded) this.sendEnd(this.stream.trailers);
     out.flush();
     this.stream.onAttemptConnected(this);
+  }
+
+  /** The host is there: that is the answer to CONNECT. */
+  #openTunnel(connection: UpstreamConnection): void {
+    connection.beginTunnel(this);
+    this.#requestSent = true;
+    this.stream.onAttemptConnected(this);
+    this.onResponse(new ResponseHead(200, "", false, new HeaderList()), false);
   }
 
   onPoolFailure(failure: PoolFailure): void {
@@ -118,7 +130,7 @@ export class Attempt implements PoolWaiter, UpstreamUser {
     this.host.onLocalOrigin("success");
     if (this.stream.onAttemptResponse(this, head, { ended, serviceMs: nowMs - (this.sentMs || this.startMs) })) {
       this.responded = true;
-      this.#tunnel = head.status === 101;
+      this.#tunnel = opensTunnel(this.stream.head.method, head.status);
       if (ended) this.#finish();
     } else this.discard();
   }

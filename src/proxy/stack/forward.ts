@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { backoffMs } from "../../base/backoff.ts";
 import type { Deadline, DeadlineOwner } from "../../base/deadlines.ts";
 import type { Hash64 } from "../../base/hash.ts";
-import type { RequestHead, ResponseHead } from "../codec/head.ts";
+import { opensTunnel, type RequestHead, type ResponseHead } from "../codec/head.ts";
 import type { ForwardAction } from "../compile/action.ts";
 import { applyMutations, type HeaderMutation } from "../compile/mutation.ts";
 import type { RouteEntry } from "../compile/route.ts";
@@ -19,7 +19,7 @@ import {
 } from "../route/retry.ts";
 import { rewriteHost, rewritePath } from "../route/rewrite.ts";
 import type { Cluster } from "../upstream/cluster.ts";
-import type { Host } from "../upstream/host.ts";
+import { type Host, TUNNELLED } from "../upstream/host.ts";
 import type { Destination } from "../upstream/original-dst.ts";
 import { PriorityTrail } from "../upstream/priority-trail.ts";
 import { Attempt } from "./attempt.ts";
@@ -80,6 +80,11 @@ export class Forward implements DeadlineOwner {
     return (this.#plan !== undefined && this.#plan.left > 0 && this.#retryAllowed) || this.action.mirrors.length > 0;
   }
 
+  /** The request is a CONNECT that goes no further: the host gets what is in the tunnel. */
+  get endsConnect(): boolean {
+    return this.action.endsConnect && this.stream.head.method === "CONNECT";
+  }
+
   start(): void {
     const { stream } = this;
     const { core, stats } = stream.connection.runtime;
@@ -95,8 +100,9 @@ export class Forward implements DeadlineOwner {
       return;
     }
     this.cluster = cluster;
-    if (stream.head.upgrade !== undefined && !this.#upgradeAllowed(stream.head.upgrade)) {
-      const cause = `upgrade to ${stream.head.upgrade} is not enabled`;
+    const upgrade = stream.head.method === "CONNECT" ? "connect" : stream.head.upgrade;
+    if (upgrade !== undefined && !this.#upgradeAllowed(upgrade)) {
+      const cause = `upgrade to ${upgrade} is not enabled`;
       stream.reply({ status: 403, body: "", flag: "", details: "upgrade_failed", headers: [], cause });
       return;
     }
@@ -159,7 +165,7 @@ export class Forward implements DeadlineOwner {
       this.#counts?.retrySuccess.inc();
     }
     // The route's timeout covers the whole response, but a tunnel has no end that could be waited for.
-    if (head.status === 101) this.#timer?.cancel();
+    if (opensTunnel(this.stream.head.method, head.status)) this.#timer?.cancel();
     this.stream.details = "via_upstream";
     this.#finishHeaders(head, at.serviceMs);
     this.stream.respond(head, at.ended);
@@ -309,7 +315,7 @@ export class Forward implements DeadlineOwner {
       stream,
       host,
       host.pool(
-        stream.protocols,
+        this.endsConnect ? TUNNELLED : stream.protocols,
         this.action.priority,
         cluster.nameFor(stream.head.authority, stream.head.headers, stream.connection.info),
       ),

@@ -1,7 +1,7 @@
 // One request and its response: headers prepared, filters in order, a route, tries on hosts, and what the client gets in the end.
 
 import type { AccessRecord } from "../../observe/access-record.ts";
-import type { HeadError, RequestHead, ResponseHead } from "../codec/head.ts";
+import { type HeadError, opensTunnel, type RequestHead, type ResponseHead } from "../codec/head.ts";
 import type { HeaderList } from "../codec/headers.ts";
 import { writeTrailers } from "../codec/write.ts";
 import type { WeightedTarget } from "../compile/action.ts";
@@ -239,11 +239,12 @@ export class HttpStream implements Exchange {
     for (let at = runtime.filters.length - 1; at >= 0; at -= 1) runtime.filters[at]?.onResponse(this, head);
     this.span?.onResponse(head);
     const keepAlive = this.#keepAlive && !this.connection.lastRequest && (this.requestEnded || !ended);
-    const written = writeHead(this, head, { keepAlive, ended });
+    const tunnel = this.forward?.attempt !== undefined && opensTunnel(this.head.method, head.status);
+    const written = writeHead(this, head, { keepAlive, tunnel });
     this.#keepAlive = keepAlive && written.body !== "until-close";
     this.#body = written.body;
     this.connection.out.text(written.text);
-    if (head.status === 101) {
+    if (tunnel) {
       this.#tunnel = true;
       this.connection.out.flush();
       this.connection.codec.startTunnel();

@@ -13,21 +13,22 @@ export type Body = "none" | "length" | "chunked" | "until-close" | "tunnel";
 export function writeHead(
   stream: HttpStream,
   head: ResponseHead,
-  end: { readonly keepAlive: boolean; readonly ended: boolean },
+  end: { readonly keepAlive: boolean; readonly tunnel: boolean },
 ): { readonly text: string; readonly body: Body } {
   const { config } = stream.connection.runtime;
   const { headers } = head;
   const request = stream.head;
-  const upgraded = head.status === 101;
-  removeHopByHop(headers, upgraded);
-  const body = bodyOf(stream, head);
+  removeHopByHop(headers, head.status === 101);
+  const body = end.tunnel ? "tunnel" : bodyOf(stream, head);
+  // A tunnel has no length, whatever the host says of it.
+  if (end.tunnel) headers.remove("content-length");
   if (body === "chunked") headers.add("transfer-encoding", "chunked");
   if (config.serverHeader === "overwrite") headers.set("server", config.serverName);
   else if (config.serverHeader === "append-if-absent" && !headers.has("server"))
     headers.add("server", config.serverName);
   if (config.via !== "") headers.append("via", config.via, ", ");
   if (config.requestIdInResponse) headers.set("x-request-id", request.headers.get("x-request-id") ?? "");
-  if (!upgraded) {
+  if (!end.tunnel) {
     if (!end.keepAlive || body === "until-close") headers.add("connection", "close");
     else if (request.http10) headers.add("connection", "keep-alive");
   }
@@ -61,7 +62,6 @@ export function localHead(stream: HttpStream, reply: LocalReply): ResponseHead {
 }
 
 function bodyOf(stream: HttpStream, head: ResponseHead): Body {
-  if (head.status === 101) return "tunnel";
   if (head.framing === "none") return "none";
   if (head.framing === "length") return "length";
   return stream.head.http10 ? "until-close" : "chunked";

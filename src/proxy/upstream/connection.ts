@@ -64,6 +64,13 @@ export class UpstreamConnection {
     this.codec.begin(method, user);
   }
 
+  /** For what is not HTTP: the connection serves nothing else after that. */
+  beginTunnel(user: UpstreamUser): void {
+    this.user = user;
+    this.requests += 1;
+    this.codec.beginTunnel(user);
+  }
+
   /** The exchange is complete: back into the pool, or closed when it can't be used again. */
   release(reusable: boolean): void {
     this.user = undefined;

@@ -9,6 +9,9 @@ import { KeepAliveLimit } from "./keep-alive.ts";
 import { HostMonitor, type LocalOutcome } from "./outlier.ts";
 import { HostPool } from "./pool.ts";
 
+/** Of connections that carry no HTTP: they are never shared with those that do, and offer no protocol. */
+export const TUNNELLED: readonly string[] = [];
+
 export class Host {
   endpoint: EndpointConfig;
   readonly cluster: Cluster;
@@ -81,7 +84,10 @@ export class Host {
     name: UpstreamName | undefined,
   ): HostPool {
     const announcement = name?.announcement?.toString("latin1") ?? "";
-    const plain = announcement === "" && ((alpn === undefined && name === undefined) || this.tls === undefined);
+    const plain =
+      announcement === "" &&
+      alpn !== TUNNELLED &&
+      ((alpn === undefined && name === undefined) || this.tls === undefined);
     const key = plain
       ? priority
       : `${priority} ${alpn?.join() ?? "-"} ${name?.sni ?? ""} ${name?.verified ?? ""} ${announcement}`;
