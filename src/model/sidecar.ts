@@ -1,6 +1,7 @@
 // Sidecars by the workloads that they select, and what one lets its proxies see.
 
 import type { Sidecar } from "../api/istio/sidecar.ts";
+import type { ConnectionPool } from "../api/istio/traffic.ts";
 import { type ByNamespace, byNamespace, rivalFindings, WHOLE_NAMESPACE } from "./by-namespace.ts";
 import { matchesLabels } from "./endpoint.ts";
 import type { Finding } from "./finding.ts";
@@ -59,17 +60,69 @@ export interface EgressScope {
   services(all: readonly Service[], routed: ReadonlySet<string>): readonly Service[];
 }
 
-const scopes = new WeakMap<Sidecar, Map<string, EgressScope>>();
+/** An element of `egress` that listens at a place of its own. */
+export interface EgressListener {
+  /** An IP address, or `unix://path`; empty where only how it is called is said. */
+  readonly bind: string;
+  /** The proxy binds it itself; otherwise calls to the address are led to it. */
+  readonly bound: boolean;
+  /** Undefined: each port of its hosts. A unix socket has them all. */
+  readonly port: number | undefined;
+  readonly protocol: string;
+  readonly scope: EgressScope;
+}
 
-export function egressScope(sidecar: Sidecar, namespace: string): EgressScope | undefined {
+export interface Egress {
+  /** Of all elements together. */
+  readonly whole: EgressScope;
+  /** What the listeners of the services' own addresses and ports serve; undefined: the whole. */
+  readonly captured: EgressScope | undefined;
+  readonly apart: readonly EgressListener[];
+}
+
+type EgressSpec = NonNullable<NonNullable<Sidecar["spec"]>["egress"]>[number];
+
+const known = new WeakMap<Sidecar, Map<string, Egress>>();
+
+export function egressOf(sidecar: Sidecar, namespace: string): Egress | undefined {
   const egress = sidecar.spec?.egress;
   if (egress === undefined || egress.length === 0) return undefined;
-  const known = scopes.get(sidecar) ?? new Map<string, EgressScope>();
-  scopes.set(sidecar, known);
-  const hosts = egress.flatMap(({ hosts: texts, port }) => texts.map((text) => egressHost(text, port?.number)));
-  const scope = known.get(namespace) ?? new Scope(hosts, namespace);
-  known.set(namespace, scope);
-  return scope;
+  const ofSidecar = known.get(sidecar) ?? new Map<string, Egress>();
+  known.set(sidecar, ofSidecar);
+  const made = ofSidecar.get(namespace) ?? makeEgress(egress, namespace);
+  ofSidecar.set(namespace, made);
+  return made;
+}
+
+function makeEgress(egress: readonly EgressSpec[], namespace: string): Egress {
+  const placed = egress.filter(hasPlace);
+  const rest = egress.filter((each) => !hasPlace(each));
+  const apart = placed.map((each) => ({
+    bind: each.bind ?? "",
+    bound: each.captureMode === "NONE" || isUnix(each.bind ?? ""),
+    port: isUnix(each.bind ?? "") ? undefined : each.port?.number,
+    protocol: each.port?.protocol ?? "",
+    scope: new Scope(hostsOf(each), namespace, NO_PORTS),
+  }));
+  const ports = new Set(rest.flatMap(({ port }) => (port?.number === undefined ? [] : [port.number])));
+  if (apart.length === 0)
+    return { whole: new Scope(rest.flatMap(hostsOf), namespace, ports), captured: undefined, apart };
+  const captured = new Scope(rest.flatMap(hostsOf), namespace, ports);
+  return { whole: new Scope(egress.flatMap(hostsOf), namespace, NO_PORTS), captured, apart };
+}
+
+export function isUnix(bind: string): boolean {
+  return bind.startsWith("unix://");
+}
+
+function hasPlace({ bind = "", captureMode }: EgressSpec): boolean {
+  return bind !== "" || captureMode === "NONE";
+}
+
+const NO_PORTS: ReadonlySet<number> = new Set();
+
+function hostsOf({ hosts, port, bind = "" }: EgressSpec): readonly EgressHost[] {
+  return hosts.map((text) => egressHost(text, isUnix(bind) ? undefined : port?.number));
 }
 
 /** `namespace/host`; a host alone is meant in any namespace. */
@@ -82,12 +135,15 @@ function egressHost(text: string, port: number | undefined): EgressHost {
 class Scope implements EgressScope {
   readonly #hosts: readonly EgressHost[];
   readonly #namespace: string;
+  /** Ports that elements are for: requests by these go to the hosts of those alone. */
+  readonly #ports: ReadonlySet<number>;
   /** Services with a part of their ports stay the same values. */
   readonly #narrowed = new WeakMap<Service, Service>();
 
-  constructor(hosts: readonly EgressHost[], namespace: string) {
+  constructor(hosts: readonly EgressHost[], namespace: string, ports: ReadonlySet<number>) {
     this.#hosts = hosts;
     this.#namespace = namespace;
+    this.#ports = ports;
   }
 
   routes(all: ReadonlyMap<string, HostRoutes>): ReadonlyMap<string, HostRoutes> {
@@ -101,9 +157,7 @@ class Scope implements EgressScope {
     return all.flatMap((service) => {
       if (routed.has(service.host)) return [service];
       const covering = this.#hosts.filter((each) => this.#covers(each, service.namespace, service.host));
-      if (covering.length === 0) return [];
-      const ports = covering.flatMap(({ port }) => (port === undefined ? [] : [port]));
-      return ports.length < covering.length ? [service] : this.#narrow(service, new Set(ports));
+      return covering.length === 0 ? [] : this.#narrow(service, covering);
     });
   }
 
@@ -114,13 +168,69 @@ class Scope implements EgressScope {
     return hostMatches(pattern, host) || (host.startsWith("*") && hostMatches(host, pattern));
   }
 
-  #narrow(service: Service, numbers: ReadonlySet<number>): readonly Service[] {
-    const known = this.#narrowed.get(service);
-    if (known !== undefined) return [known];
-    const ports = service.ports.filter(({ number }) => numbers.has(number));
+  #narrow(service: Service, covering: readonly EgressHost[]): readonly Service[] {
+    const before = this.#narrowed.get(service);
+    if (before !== undefined) return [before];
+    const ports = service.ports.filter(({ number, protocol }) =>
+      covering.some(
+        ({ port }) => port === number || (port === undefined && !(protocol === "http" && this.#ports.has(number))),
+      ),
+    );
     if (ports.length === 0) return [];
     const narrowed = ports.length === service.ports.length ? service : { ...service, ports };
     this.#narrowed.set(service, narrowed);
     return [narrowed];
   }
+}
+
+/** What a Sidecar has a proxy listen on for its application, instead of the ports of Services. */
+export interface IngressListener {
+  readonly number: number;
+  readonly protocol: string;
+  /** An address; empty where none is said. */
+  readonly bind: string;
+  /** Whether calls are led to it, or it is bound: as it is with the others of the proxy, where nothing is said. */
+  readonly capture: "yes" | "no" | "as-others";
+  readonly endpoint: IngressEndpoint;
+  readonly tls: ServerTls | undefined;
+  readonly connectionPool: ConnectionPool | undefined;
+  /** `sidecar.namespace`, as Istio calls what no Service has called. */
+  readonly host: string;
+}
+
+type ServerTls = NonNullable<IngressSpec["tls"]>;
+type IngressSpec = NonNullable<NonNullable<Sidecar["spec"]>["ingress"]>[number];
+
+/** Where the application is: where it was called, at its loopback address, at the pod's own, or at a unix socket. */
+export type IngressEndpoint =
+  | { readonly kind: "called" }
+  | { readonly kind: "loopback" | "own"; readonly family: 4 | 6; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+const CAPTURE = { DEFAULT: "as-others", IPTABLES: "yes", NONE: "no" } as const;
+
+/** Undefined: the ports of Services count. */
+export function ingressOf(sidecar: Sidecar | undefined): readonly IngressListener[] | undefined {
+  const ingress = sidecar?.spec?.ingress ?? [];
+  if (sidecar === undefined || ingress.length === 0) return undefined;
+  const { name, namespace = "default" } = sidecar.metadata;
+  return ingress.map(({ port, bind = "", captureMode, defaultEndpoint = "", tls, connectionPool }) => ({
+    number: port.number ?? 0,
+    protocol: port.protocol ?? "",
+    bind,
+    capture: CAPTURE[captureMode ?? "DEFAULT"],
+    endpoint: ingressEndpoint(defaultEndpoint),
+    tls,
+    connectionPool,
+    host: `${name}.${namespace}`,
+  }));
+}
+
+function ingressEndpoint(text: string): IngressEndpoint {
+  if (isUnix(text)) return { kind: "unix", path: text.slice("unix://".length) };
+  const colon = text.lastIndexOf(":");
+  if (colon < 0) return { kind: "called" };
+  const address = text.slice(0, colon);
+  const kind = address === "127.0.0.1" || address === "[::1]" ? "loopback" : "own";
+  return { kind, family: address.startsWith("[") ? 6 : 4, port: Number(text.slice(colon + 1)) };
 }

@@ -3,14 +3,14 @@
 import { effectivePolicy, servicePolicy } from "../model/destination.ts";
 import { type Endpoint, matchesLabels } from "../model/endpoint.ts";
 import { localityRule } from "../model/locality.ts";
-import { Address } from "../proto/gen/envoy/config/core/v3/address.ts";
+import type { Address } from "../proto/gen/envoy/config/core/v3/address.ts";
 import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import { LbEndpoint } from "../proto/gen/envoy/config/endpoint/v3/endpoint_components.ts";
 import { localityGroups } from "./locality.ts";
 import { INBOUND_PORT } from "./names.ts";
 import { type ClusterTarget, targetName } from "./target.ts";
 import type { ClientView } from "./view.ts";
-import { socketAddress } from "./wire.ts";
+import { pipeAddress, socketAddress } from "./wire.ts";
 
 export function loadAssignment(target: ClusterTarget, view: ClientView): ClusterLoadAssignment {
   const { service, port, subset, rule } = target;
@@ -57,6 +57,5 @@ function lbEndpoint(endpoint: Endpoint, view: ClientView, meshed: boolean): LbEn
 }
 
 function addressOf({ address }: Endpoint, port: number): Address {
-  if (!address.startsWith("unix://")) return socketAddress(address, port);
-  return Address.fromPartial({ address: { $case: "pipe", value: { path: address.slice("unix://".length) } } });
+  return address.startsWith("unix://") ? pipeAddress(address) : socketAddress(address, port);
 }

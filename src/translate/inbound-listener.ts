@@ -4,6 +4,7 @@ import { formatRef } from "../model/finding.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
 import { modeOfPort, type PortMode } from "../model/mtls.ts";
 import type { Protocol } from "../model/service.ts";
+import type { IngressListener } from "../model/sidecar.ts";
 import { Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { TrafficDirection } from "../proto/gen/envoy/config/core/v3/base.ts";
 import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
@@ -16,8 +17,10 @@ import {
 import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import { accessFilters } from "./access.ts";
 import { circuitBreakers, httpProtocolOptions } from "./circuit-breaker.ts";
+import { serverSocket } from "./gateway-tls.ts";
 import { connectionManager, inboundHttpFilters } from "./http-filters.ts";
 import { defaultRoute } from "./http-route.ts";
+import { applicationAddress, bindingOf } from "./ingress.ts";
 import { BLACK_HOLE, explicitServerName, INBOUND_PASSTHROUGH, INBOUND_PORT, inboundName } from "./names.ts";
 import { tcpRbacFilters } from "./rbac.ts";
 import { inboundRetryPolicy } from "./retry.ts";
@@ -25,22 +28,25 @@ import { httpInspector, originalDst, tcpProxy, tlsInspector } from "./tcp.ts";
 import { ALPN_MESH, ALPN_MESH_HTTP, meshServerSocket } from "./tls.ts";
 import { decorate } from "./tracing.ts";
 import { durationOf, metadataOf, socketAddress } from "./wire.ts";
-import type { Workload } from "./workload.ts";
+import type { Workload, WorkloadPort } from "./workload.ts";
 
 /** As for outbound connections: silence means that the server speaks first. */
 const SNIFF_TIMEOUT_MS = 1_000;
 const PLAIN_HTTP: readonly string[] = ["http/1.1", "http/1.0"];
 
-export function inboundListener(workload: Workload, mesh: MeshConfig): Listener {
-  const explicit = workload.proxy.mode === "NONE";
-  const listener = Listener.fromPartial({
-    name: "virtualInbound",
-    address: socketAddress(explicit ? workload.proxy.address : "0.0.0.0", INBOUND_PORT),
-    trafficDirection: TrafficDirection.INBOUND,
-    listenerFiltersTimeout: durationOf(SNIFF_TIMEOUT_MS),
-    continueOnListenerFiltersTimeout: true,
+/** The one that calls are led to, and those that a Sidecar has the proxy bind by themselves. */
+export function inboundListeners(workload: Workload, mesh: MeshConfig): readonly Listener[] {
+  const bound = workload.ports.flatMap((port) => {
+    const at = port.ingress === undefined ? undefined : bindingOf(port.ingress, workload.proxy);
+    return at === undefined ? [] : [boundListener(port, at, { workload, mesh })];
   });
-  listener.listenerFilters = [...(explicit ? [] : [originalDst()]), tlsInspector(), httpInspector()];
+  return [inboundListener(workload, mesh), ...bound];
+}
+
+function inboundListener(workload: Workload, mesh: MeshConfig): Listener {
+  const explicit = workload.proxy.mode === "NONE";
+  const listener = sniffing("virtualInbound", explicit ? workload.proxy.address : "0.0.0.0", INBOUND_PORT);
+  if (!explicit) listener.listenerFilters.unshift(originalDst());
   listener.filterChains = [
     ...(explicit ? [] : [loopChain()]),
     ...workload.ports.flatMap((port) => portChains({ workload, mesh, port: port.number, protocol: port.protocol })),
@@ -53,6 +59,28 @@ export function inboundListener(workload: Workload, mesh: MeshConfig): Listener 
     nowhere.filters = [tcpProxy(BLACK_HOLE)];
     listener.filterChains = [nowhere];
   }
+  return listener;
+}
+
+function boundListener(
+  { number, protocol }: WorkloadPort,
+  address: string,
+  { workload, mesh }: Pick<PortContext, "workload" | "mesh">,
+): Listener {
+  const listener = sniffing(`${address}_${number}`, address, number);
+  listener.filterChains = [...portChains({ workload, mesh, port: number, protocol, bound: true })];
+  return listener;
+}
+
+function sniffing(name: string, address: string, port: number): Listener {
+  const listener = Listener.fromPartial({
+    name,
+    address: socketAddress(address, port),
+    trafficDirection: TrafficDirection.INBOUND,
+    listenerFiltersTimeout: durationOf(SNIFF_TIMEOUT_MS),
+    continueOnListenerFiltersTimeout: true,
+  });
+  listener.listenerFilters = [tlsInspector(), httpInspector()];
   return listener;
 }
 
@@ -71,6 +99,8 @@ interface PortContext {
   /** Undefined: every port that has no chain of its own. */
   readonly port: number | undefined;
   readonly protocol: Protocol;
+  /** Of a listener of this port alone. */
+  readonly bound?: true;
 }
 
 function portChains(context: PortContext): readonly FilterChain[] {
@@ -78,6 +108,8 @@ function portChains(context: PortContext): readonly FilterChain[] {
     context.port === undefined ? context.workload.mtls.general : modeOfPort(context.workload.mtls, context.port);
   // A port with its own mode keeps it when no Service names it.
   const own = context.port === undefined ? unnamedPortModes(context) : [];
+  const tls = mode.mode === "DISABLE" ? ingressOf(context)?.tls : undefined;
+  if (tls !== undefined) return [ownTlsChain(context, mode, tls)];
   return [...own, ...chainsOf(context, mode)];
 }
 
@@ -91,6 +123,19 @@ function unnamedPortModes(context: PortContext): readonly FilterChain[] {
 function chainsOf(context: PortContext, mode: PortMode, cluster = clusterFor(context)): readonly FilterChain[] {
   const parts = [...(mode.mode === "DISABLE" ? [] : meshChains(context.protocol, mode)), ...openChains(context, mode)];
   return parts.map((each) => buildChain(context, mode, { ...each, cluster }));
+}
+
+function ingressOf({ workload, port }: PortContext): IngressListener | undefined {
+  return workload.ports.find(({ number }) => number === port)?.ingress;
+}
+
+/** Where the port is none of the mesh's TLS, the Sidecar may have one of its own: nothing else is taken then. */
+function ownTlsChain(context: PortContext, mode: PortMode, tls: NonNullable<IngressListener["tls"]>): FilterChain {
+  const http = context.protocol === "http";
+  const parts = { suffix: "own-tls", transport: "tls", http, cluster: clusterFor(context) };
+  const chain = buildChain(context, mode, parts);
+  chain.transportSocket = serverSocket(tls, http ? "http" : "tcp", context.workload.proxy.engine);
+  return chain;
 }
 
 /** For the mesh's TLS. STRICT takes any TLS as such; PERMISSIVE only what offers the mesh's protocols. */
@@ -112,9 +157,9 @@ function meshChains(protocol: Protocol, { mode }: PortMode): readonly ChainParts
 }
 
 /** For everything else, where the mode admits it. */
-function openChains({ workload, protocol }: PortContext, { mode }: PortMode): readonly ChainParts[] {
+function openChains({ workload, protocol, bound }: PortContext, { mode }: PortMode): readonly ChainParts[] {
   // In explicit mode a plaintext connection says nothing of the port that it is for.
-  if (mode === "STRICT" || workload.proxy.mode === "NONE") return [];
+  if (mode === "STRICT" || (workload.proxy.mode === "NONE" && bound !== true)) return [];
   // A sniffed port's HTTP chain asks for plaintext, and from there is no way back to a chain that asks for nothing.
   const split = mode === "PERMISSIVE" || protocol === "sniffed";
   const plain = split ? "raw_buffer" : "";
@@ -171,11 +216,12 @@ function rbacTarget({ workload, mesh, port }: Pick<PortContext, "workload" | "me
   return { mesh, engine: workload.proxy.engine, servedPort };
 }
 
-function chainMatch({ port, workload }: PortContext, parts: ChainParts): FilterChainMatch {
+function chainMatch({ port, workload, bound }: PortContext, parts: ChainParts): FilterChainMatch {
   const match = FilterChainMatch.fromPartial({
     transportProtocol: parts.tls === undefined ? (parts.transport ?? "") : "tls",
     applicationProtocols: [...(parts.alpn ?? [])],
   });
+  if (bound === true) return match;
   if (port !== undefined && workload.proxy.mode === "NONE") match.serverNames = [explicitServerName(port)];
   else if (port !== undefined) match.destinationPort = port;
   return match;
@@ -207,35 +253,27 @@ function clusterFor({ port }: PortContext): string {
   return port === undefined ? INBOUND_PASSTHROUGH : inboundName(port);
 }
 
-/** To the application itself: at the original destination, or at the pod's address where there is none. */
+/** To the application itself: where the Sidecar says, at the original destination, or at the pod's address where there is none. */
 export function inboundClusters(workload: Workload): readonly Cluster[] {
-  const clusters = workload.ports.map(({ number }) => applicationCluster(inboundName(number), number, workload));
+  const clusters = workload.ports.map((port) => applicationCluster(inboundName(port.number), port, workload));
   const rest = workload.proxy.mode === "NONE" ? [] : [applicationCluster(INBOUND_PASSTHROUGH, undefined, workload)];
   return [...clusters, ...rest];
 }
 
-function applicationCluster(name: string, port: number | undefined, workload: Workload): Cluster {
-  const { proxy, connectionPool } = workload;
-  const explicit = proxy.mode === "NONE" && port !== undefined;
-  const type = explicit ? Cluster_DiscoveryType.STATIC : Cluster_DiscoveryType.ORIGINAL_DST;
+function applicationCluster(name: string, port: WorkloadPort | undefined, workload: Workload): Cluster {
+  const address = port === undefined ? undefined : applicationAddress(port, workload.proxy);
+  const type = address === undefined ? Cluster_DiscoveryType.ORIGINAL_DST : Cluster_DiscoveryType.STATIC;
   const cluster = Cluster.fromPartial({
     name,
     clusterDiscoveryType: { $case: "type", value: type },
     connectTimeout: durationOf(10_000),
-    lbPolicy: explicit ? Cluster_LbPolicy.ROUND_ROBIN : Cluster_LbPolicy.CLUSTER_PROVIDED,
+    lbPolicy: address === undefined ? Cluster_LbPolicy.CLUSTER_PROVIDED : Cluster_LbPolicy.ROUND_ROBIN,
   });
-  if (explicit) {
-    cluster.loadAssignment = ClusterLoadAssignment.fromPartial({
-      clusterName: name,
-      endpoints: [
-        {
-          lbEndpoints: [
-            { hostIdentifier: { $case: "endpoint", value: { address: socketAddress(proxy.address, port) } } },
-          ],
-        },
-      ],
-    });
+  if (address !== undefined) {
+    const lbEndpoints = [{ hostIdentifier: { $case: "endpoint" as const, value: { address } } }];
+    cluster.loadAssignment = ClusterLoadAssignment.fromPartial({ clusterName: name, endpoints: [{ lbEndpoints }] });
   }
+  const connectionPool = port?.ingress?.connectionPool ?? workload.connectionPool;
   cluster.circuitBreakers = circuitBreakers(connectionPool);
   cluster.typedExtensionProtocolOptions = httpProtocolOptions(connectionPool);
   return cluster;

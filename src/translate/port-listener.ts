@@ -11,7 +11,7 @@ import {
   FilterChainMatch,
 } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { nameFilters } from "./dynamic-names.ts";
-import { policySource } from "./egress.ts";
+import { egressTarget, hasEgressProxy, policySource } from "./egress.ts";
 import { connectionManager, outboundHttpFilters } from "./http-filters.ts";
 import { BLACK_HOLE, PASSTHROUGH } from "./names.ts";
 import { sniffedRouteName } from "./route.ts";
@@ -97,13 +97,23 @@ interface AnyAddress {
   otherwise: FilterChain | undefined;
 }
 
-/** One listener for each port at whatever address: HTTP, TLS by server name, ranges of addresses, and TCP. */
+/** Where listeners of ports are. */
+export interface ListenerPlace {
+  /** Of a port: its name, address and routes. */
+  at(port: number): { readonly listener: Listener; readonly routes: string };
+  /** What connections get that are for none of the services. */
+  foreign(): FilterChain;
+}
+
+/** One listener for each port at whatever address, or at one: HTTP, TLS by server name, ranges of addresses, and TCP. */
 export class PortListeners {
   readonly #view: ClientView;
+  readonly #place: ListenerPlace;
   readonly #ports = new Map<number, AnyAddress>();
 
-  constructor(view: ClientView) {
+  constructor(view: ClientView, place: ListenerPlace = anywhere(view)) {
     this.#view = view;
+    this.#place = place;
   }
 
   addHttp(port: number): void {
@@ -137,9 +147,9 @@ export class PortListeners {
   }
 
   #listener(port: number, { http, chains, otherwise, readsServerName }: AnyAddress): Listener {
-    const listener = unbound(`${ANY_ADDRESS}_${port}`, ANY_ADDRESS, port);
+    const { listener, routes } = this.#place.at(port);
     const alone = chains.all.length === 0 && otherwise === undefined;
-    const http1 = chain("", http ? [manager(this.#view, `outbound_${ANY_ADDRESS}_${port}`, String(port))] : []);
+    const http1 = chain("", http ? [manager(this.#view, `outbound_${listener.name}`, routes)] : []);
     if (!alone) {
       // Beside plain TCP only what looks like HTTP is HTTP.
       const match = otherwise === undefined ? { transportProtocol: "raw_buffer" } : PLAIN_HTTP;
@@ -147,13 +157,20 @@ export class PortListeners {
     }
     listener.filterChains = [...chains.all, ...(http ? [http1] : [])];
     if (listener.filterChains.length === 0 && otherwise !== undefined) listener.filterChains = [otherwise];
-    else if (!alone) listener.defaultFilterChain = otherwise ?? egressChain("", this.#view);
+    else if (!alone) listener.defaultFilterChain = otherwise ?? this.#place.foreign();
     const sniffs = http && !alone;
     if (sniffs || readsServerName) listener.listenerFilters.push(tlsInspector());
     if (sniffs && otherwise !== undefined) listener.listenerFilters.push(httpInspector());
     setSniffTimeout(listener, sniffs || readsServerName ? "sniffs" : "knows");
     return listener;
   }
+}
+
+function anywhere(view: ClientView): ListenerPlace {
+  return {
+    at: (port) => ({ listener: unbound(`${ANY_ADDRESS}_${port}`, ANY_ADDRESS, port), routes: String(port) }),
+    foreign: () => egressChain("", view),
+  };
 }
 
 /** Of two chains for the same connections the first holds, and Envoy refuses the second. */
@@ -199,7 +216,10 @@ function within(from: FilterChain, subnets: readonly string[]): FilterChain {
 /** Where connections go that are for no service: on to where they were meant for, or nowhere. */
 export function egressChain(name: string, view: ClientView): FilterChain {
   const logs = view.telemetry.clientLogs;
-  if (view.outboundTrafficPolicy !== "REGISTRY_ONLY") return chain(name, [tcpProxy(PASSTHROUGH, undefined, logs)]);
+  if (view.outboundTrafficPolicy !== "REGISTRY_ONLY") {
+    const cluster = hasEgressProxy(view) ? egressTarget(view).cluster : PASSTHROUGH;
+    return chain(name, [tcpProxy(cluster, undefined, logs)]);
+  }
   const blocked = chain(name, [tcpProxy(BLACK_HOLE, undefined, logs)]);
   blocked.metadata = metadataOf(policySource(view));
   return blocked;

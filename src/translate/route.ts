@@ -7,9 +7,9 @@ import { visibleService } from "../model/services.ts";
 import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import { Route, VirtualHost } from "../proto/gen/envoy/config/route/v3/route_components.ts";
 import { setHashPolicy } from "./consistent-hash.ts";
-import { NAMED_PASSTHROUGH, policySource } from "./egress.ts";
+import { egressTarget, hasEgressProxy, policySource } from "./egress.ts";
 import { type DeadEnd, defaultRoute, headersToAdd, hostRoutes } from "./http-route.ts";
-import { callNames, outboundName, PASSTHROUGH, podCallNames, podName } from "./names.ts";
+import { callNames, outboundName, podCallNames, podName } from "./names.ts";
 import { podEndpoints } from "./target.ts";
 import { decorate } from "./tracing.ts";
 import type { ClientView } from "./view.ts";
@@ -61,7 +61,21 @@ export function sniffedRouteName(service: Service, port: ServicePort): string {
   return `${service.host}:${port.number}`;
 }
 
-function portConfig(number: number, view: ClientView): BuiltRouteConfig {
+/** Of a listener at a place of its own. */
+export function placedConfig(name: string, port: number | undefined, view: ClientView): BuiltRouteConfig {
+  // It is no address that a request for another host was meant for.
+  const known = view.outboundTrafficPolicy === "ALLOW_ANY" && !hasEgressProxy(view);
+  const last = known ? refusalHost(NOT_SERVED) : egressHost(view);
+  return port === undefined ? namedConfig(name, last, view, true) : portConfig(port, view, { name, last });
+}
+
+const NOT_SERVED = "This host is none of those that this listener of the Sidecar has.\n";
+
+function portConfig(
+  number: number,
+  view: ClientView,
+  { name, last } = { name: String(number), last: egressHost(view) },
+): BuiltRouteConfig {
   const builder = new HostBuilder(view);
   for (const service of view.services) {
     const port = service.ports.find((each) => each.number === number && each.protocol === "http");
@@ -70,7 +84,7 @@ function portConfig(number: number, view: ClientView): BuiltRouteConfig {
     builder.addPods(service, port);
   }
   builder.addForeignHosts(number, (host) => withPort([host], number));
-  return builder.finish(String(number), egressHost(view));
+  return builder.finish(name, last);
 }
 
 function sniffedConfig(service: Service, port: ServicePort, view: ClientView): BuiltRouteConfig {
@@ -80,20 +94,29 @@ function sniffedConfig(service: Service, port: ServicePort, view: ClientView): B
   return builder.finish(sniffedRouteName(service, port), undefined);
 }
 
-/** Absolute-form requests say host and port themselves, so the domains carry the port; 80 may be left out. */
 function explicitConfig(view: ClientView): BuiltRouteConfig {
+  // Without an original destination only a name can lead a foreign host's request on.
+  const known = view.outboundTrafficPolicy === "ALLOW_ANY" && !hasEgressProxy(view);
+  return namedConfig(EXPLICIT_ROUTES, known ? refusalHost(NOT_OF_MESH) : egressHost(view), view);
+}
+
+/**
+ * Where requests say host and port themselves, so that the domains carry the port; 80 may be left out. `only`: so may the
+ * one port of a service that has no other.
+ */
+function namedConfig(name: string, last: VirtualHost, view: ClientView, only = false): BuiltRouteConfig {
   const builder = new HostBuilder(view);
-  const domains = (names: readonly string[], port: number): string[] =>
-    names.flatMap((name) => (port === HTTP_PORT ? [name, `${name}:${port}`] : [`${name}:${port}`]));
+  const domains = (names: readonly string[], port: number, bare = port === HTTP_PORT): string[] =>
+    names.flatMap((each) => (bare ? [each, `${each}:${port}`] : [`${each}:${port}`]));
   for (const service of view.services) {
-    for (const port of service.ports.filter((each) => each.protocol !== "tcp")) {
-      builder.addService(service, port, domains(callNames(service, view), port.number));
+    const ports = service.ports.filter((each) => each.protocol !== "tcp");
+    for (const port of ports) {
+      const bare = port.number === HTTP_PORT || (only && ports.length === 1);
+      builder.addService(service, port, domains(callNames(service, view), port.number, bare));
     }
   }
   builder.addForeignHosts(HTTP_PORT, (host) => domains([host], HTTP_PORT));
-  // Without an original destination only a name can lead a foreign host's request on.
-  const last = view.outboundTrafficPolicy === "ALLOW_ANY" ? refusalHost() : egressHost(view);
-  return builder.finish(EXPLICIT_ROUTES, last);
+  return builder.finish(name, last);
 }
 
 function withPort(names: readonly string[], port: number): string[] {
@@ -192,8 +215,7 @@ function plainHost(mesh: MeshConfig, service: Service, key: string, make: () => 
 function egressHost(view: ClientView): VirtualHost {
   if (view.outboundTrafficPolicy === "REGISTRY_ONLY") return blockedHost(view);
   const host = VirtualHost.fromPartial({ name: "allow_any", domains: ["*"], includeRequestAttemptCount: true });
-  const byName = view.outboundTrafficPolicy === "ALLOW_ANY_DYNAMIC_DNS";
-  const route = defaultRoute(byName ? NAMED_PASSTHROUGH : PASSTHROUGH);
+  const route = defaultRoute(egressTarget(view).cluster);
   route.name = "allow_any";
   // What isn't the mesh's is neither retried nor timed.
   if (route.action?.$case === "route") route.action.value.retryPolicy = undefined;
@@ -224,9 +246,10 @@ function refusal(text: string): Route {
   });
 }
 
-/** In explicit mode there is no original destination to pass a foreign host's request on to. */
-function refusalHost(): VirtualHost {
-  const text =
-    "This host is not a service of the mesh, and in explicit mode the proxy reaches only those. Exclude it with no_proxy.\n";
+const NOT_OF_MESH =
+  "This host is not a service of the mesh, and in explicit mode the proxy reaches only those. Exclude it with no_proxy.\n";
+
+/** Where there is no original destination to pass a foreign host's request on to. */
+function refusalHost(text: string): VirtualHost {
   return VirtualHost.fromPartial({ name: "block_all", domains: ["*"], routes: [refusal(text)] });
 }

@@ -12,18 +12,20 @@ import type { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/rout
 import type { Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import type { NameTable } from "../proto/gen/istio/nds.ts";
 import { egressClusters, isDiscovered, outboundCluster, podClusters, unreachableCluster } from "./cluster.ts";
+import { egressTarget, hasEgressProxy } from "./egress.ts";
 import { loadAssignment } from "./endpoint.ts";
 import { type GatewayParts, gatewayParts } from "./gateway.ts";
 import type { DeadEnd } from "./http-route.ts";
-import { inboundClusters, inboundListener } from "./inbound-listener.ts";
+import { inboundClusters, inboundListeners } from "./inbound-listener.ts";
 import { nameTables } from "./name-table.ts";
 import { outboundListeners } from "./outbound-listener.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { routeConfigs } from "./route.ts";
 import { sameShape } from "./same-shape.ts";
+import { sidecarListeners } from "./sidecar.ts";
 import { serviceTargets } from "./target.ts";
 import { traceClusters } from "./tracing.ts";
-import { type ClientView, clientOf, clientView, ruleFor, viewOf } from "./view.ts";
+import { type ClientView, capturedView, clientOf, clientView, ruleFor, viewOf } from "./view.ts";
 import { sameWorkload, type Workload, workloadOf } from "./workload.ts";
 
 export interface ProxyConfiguration {
@@ -130,10 +132,10 @@ export class Translator {
     const workload = known ?? workloadOf(snapshot, proxy);
     const same = before?.snapshot.mesh === snapshot.mesh ? before : undefined;
     // In explicit mode listeners bind the pod's own address.
-    const outer = view.mode === "NONE" ? outboundListeners(view, proxy.address).listeners : [];
+    const outer = view.mode === "NONE" ? explicitListeners(view, proxy.address) : [];
     const unchanged = same !== undefined && outer.length === 0 && deepEqual(same.workload, workload);
     if (unchanged) return { snapshot, workload, shared, own: same.own };
-    const listeners = [...outer, inboundListener(workload, snapshot.mesh)];
+    const listeners = [...outer, ...inboundListeners(workload, snapshot.mesh)];
     return { snapshot, workload, shared, own: { ...NOTHING, clusters: inboundClusters(workload), listeners } };
   }
 }
@@ -214,16 +216,23 @@ function partsOf(service: Service, view: ClientView, before: OutboundConfigurati
   return { service, rule, clusters: same ? older.clusters : clusters, endpoints };
 }
 
+function explicitListeners(view: ClientView, address: string): readonly Listener[] {
+  return [...outboundListeners(capturedView(view), address).listeners, ...sidecarListeners(view, address).listeners];
+}
+
 type Routing = Pick<ProxyConfiguration, "routes" | "listeners" | "nameTables"> &
   Pick<OutboundConfiguration, "deadEnds">;
 
 function routingOf(view: ClientView): Routing {
-  const built = routeConfigs(view);
-  const listening = outboundListeners(view, "");
+  const captured = capturedView(view);
+  const apart = sidecarListeners(view, "");
+  const built = [...routeConfigs(captured), ...apart.routes];
+  const listening = outboundListeners(captured, "");
+  const deadEnds = [...built.flatMap((each) => each.deadEnds), ...listening.deadEnds, ...apart.deadEnds];
   return {
     routes: built.map(({ config }) => config),
-    listeners: view.mode === "NONE" ? [] : listening.listeners,
+    listeners: view.mode === "NONE" ? [] : [...listening.listeners, ...apart.listeners],
     nameTables: nameTables(view),
-    deadEnds: [...built.flatMap(({ deadEnds }) => deadEnds), ...listening.deadEnds],
+    deadEnds: hasEgressProxy(view) ? [...deadEnds, ...egressTarget(view).deadEnds] : deadEnds,
   };
 }

@@ -11,7 +11,7 @@ import type { MeshConfig } from "../model/mesh-config.ts";
 import { type HostRoutes, type ResolvedDestination, resolveDestination, routesFor } from "../model/routing.ts";
 import type { Service } from "../model/service.ts";
 import { visibleServices } from "../model/services.ts";
-import { egressScope, sidecarOf } from "../model/sidecar.ts";
+import { type EgressListener, type EgressScope, egressOf, sidecarOf } from "../model/sidecar.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { type ProxyTelemetry, telemetryOf } from "./telemetry.ts";
@@ -41,10 +41,22 @@ export interface ClientView {
   readonly family: 4 | 6;
   /** What narrows it. */
   readonly sidecar: Sidecar | undefined;
+  /** What the ports of services lead to, where listeners of their own have a part of it; undefined: everything. */
+  readonly captured: Sight | undefined;
+  readonly apart: readonly ListenerSight[];
+}
+
+export interface Sight {
+  readonly services: readonly Service[];
+  readonly routes: ReadonlyMap<string, HostRoutes>;
+}
+
+interface ListenerSight extends Sight {
+  readonly listener: EgressListener;
 }
 
 /** What decides what a proxy sees. */
-type Client = Omit<ClientView, "snapshot" | "services" | "routes">;
+type Client = Omit<ClientView, "snapshot" | "services" | "routes" | "captured" | "apart">;
 
 export function clientOf(snapshot: MeshSnapshot, proxy: ProxyNode): Client {
   const { traits } = snapshot.routing;
@@ -90,12 +102,25 @@ export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView
 
 export function viewOf(snapshot: MeshSnapshot, client: Client): ClientView {
   const { namespace, sidecar } = client;
-  const services = visibleServices(snapshot.index, namespace);
-  const routes = routesFor(snapshot.routes, namespace);
-  const scope = sidecar === undefined ? undefined : egressScope(sidecar, namespace);
-  if (scope === undefined) return { ...client, snapshot, services, routes };
-  const seen = scope.routes(routes);
-  return { ...client, snapshot, services: scope.services(services, routedHosts(seen, snapshot)), routes: seen };
+  const all = { services: visibleServices(snapshot.index, namespace), routes: routesFor(snapshot.routes, namespace) };
+  const egress = sidecar === undefined ? undefined : egressOf(sidecar, namespace);
+  if (egress === undefined) return { ...client, snapshot, ...all, captured: undefined, apart: [] };
+  const sight = (scope: EgressScope) => {
+    const routes = scope.routes(all.routes);
+    return { routes, services: scope.services(all.services, routedHosts(routes, snapshot)) };
+  };
+  return {
+    ...client,
+    snapshot,
+    ...sight(egress.whole),
+    captured: egress.captured === undefined ? undefined : sight(egress.captured),
+    apart: egress.apart.map((listener) => ({ listener, ...sight(listener.scope) })),
+  };
+}
+
+/** The same client, as far as the listeners of services' own addresses and ports go. */
+export function capturedView(view: ClientView): ClientView {
+  return view.captured === undefined ? view : { ...view, ...view.captured };
 }
 
 /** Where routes lead. */

@@ -40,6 +40,11 @@ export function socketAddress(address: string, port: number): Address {
   });
 }
 
+/** `unix:///path`, or `unix://@name` for a socket without a file. */
+export function pipeAddress(url: string): Address {
+  return Address.fromPartial({ address: { $case: "pipe", value: { path: url.slice("unix://".length) } } });
+}
+
 /** From the stream that this resource came by. */
 export function adsSource(): ConfigSource {
   return ConfigSource.fromPartial({

@@ -7,18 +7,20 @@ import { selecting } from "../model/by-namespace.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { mtlsOf, type WorkloadMtls } from "../model/mtls.ts";
 import { jwtRulesOf, type KeySets, keySetsOf } from "../model/request-authentication.ts";
-import type { Protocol } from "../model/service.ts";
+import { declaredProtocol, type Protocol } from "../model/service.ts";
 import { entryProtocol } from "../model/service-entry.ts";
-import { sidecarOf } from "../model/sidecar.ts";
+import { type IngressListener, ingressOf, sidecarOf } from "../model/sidecar.ts";
 import { type MeshSnapshot, sameShapes } from "../model/snapshot.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { type ProxyTelemetry, telemetryOf } from "./telemetry.ts";
 
-interface WorkloadPort {
+export interface WorkloadPort {
   readonly number: number;
   readonly protocol: Protocol;
   /** Where clients call it: `api.production.svc.cluster.local:8080`; of several Services the first. */
   readonly calledAs: string;
+  /** Of a Sidecar. */
+  readonly ingress?: IngressListener;
 }
 
 export interface Workload {
@@ -37,15 +39,17 @@ export interface Workload {
 export function workloadOf(snapshot: MeshSnapshot, proxy: ProxyNode): Workload {
   const subject = { namespace: proxy.namespace, labels: proxy.labels };
   const jwtRules = jwtRulesOf(snapshot.authentication, subject, snapshot.mesh);
+  const sidecar = sidecarOf(snapshot.sidecars.index, subject, snapshot.mesh);
+  const ingress = proxy.type === "sidecar" ? ingressOf(sidecar) : undefined;
   return {
     proxy,
-    ports: portsOf(snapshot, proxy),
+    ports: ingress === undefined ? portsOf(snapshot, proxy) : ingress.map(ingressPort),
     mtls: mtlsOf(snapshot.mtls, subject, snapshot.mesh),
     policies: selecting(snapshot.authorization, subject, snapshot.mesh),
     jwtRules,
     keySets: keySetsOf(jwtRules, snapshot.keySets),
     telemetry: telemetryOf(snapshot, proxy),
-    connectionPool: sidecarOf(snapshot.sidecars.index, subject, snapshot.mesh)?.spec?.inboundConnectionPool,
+    connectionPool: sidecar?.spec?.inboundConnectionPool,
   };
 }
 
@@ -63,6 +67,14 @@ export function sameWorkload(snapshot: MeshSnapshot, before: MeshSnapshot, proxy
     snapshot.mesh === before.mesh &&
     snapshot.resources.pods.get(key) === before.resources.pods.get(key)
   );
+}
+
+/** TLS that the proxy itself ends has requests in it where it is HTTPS. */
+function ingressPort(ingress: IngressListener): WorkloadPort {
+  const { number, host, tls, protocol: written } = ingress;
+  const declared = written.toLowerCase();
+  const protocol = tls !== undefined && declared === "https" ? "http" : (declaredProtocol(declared) ?? "sniffed");
+  return { number, protocol, calledAs: `${host}:${number}`, ingress };
 }
 
 /** The target ports of every Service and ServiceEntry that selects the pod, known before the pod is ready and has an endpoint. */

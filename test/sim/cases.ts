@@ -6,6 +6,7 @@ import { external } from "./external-cases.ts";
 import { gateways } from "./gateway-cases.ts";
 import { hosts } from "./hosts-cases.ts";
 import { inbound } from "./inbound-cases.ts";
+import { listeners } from "./listener-cases.ts";
 import { ownership } from "./owner-cases.ts";
 import { ports } from "./ports-cases.ts";
 import { routes } from "./route-cases.ts";
@@ -25,4 +26,5 @@ export const THEMES: readonly Theme[] = [
   ...external,
   ...gateways,
   ...sidecars,
+  ...listeners,
 ];

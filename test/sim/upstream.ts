@@ -51,6 +51,7 @@ function endpointsOf(cluster: Cluster, held: Held): readonly LbEndpoint[] | "ori
 
 function hostOf({ hostIdentifier }: LbEndpoint): string {
   const address = hostIdentifier?.$case === "endpoint" ? hostIdentifier.value.address?.address : undefined;
+  if (address?.$case === "pipe") return address.value.path;
   if (address?.$case !== "socketAddress") return "?";
   const { portSpecifier } = address.value;
   return `${address.value.address}:${portSpecifier?.$case === "portValue" ? portSpecifier.value : "?"}`;

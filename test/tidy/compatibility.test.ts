@@ -11,7 +11,6 @@ import { meshConfigIneffective } from "../../src/api/istio/mesh-config.ts";
 import { proxyConfigIneffective } from "../../src/api/istio/proxy-config.ts";
 import { requestAuthenticationIneffective } from "../../src/api/istio/request-authentication.ts";
 import { serviceEntryIneffective } from "../../src/api/istio/service-entry.ts";
-import { sidecarIneffective } from "../../src/api/istio/sidecar.ts";
 import { telemetryIneffective } from "../../src/api/istio/telemetry.ts";
 import { virtualServiceIneffective } from "../../src/api/istio/virtual-service-ineffective.ts";
 import { workloadEntryIneffective } from "../../src/api/istio/workload-entry.ts";
@@ -32,7 +31,6 @@ const TABLES: Readonly<Record<string, readonly Ineffective[]>> = {
   ServiceEntry: serviceEntryIneffective,
   WorkloadEntry: workloadEntryIneffective,
   WorkloadGroup: workloadGroupIneffective,
-  Sidecar: sidecarIneffective,
   Gateway: gatewayIneffective,
   ProxyConfig: proxyConfigIneffective,
   Telemetry: telemetryIneffective,

@@ -5,8 +5,8 @@ import { ageColumn } from "../columns.ts";
 import type { Kind } from "../kind.ts";
 import type { KubeObject } from "../object.ts";
 import { istioHead } from "./head.ts";
-import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { labelMap, meshStatus, oneOf, portNumber, portSelector, serverTls, strings } from "./shapes.ts";
+import { checkSidecar } from "./sidecar-check.ts";
 import { connectionPool } from "./traffic.ts";
 
 /** A listener's port: unlike a server's, each part may be left out. */
@@ -61,16 +61,6 @@ const schema = Type.Object({
 
 export type Sidecar = KubeObject & Static<typeof schema>;
 
-export const sidecarIneffective: readonly Ineffective[] = [
-  { field: "spec.ingress", effect: "proxies listen on the ports of their Services" },
-  { field: "spec.egress[].bind", effect: "what is listened on are the services' own addresses and ports" },
-  { field: "spec.egress[].captureMode", effect: "how calls reach the proxy is the same for all of its listeners" },
-  {
-    field: "spec.outboundTrafficPolicy.egressProxy",
-    effect: "calls to hosts that nobody registered go there directly",
-  },
-];
-
 export const sidecarKind: Kind<Sidecar> = {
   ...istioHead("networking"),
   versions: ["v1", "v1beta1", "v1alpha3"],
@@ -80,5 +70,5 @@ export const sidecarKind: Kind<Sidecar> = {
   shortNames: [],
   schema,
   columns: [ageColumn],
-  check: (object) => warnIneffective(object, sidecarIneffective),
+  check: checkSidecar,
 };

@@ -14,6 +14,8 @@ export interface PodAddresses {
 
 /** The outer namespace's address towards the application: the same in every pod, seen by nobody else. */
 export const INNER_GATEWAY_IP = "169.254.0.1";
+/** The application's loopback address as the outer namespace knows it, which has one of its own. */
+export const INNER_LOOPBACK_IP = "169.254.0.2";
 
 /** Numbers go round, so that an address just given back is the last to be used again. */
 export class AddressPool {

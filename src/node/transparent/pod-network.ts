@@ -6,7 +6,7 @@
 // comes from the application enters by in0, what comes from peers enters by up0, what the proxy (or a tool started
 // beside it) sends is neither.
 
-import { INNER_GATEWAY_IP, type PodAddresses } from "./addresses.ts";
+import { INNER_GATEWAY_IP, INNER_LOOPBACK_IP, type PodAddresses } from "./addresses.ts";
 import { quote } from "./script.ts";
 
 export interface PodNetwork {
@@ -77,6 +77,7 @@ link add in0 type veth peer name eth0 netns ${inner}
 addr add ${INNER_GATEWAY_IP}/32 dev in0
 link set in0 up
 route add ${podIP}/32 dev in0 src ${INNER_GATEWAY_IP}
+route add ${INNER_LOOPBACK_IP}/32 via ${podIP} dev in0 src ${INNER_GATEWAY_IP} onlink
 END
 echo 1 > /proc/sys/net/ipv4/conf/in0/route_localnet
 nft -f - <<END
@@ -152,12 +153,13 @@ function outerRules(podIP: string, capturedDns: string | undefined): string {
     type nat hook prerouting priority dstnat; policy accept;
     iifname "up0" ip daddr ${podIP} tcp dport { 15020, 15021, 15090 } redirect
     iifname "up0" ip daddr ${podIP} meta l4proto tcp redirect to :15006
-    iifname "in0" ip daddr ${INNER_GATEWAY_IP} tcp dport 15000-15090 dnat to 127.0.0.1
+    iifname "in0" ip daddr ${INNER_GATEWAY_IP} meta l4proto tcp dnat to 127.0.0.1
 ${dns}    iifname "in0" meta l4proto tcp redirect to :15001
   }
   chain output {
     type nat hook output priority -100; policy accept;
     ip saddr ${SELF_CALL_SOURCE_IP} ip daddr ${podIP} meta l4proto tcp redirect to :15006
+    ip daddr 127.0.0.1 tcp dport != 15000-15090 dnat to ${INNER_LOOPBACK_IP}
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
@@ -173,9 +175,14 @@ function dnsRules(nameserver: string): string {
   return rule("udp") + rule("tcp");
 }
 
-// The application finds its proxy's admin interface on localhost, as in a pod of one namespace.
+// The application finds its proxy's admin interface on localhost, and the proxy the application's, as in a pod of one
+// namespace.
 function innerRules(podIP: string): string {
   return `table ip weft {
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept;
+    iifname "eth0" ip daddr ${INNER_LOOPBACK_IP} dnat to 127.0.0.1
+  }
   chain output {
     type nat hook output priority -100; policy accept;
     ip daddr 127.0.0.1 tcp dport 15000-15090 dnat to ${INNER_GATEWAY_IP}

@@ -5,6 +5,7 @@ import { createServer, type ListenOptions, type Server, type Socket } from "node
 import { err, ok, type Result } from "../../base/result.ts";
 import { type SocketTarget, targetText } from "../compile/value.ts";
 import type { Handover } from "../socket/handover.ts";
+import { isAbstract, systemPath } from "../socket/unix-path.ts";
 
 /** Whose sockets serve: one's own, none (others serve), or one of several workers' for the same addresses. */
 export type Listening =
@@ -61,7 +62,7 @@ export class ListeningSocket {
         server.on("error", () => server.close());
         const address = server.address();
         this.boundPort = typeof address === "object" && address !== null ? address.port : 0;
-        if (target.kind === "pipe" && fd === undefined && this.#handover !== undefined) {
+        if (target.kind === "pipe" && fd === undefined && this.#renames) {
           fs.renameSync(ownPath(target.path), target.path);
         }
         this.#handover?.listening(this.name, server);
@@ -75,13 +76,18 @@ export class ListeningSocket {
     this.#server.close();
     if (this.#handover === undefined || this.#handover.retired) return;
     this.#handover.closed(this.name);
-    if (this.target.kind === "pipe") fs.rmSync(this.target.path, { force: true });
+    if (this.target.kind === "pipe" && this.#renames) fs.rmSync(this.target.path, { force: true });
+  }
+
+  /** What has no file needs no other name for the next process. */
+  get #renames(): boolean {
+    return this.#handover !== undefined && this.target.kind === "pipe" && !isAbstract(this.target.path);
   }
 
   #options({ port, backlog, reusePort }: HowToListen): ListenOptions {
     const { target } = this;
     if (target.kind === "tcp") return { host: target.host, port, reusePort, backlog };
-    return { path: this.#handover === undefined ? target.path : ownPath(target.path), backlog };
+    return { path: this.#renames ? ownPath(target.path) : systemPath(target.path), backlog };
   }
 }
 

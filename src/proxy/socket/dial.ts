@@ -7,6 +7,7 @@ import type { Clock } from "../../base/clock.ts";
 import { TLS_SESSIONS_MAX } from "../limits.ts";
 import type { TlsContexts } from "./contexts.ts";
 import { isPinned, type Peer, peerOf, sanMatches } from "./identity.ts";
+import { systemPath } from "./unix-path.ts";
 
 export type DialFailure = "connect" | "timeout" | "tls";
 
@@ -198,9 +199,9 @@ function ignore(): void {
 
 function address(
   target: DialTarget,
-): { path: string } | { host: string; port: number; allowHalfOpen: true; localAddress?: string } {
+): { path: string; allowHalfOpen: true } | { host: string; port: number; allowHalfOpen: true; localAddress?: string } {
   const { host, port, path, localAddress } = target;
-  if (path !== undefined) return { path };
+  if (path !== undefined) return { path: systemPath(path), allowHalfOpen: true };
   return { host, port, allowHalfOpen: true, ...(localAddress === undefined ? {} : { localAddress }) };
 }
 

@@ -21,6 +21,7 @@ const ends: Record<string, unknown> = {};
 const APP = `
 const http = require("node:http"), dgram = require("node:dgram");
 http.createServer((q, r) => r.end(require("node:os").hostname() + " " + q.socket.remoteAddress)).listen(8080, "0.0.0.0", () => console.log("ready"));
+http.createServer((q, r) => r.end("loopback " + q.socket.localAddress)).listen(8081, "127.0.0.1");
 const u = dgram.createSocket("udp4"); u.on("message", (m, from) => u.send(from.address, from.port, from.address)); u.bind(9000);
 process.on("SIGTERM", () => { console.log("term"); process.exit(7); });`;
 
@@ -112,6 +113,7 @@ async function drive(): Promise<void> {
     `require("node:http").get({ host: "${a.podIP}", port: 8080, localAddress: "127.0.0.7" }, (r) => r.on("data", (d) => console.log(String(d))))`,
   ]);
   texts["selfCallLog"] = logs["a"]?.at(-1);
+  texts["ownLoopback"] = await run(a, "istio-proxy", fetchScript("http://127.0.0.1:8081"));
   texts["admin"] = await run(a, "app", fetchScript("http://localhost:15000"));
   texts["plainToPlain"] = await run(plain, "app", fetchScript("http://plain.prod:80"));
   texts["plainToMesh"] = await run(plain, "app", fetchScript("http://b.prod.svc.cluster.local:80"));

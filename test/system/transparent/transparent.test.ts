@@ -96,6 +96,8 @@ for (const user of users) {
       assert.match(seen.texts["plainToPlain"] ?? "", /^plain /);
     });
 
+    it("leads the proxy's localhost to the application's", () =>
+      assert.equal(seen.texts["ownLoopback"], "loopback 127.0.0.1"));
     it("leads the application's localhost:15000 to the proxy", () => assert.equal(seen.texts["admin"], "15000"));
 
     it("routes service addresses where no proxy does, and refuses one without endpoints at once", () => {
