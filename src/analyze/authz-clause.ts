@@ -4,6 +4,7 @@ import { BlockList, isIP, isIPv6 } from "node:net";
 import { isPathTemplate } from "../api/istio/authorization-policy.ts";
 import { isRecord } from "../base/json.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
+import { principalForms, trustDomainsOf } from "../model/trust-domain.ts";
 
 /** What is known of a call. What is undefined nobody knows: nothing that is asked of it holds. */
 export interface AuthzCall {
@@ -59,7 +60,7 @@ type Read = (call: AuthzCall, scope: ClauseScope) => Attribute;
 
 const principals: Read = ({ principal }, { mesh }) => ({
   was: principal ?? "none (no mesh certificate)",
-  holds: (value) => principal !== undefined && aliases(value, mesh).some((each) => matchesText(each, principal)),
+  holds: (value) => principal !== undefined && principalForms(value, mesh).some((each) => matchesText(each, principal)),
 });
 
 const namespaces: Read = ({ principal }) => ({
@@ -76,17 +77,18 @@ const serviceAccounts: Read = ({ principal }, { namespace }) => {
   };
 };
 
-const trustDomains: Read = ({ principal }) => ({
+const trustDomains: Read = ({ principal }, { mesh }) => ({
   was: partsOf(principal)?.domain ?? "none (no mesh certificate)",
-  holds: (value) => matchesWild(value, partsOf(principal)?.domain),
+  holds: (value) => trustDomainsOf([value], mesh).some((each) => matchesWild(each, partsOf(principal)?.domain)),
 });
 
 const requestPrincipals: Read = ({ claims }) => {
-  const issuer = textOf(claims?.["iss"]);
-  const subject = textOf(claims?.["sub"]);
+  const issuer = claims?.["iss"];
+  const subject = claims?.["sub"];
   return {
-    was: claims === undefined ? "none (no token)" : `${issuer}/${subject}`,
-    holds: (value) => claims !== undefined && matchesRequestPrincipal(value, issuer, subject),
+    was: claims === undefined ? "none (no token)" : `${toldOf(issuer)}/${toldOf(subject)}`,
+    holds: (value) =>
+      typeof issuer === "string" && typeof subject === "string" && matchesRequestPrincipal(value, issuer, subject),
   };
 };
 
@@ -128,12 +130,12 @@ const NAMED: Readonly<Record<string, Read>> = {
   "connection.sni": ({ serverName }) => textAttribute(serverName),
   "request.auth.principal": requestPrincipals,
   "request.auth.audiences": ({ claims }) => claimAttribute(claims?.["aud"]),
-  "request.auth.presenter": ({ claims }) => textAttribute(claims === undefined ? undefined : textOf(claims["azp"])),
+  "request.auth.presenter": ({ claims }) => claimAttribute(claims?.["azp"]),
 };
 
 function bracketed(key: string, { headers, claims }: AuthzCall): Attribute {
   const path = [...key.matchAll(/\[([^\]]*)\]/g)].map((match) => match[1] ?? "");
-  if (key.startsWith("request.headers[")) return textAttribute(headers[path[0]?.toLowerCase() ?? ""]);
+  if (key.startsWith("request.headers[")) return headerAttribute(headers[path[0]?.toLowerCase() ?? ""]);
   if (key.startsWith("request.auth.claims[")) {
     const value = path.reduce((inner: unknown, name) => (isRecord(inner) ? inner[name] : undefined), claims);
     return claimAttribute(value);
@@ -145,10 +147,19 @@ function textAttribute(text: string | undefined): Attribute {
   return { was: text ?? "unknown", holds: (value) => text !== undefined && matchesText(value, text) };
 }
 
-/** A list holds what any of its items does. */
+/** An empty header is there too. */
+function headerAttribute(text: string | undefined): Attribute {
+  const { was, holds } = textAttribute(text);
+  return { was, holds: (value) => (value === "*" ? text !== undefined : holds(value)) };
+}
+
+/** A list holds what any of its items does. Only texts are compared. */
 function claimAttribute(claim: unknown): Attribute {
-  const items = Array.isArray(claim) ? claim.map(textOf) : claim === undefined ? [] : [textOf(claim)];
-  return { was: items.join(", ") || "none", holds: (value) => items.some((item) => matchesText(value, item)) };
+  const items: readonly unknown[] = Array.isArray(claim) ? claim : claim === undefined ? [] : [claim];
+  return {
+    was: items.map(toldOf).join(", ") || "none",
+    holds: (value) => items.some((item) => typeof item === "string" && matchesText(value, item)),
+  };
 }
 
 function addressAttribute(address: string | undefined): Attribute {
@@ -194,13 +205,20 @@ function matchesTemplate(template: string, path: string): boolean {
   return rest.length > tail.length && tail.every((want, i) => want === rest[rest.length - tail.length + i]);
 }
 
+/** `issuer/subject`: a `*` at the text's beginning leaves the issuer's open, one at its end the subject's. */
 function matchesRequestPrincipal(pattern: string, issuer: string, subject: string): boolean {
   const slash = pattern.lastIndexOf("/");
   if (pattern === "*") return issuer !== "" && subject !== "";
-  if (slash >= 0) return matchesText(pattern.slice(0, slash), issuer) && matchesText(pattern.slice(slash + 1), subject);
-  if (pattern.startsWith("*")) return issuer !== "" && matchesText(pattern, subject);
-  if (pattern.endsWith("*")) return matchesText(pattern, issuer) && subject !== "";
-  return matchesText(pattern, issuer) && subject === "";
+  const wanted = slash < 0 ? ([pattern, ""] as const) : ([pattern.slice(0, slash), pattern.slice(slash + 1)] as const);
+  if (pattern.startsWith("*")) {
+    if (slash < 0) return issuer !== "" && matchesText(pattern, subject);
+    return matchesText(wanted[0], issuer) && wanted[1] === subject;
+  }
+  if (pattern.endsWith("*")) {
+    if (slash < 0) return matchesText(pattern, issuer) && subject !== "";
+    return wanted[0] === issuer && matchesText(wanted[1], subject);
+  }
+  return wanted[0] === issuer && wanted[1] === subject;
 }
 
 function isInBlock(address: string, block: string): boolean {
@@ -213,16 +231,6 @@ function isInBlock(address: string, block: string): boolean {
   return blocks.check(address, family(address));
 }
 
-/** A principal of the mesh's own trust domain is meant under each of its names. */
-function aliases(value: string, mesh: MeshConfig): readonly string[] {
-  const slash = value.indexOf("/ns/");
-  if (slash < 0) return [value];
-  const domain = value.slice(0, slash);
-  const own = [mesh.trustDomain, ...mesh.trustDomainAliases];
-  if (!own.includes(domain) && domain !== "cluster.local") return [value];
-  return own.map((each) => `${each}${value.slice(slash)}`);
-}
-
 function partsOf(principal: string | undefined) {
   const match = /^(.*)\/ns\/([^/]*)\/sa\/(.*)$/.exec(principal ?? "");
   if (match === null) return undefined;
@@ -230,6 +238,6 @@ function partsOf(principal: string | undefined) {
   return { domain, namespace, account };
 }
 
-function textOf(value: unknown): string {
+function toldOf(value: unknown): string {
   return typeof value === "string" ? value : value === undefined ? "" : JSON.stringify(value);
 }

@@ -1,7 +1,7 @@
 // What the policies of a workload say of one call, rule by rule: which one decides, and of each other the first field that fails.
 
 import type { AuthorizationPolicy, AuthorizationRule } from "../api/istio/authorization-policy.ts";
-import { providerOf } from "../model/authorization.ts";
+import { isDryRun, providerOf } from "../model/authorization.ts";
 import { formatRef, refOf } from "../model/finding.ts";
 import { type AuthzCall, attributeOf, type Clause, type ClauseScope } from "./authz-clause.ts";
 
@@ -88,7 +88,7 @@ function judge(
   return {
     resource: formatRef(refOf(policy)),
     action,
-    dryRun: policy.metadata.annotations?.["istio.io/dry-run"]?.toLowerCase() === "true",
+    dryRun: isDryRun(policy),
     matches: rules.some(({ matches }) => matches),
     rules,
   };
@@ -103,13 +103,16 @@ interface RuleContext {
 
 function judgeRule(rule: AuthorizationRule, context: RuleContext): RuleVerdict {
   const conditions = (rule.when ?? []).flatMap(({ key, values, notValues }, i) => [
-    clause(`when[${i}].values`, key, values, false),
-    clause(`when[${i}].notValues`, key, notValues, true),
+    ...clause(`when[${i}].values`, key, values, false),
+    ...clause(`when[${i}].notValues`, key, notValues, true),
   ]);
   const froms = alternatives(rule.from, (from, i) => fieldsOf(from.source, `from[${i}].source`));
   const tos = alternatives(rule.to, (to, i) => fieldsOf(to.operation, `to[${i}].operation`));
-  const attempts = [furthest(froms, context), furthest(tos, context), furthest([conditions.flat()], context)];
-  const failure = attempts.find((each) => each !== undefined);
+  const failure =
+    unseenOnTcp([...froms, ...tos, conditions].flat(), context) ??
+    furthest(froms, context) ??
+    furthest(tos, context) ??
+    furthest([conditions], context);
   const { path } = context;
   return failure === undefined ? { matches: true, path } : { matches: false, path, ...failure };
 }
@@ -151,13 +154,19 @@ function furthest(all: readonly (readonly Clause[])[], context: RuleContext): Fa
   return best?.failure;
 }
 
-function failureOf({ field, key, values, negated }: Clause, { action, call, scope }: RuleContext): Failure | undefined {
+/** On TCP an attribute of HTTP in any alternative makes an ALLOW rule impossible. */
+function unseenOnTcp(clauses: readonly Clause[], { action, call, scope }: RuleContext): Failure | undefined {
+  const unseen =
+    action === "ALLOW" ? clauses.find(({ key }) => attributeOf(key, call, scope) === undefined) : undefined;
+  if (unseen === undefined) return undefined;
+  const { field, values, negated } = unseen;
+  return { field, was: "a TCP connection, which has none", wants: wantsText(values, negated) };
+}
+
+function failureOf({ field, key, values, negated }: Clause, { call, scope }: RuleContext): Failure | undefined {
   const attribute = attributeOf(key, call, scope);
-  // On TCP an attribute of HTTP makes an ALLOW impossible; a DENY looks at the rest.
-  if (attribute === undefined) {
-    if (action !== "ALLOW") return undefined;
-    return { field, was: "a TCP connection, which has none", wants: wantsText(values, negated) };
-  }
+  // A DENY looks at what is there.
+  if (attribute === undefined) return undefined;
   const found = values.some((value) => attribute.holds(value));
   return found !== negated ? undefined : { field, was: attribute.was, wants: wantsText(values, negated) };
 }

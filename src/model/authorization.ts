@@ -16,6 +16,11 @@ export function providerOf({ spec }: AuthorizationPolicy, mesh: MeshConfig): Ext
   );
 }
 
+/** Only said, not done: the annotation's value is a boolean as Go reads it. */
+export function isDryRun({ metadata }: AuthorizationPolicy): boolean {
+  return ["1", "t", "T", "true", "True", "TRUE"].includes(metadata.annotations?.["istio.io/dry-run"] ?? "");
+}
+
 export function providerFindings(index: AuthorizationIndex, mesh: MeshConfig): readonly Finding[] {
   return [...index.values()]
     .flat()

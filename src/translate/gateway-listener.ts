@@ -181,6 +181,7 @@ function nameMatch(server: PlacedServer): { readonly serverNames: string[]; read
 function manager(routeConfigName: string, context: EdgeContext): Filter {
   const { workload } = context;
   return connectionManager({
+    mesh: context.view.snapshot.mesh,
     statPrefix: `outbound_${routeConfigName}`,
     direction: "edge",
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName } },

@@ -1,5 +1,6 @@
 // The one list of HTTP filters, in the order they run, and the connection manager that holds them.
 
+import type { MeshConfig } from "../model/mesh-config.ts";
 import { Filter } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { FilterStateValue_SharedWithUpstream } from "../proto/gen/envoy/extensions/filters/common/set_filter_state/v3/value.ts";
 import { Cors } from "../proto/gen/envoy/extensions/filters/http/cors/v3/cors.ts";
@@ -9,6 +10,7 @@ import { Config as SetFilterState } from "../proto/gen/envoy/extensions/filters/
 import {
   HttpConnectionManager,
   HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManager_PathWithEscapedSlashesAction,
   HttpConnectionManager_ServerHeaderTransformation,
   HttpFilter,
 } from "../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
@@ -71,6 +73,7 @@ function router(): HttpFilter {
 }
 
 export interface ManagerOptions {
+  readonly mesh: MeshConfig;
   readonly statPrefix: string;
   readonly direction: "inbound" | "outbound" | "edge";
   readonly route: NonNullable<HttpConnectionManager["routeSpecifier"]>;
@@ -98,6 +101,21 @@ function setEdge(manager: HttpConnectionManager, topology: GatewayTopology | und
   manager.setCurrentClientCertDetails = { subject: true, cert: true, chain: false, dns: true, uri: true };
 }
 
+type Normalization = NonNullable<MeshConfig["settings"]["pathNormalization"]>["normalization"];
+
+/** Before any route or policy sees the path. */
+function pathNormalization({ settings }: MeshConfig) {
+  const wanted: Normalization = settings.pathNormalization?.normalization ?? "DEFAULT";
+  const merging = wanted === "MERGE_SLASHES" || wanted === "DECODE_AND_MERGE_SLASHES";
+  const { UNESCAPE_AND_FORWARD, IMPLEMENTATION_SPECIFIC_DEFAULT } = HttpConnectionManager_PathWithEscapedSlashesAction;
+  return {
+    normalizePath: wanted !== "NONE",
+    mergeSlashes: merging,
+    pathWithEscapedSlashesAction:
+      wanted === "DECODE_AND_MERGE_SLASHES" ? UNESCAPE_AND_FORWARD : IMPLEMENTATION_SPECIFIC_DEFAULT,
+  };
+}
+
 export function connectionManager(options: ManagerOptions): Filter {
   const inbound = options.direction === "inbound";
   const manager = HttpConnectionManager.fromPartial({
@@ -105,8 +123,7 @@ export function connectionManager(options: ManagerOptions): Filter {
     serverName: "istio-envoy",
     useRemoteAddress: false,
     generateRequestId: true,
-    // Istio's path normalisation BASE.
-    normalizePath: true,
+    ...pathNormalization(options.mesh),
     streamIdleTimeout: durationOf(0),
     upgradeConfigs: [{ upgradeType: "websocket" }],
     ...(options.explicit === true ? { httpProtocolOptions: { allowAbsoluteUrl: true } } : {}),

@@ -241,6 +241,7 @@ function httpManager({ workload, mesh, port }: PortContext, cluster: string): Fi
   if (telemetry.server !== undefined) decorate(route, called ?? name);
   for (const host of config.virtualHosts) host.routes = [route];
   return connectionManager({
+    mesh,
     statPrefix: port === undefined ? INBOUND_PASSTHROUGH : `inbound_0.0.0.0_${port}`,
     direction: "inbound",
     telemetry,

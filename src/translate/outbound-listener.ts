@@ -75,6 +75,7 @@ function explicitListener(view: ClientView, address: string): Listener {
   });
   const filters = outboundHttpFilters(nameFilters(view));
   const http = connectionManager({
+    mesh: view.snapshot.mesh,
     statPrefix: EXPLICIT_ROUTES,
     direction: "outbound",
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName: EXPLICIT_ROUTES } },

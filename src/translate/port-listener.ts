@@ -242,6 +242,7 @@ function unbound(name: string, address: string, port: number): Listener {
 
 function manager(view: ClientView, statPrefix: string, routeConfigName: string): Filter {
   return connectionManager({
+    mesh: view.snapshot.mesh,
     statPrefix,
     direction: "outbound",
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName } },

@@ -12,7 +12,7 @@ import type { Any } from "../proto/gen/google/protobuf/any.ts";
 export function stringForm(value: string, prefix = ""): StringMatcher {
   if (value === "*") return regexMatcher(".+");
   if (value.startsWith("*")) {
-    if (prefix !== "") return regexMatcher(`${quoteRegex(prefix)}.*${quoteRegex(value.slice(1))}`);
+    if (prefix !== "") return regexMatcher(`${prefix}.*${quoteOutsideClasses(value.slice(1))}`);
     return StringMatcher.fromPartial({ matchPattern: { $case: "suffix", value: value.slice(1) } });
   }
   if (value.endsWith("*")) {
@@ -40,6 +40,14 @@ export function hostForm(value: string): HeaderMatcher {
   return matcher;
 }
 
+/** As Istio writes it, whose names can't have brackets: `[0]` stays a class. */
+function quoteOutsideClasses(text: string): string {
+  return text
+    .split(/(\[[A-Za-z0-9]+\])/)
+    .map((part, i) => (i % 2 === 0 ? quoteRegex(part) : part))
+    .join("");
+}
+
 export function quoteRegex(text: string): string {
   return text.replace(/[\\.+*?()|[\]{}^$]/g, "\\$&");
 }
@@ -61,17 +69,23 @@ export function valueForm(matcher: StringMatcher): ValueMatcher {
   return ValueMatcher.fromPartial({ matchPattern: { $case: "stringMatch", value: matcher } });
 }
 
-export function listForm(matcher: StringMatcher): ValueMatcher {
+export function listForm(value: ValueMatcher): ValueMatcher {
   return ValueMatcher.fromPartial({
-    matchPattern: { $case: "listMatch", value: { matchPattern: { $case: "oneOf", value: valueForm(matcher) } } },
+    matchPattern: { $case: "listMatch", value: { matchPattern: { $case: "oneOf", value } } },
   });
 }
 
+/** Any of them will do. */
+export function orForm(values: readonly ValueMatcher[]): ValueMatcher {
+  const [only, ...rest] = values;
+  if (only !== undefined && rest.length === 0) return only;
+  return ValueMatcher.fromPartial({ matchPattern: { $case: "orMatch", value: { valueMatchers: [...values] } } });
+}
+
 /** A claim is a text or a list of texts, as its issuer likes. */
-export function claimForm(matcher: StringMatcher): ValueMatcher {
-  return ValueMatcher.fromPartial({
-    matchPattern: { $case: "orMatch", value: { valueMatchers: [valueForm(matcher), listForm(matcher)] } },
-  });
+export function claimForm(matchers: readonly StringMatcher[]): ValueMatcher {
+  const any = orForm(matchers.map(valueForm));
+  return orForm([listForm(any), any]);
 }
 
 /** `/a/{*}/b` in Envoy's own form: a UriTemplateMatchConfig, whose only field is the template. */

@@ -1,12 +1,14 @@
 // What a request does, as RBAC permissions.
 
 import { Permission } from "../proto/gen/envoy/config/rbac/v3/rbac.ts";
+import type { ValueMatcher } from "../proto/gen/envoy/type/matcher/v3/value.ts";
 import {
   cidrOf,
   headerForm,
   hostForm,
   listForm,
   metadataForm,
+  orForm,
   regexMatcher,
   stringForm,
   templateForm,
@@ -26,42 +28,52 @@ export const PERMISSIONS: ReadonlyMap<string, "ports" | "destinationIp" | "serve
   ["connection.sni", "serverName"],
 ] as const);
 
-/** Undefined where the protocol doesn't have the attribute. */
-export function permissionFor(key: PermissionKey, value: string, scope: RuleScope): Permission | undefined {
-  const rule = ruleFor(key, value, scope);
-  return rule === undefined ? undefined : Permission.fromPartial({ rule });
+/** What has any of the values; undefined where the protocol doesn't have the attribute. */
+export function anyPermission(key: PermissionKey, values: readonly string[], scope: RuleScope): Permission | undefined {
+  if (key.id === "metadata") {
+    const value = metadataForm(key.filter, key.path, orForm(values.map(metadataValue)));
+    return Permission.fromPartial({ rule: { $case: "metadata", value } });
+  }
+  if (scope.protocol === "tcp" && ONLY_HTTP.has(key.id)) return undefined;
+  const { id } = key;
+  const rules = values.map((value) => Permission.fromPartial({ rule: ruleFor(id, value, scope) }));
+  return Permission.fromPartial({ rule: { $case: "orRules", value: { rules } } });
 }
 
-function ruleFor(key: PermissionKey, value: string, scope: RuleScope): NonNullable<Permission["rule"]> | undefined {
-  const http = scope.protocol === "http";
-  switch (key.id) {
+const ONLY_HTTP: ReadonlySet<PermissionKey["id"]> = new Set(["hosts", "methods", "paths"]);
+
+/** `[a]` asks for a list that holds it. */
+function metadataValue(value: string): ValueMatcher {
+  const inner = /^\[(.*)\]$/.exec(value)?.[1];
+  return inner === undefined ? valueForm(stringForm(value)) : listForm(valueForm(stringForm(inner)));
+}
+
+type RuleOf = NonNullable<Permission["rule"]>;
+
+function ruleFor(id: Exclude<PermissionKey["id"], "metadata">, value: string, scope: RuleScope): RuleOf {
+  switch (id) {
     case "hosts":
-      return http ? { $case: "header", value: hostForm(value) } : undefined;
+      return { $case: "header", value: hostForm(value) };
     case "methods":
-      return http ? { $case: "header", value: headerForm(":method", value) } : undefined;
+      return { $case: "header", value: headerForm(":method", value) };
     case "paths":
-      return http ? pathRule(value, scope) : undefined;
+      return pathRule(value, scope);
     case "ports":
       return portRule(Number(value), scope);
     case "destinationIp":
       return { $case: "destinationIp", value: cidrOf(value) };
     case "serverName":
       return { $case: "requestedServerName", value: stringForm(value) };
-    case "metadata": {
-      const inner = /^\[(.*)\]$/.exec(value)?.[1];
-      const matcher = inner === undefined ? valueForm(stringForm(value)) : listForm(stringForm(inner));
-      return { $case: "metadata", value: metadataForm(key.filter, key.path, matcher) };
-    }
   }
 }
 
-function portRule(port: number, { servedPort }: RuleScope): NonNullable<Permission["rule"]> {
+function portRule(port: number, { servedPort }: RuleScope): RuleOf {
   if (servedPort === undefined) return { $case: "destinationPort", value: port };
   const anything = { $case: "any", value: true } as const;
   return port === servedPort ? anything : { $case: "notRule", value: Permission.fromPartial({ rule: anything }) };
 }
 
-function pathRule(value: string, { templates }: RuleScope): NonNullable<Permission["rule"]> {
+function pathRule(value: string, { templates }: RuleScope): RuleOf {
   const template = templateForm(value);
   if (template !== undefined && templates === "regex") {
     return { $case: "urlPath", value: { rule: { $case: "path", value: regexMatcher(templateRegex(value)) } } };

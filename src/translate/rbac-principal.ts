@@ -1,8 +1,8 @@
 // Who sends a request, as RBAC principals.
 
+import { principalForms, trustDomainsOf } from "../model/trust-domain.ts";
 import { Principal } from "../proto/gen/envoy/config/rbac/v3/rbac.ts";
 import type { StringMatcher } from "../proto/gen/envoy/type/matcher/v3/string.ts";
-import type { ValueMatcher } from "../proto/gen/envoy/type/matcher/v3/value.ts";
 import {
   cidrOf,
   claimForm,
@@ -60,17 +60,40 @@ const ONLY_HTTP: ReadonlySet<PrincipalId> = new Set([
 const SPIFFE = "spiffe://";
 const JWT_FILTER = "envoy.filters.http.jwt_authn";
 
-/** Any of what is returned will do; undefined where the protocol doesn't have the attribute. */
-export function principalsFor(key: PrincipalKey, value: string, scope: RuleScope): readonly Principal[] | undefined {
+/** Who has any of the values; undefined where the protocol doesn't have the attribute. */
+export function anyPrincipal(key: PrincipalKey, values: readonly string[], scope: RuleScope): Principal | undefined {
   if (scope.protocol === "tcp" && ONLY_HTTP.has(key.id)) return undefined;
-  if (key.id === "principals") {
-    return trustDomainForms(value, scope).map((form) => authenticated(stringForm(form, SPIFFE)));
+  const { id, path = [] } = key;
+  switch (id) {
+    case "principals":
+      return orIds(
+        values
+          .flatMap((value) => principalForms(value, scope.mesh))
+          .map((form) => authenticated(stringForm(form, SPIFFE))),
+      );
+    case "trustDomains":
+      return orIds(trustDomainsOf(values, scope.mesh).map((value) => authenticated(trustDomainForm(value))));
+    case "requestPrincipals": {
+      const [first, ...rest] = values.map(requestPrincipal);
+      return first !== undefined && rest.length === 0 ? first : orIds(values.map(requestPrincipal));
+    }
+    case "audiences":
+      return claim(["aud"], values);
+    case "presenter":
+      return claim(["azp"], values);
+    case "claims":
+      return claim(path, values);
+    default:
+      return orIds(values.map((value) => principalFor(id, path, value, scope.namespace)));
   }
-  return [principalFor(key.id, key.path ?? [], value, scope.namespace)];
+}
+
+function orIds(ids: readonly Principal[]): Principal {
+  return Principal.fromPartial({ identifier: { $case: "orIds", value: { ids: [...ids] } } });
 }
 
 function principalFor(
-  id: Exclude<PrincipalId, "principals">,
+  id: "namespaces" | "serviceAccounts" | "ipBlocks" | "remoteIpBlocks" | "header",
   path: readonly string[],
   value: string,
   namespace: string,
@@ -80,22 +103,12 @@ function principalFor(
       return authenticated(regexMatcher(`.*/ns/${quoteRegex(value).replaceAll("\\*", ".*")}/.*`));
     case "serviceAccounts":
       return authenticated(regexMatcher(serviceAccountRegex(value, namespace)));
-    case "trustDomains":
-      return authenticated(regexMatcher(`${SPIFFE}${quoteRegex(value).replaceAll("\\*", "[^/]*")}/.*`));
     case "ipBlocks":
       return Principal.fromPartial({ identifier: { $case: "directRemoteIp", value: cidrOf(value) } });
     case "remoteIpBlocks":
       return Principal.fromPartial({ identifier: { $case: "remoteIp", value: cidrOf(value) } });
     case "header":
       return Principal.fromPartial({ identifier: { $case: "header", value: headerForm(path[0] ?? "", value) } });
-    case "requestPrincipals":
-      return requestPrincipal(value);
-    case "audiences":
-      return claim(["payload", "aud"], claimForm(stringForm(value)));
-    case "presenter":
-      return claim(["payload", "azp"], valueForm(stringForm(value)));
-    case "claims":
-      return claim(["payload", ...path], claimForm(stringForm(value)));
   }
 }
 
@@ -103,24 +116,21 @@ function authenticated(principalName: StringMatcher): Principal {
   return Principal.fromPartial({ identifier: { $case: "authenticated", value: { principalName } } });
 }
 
-/** A principal of the mesh's own trust domain is meant under each of its names. */
-function trustDomainForms(value: string, { mesh }: RuleScope): readonly string[] {
-  const slash = value.indexOf("/ns/");
-  if (slash < 0) return [value];
-  const domain = value.slice(0, slash);
-  const own = [mesh.trustDomain, ...mesh.trustDomainAliases];
-  if (!own.includes(domain) && domain !== "cluster.local") return [value];
-  return [...new Set(own)].map((each) => `${each}${value.slice(slash)}`);
+function trustDomainForm(value: string): StringMatcher {
+  if (!value.includes("*"))
+    return { matchPattern: { $case: "prefix", value: `${SPIFFE}${value}/` }, ignoreCase: false };
+  return regexMatcher(`${SPIFFE}${quoteRegex(value).replaceAll("\\*", "[^/]*")}/.*`);
 }
 
+/** An identity may have parts beside the namespace and the account; the account's name is a whole part. */
 function serviceAccountRegex(value: string, policyNamespace: string): string {
   const slash = value.indexOf("/");
   const namespace = slash < 0 ? policyNamespace : value.slice(0, slash);
   const account = slash < 0 ? value : value.slice(slash + 1);
-  return `.*/ns/${quoteRegex(namespace)}/sa/${quoteRegex(account)}`;
+  return `${SPIFFE}.+/ns/${quoteRegex(namespace)}/(.+/|)sa/${quoteRegex(account)}(/.+)?`;
 }
 
-/** `issuer/subject`, each of which may be left open by a `*` at its end of the text. */
+/** `issuer/subject`: a `*` at the text's beginning leaves the issuer's open, one at its end the subject's. */
 function requestPrincipal(value: string): Principal {
   const slash = value.lastIndexOf("/");
   const both = (issuer: StringMatcher, subject: StringMatcher): Principal =>
@@ -131,14 +141,15 @@ function requestPrincipal(value: string): Principal {
       },
     });
   if (value === "*") return both(regexMatcher(".+"), regexMatcher(".+"));
-  if (slash < 0) {
-    if (value.startsWith("*")) return both(regexMatcher(".+"), stringForm(value));
-    if (value.endsWith("*")) return both(stringForm(value), regexMatcher(".+"));
-    return both(stringForm(value), exactly(""));
+  const issuer = slash < 0 ? value : value.slice(0, slash);
+  const subject = slash < 0 ? "" : value.slice(slash + 1);
+  if (value.startsWith("*")) {
+    return slash < 0 ? both(regexMatcher(".+"), stringForm(value)) : both(stringForm(issuer), exactly(subject));
   }
-  const issuer = value.slice(0, slash);
-  const subject = value.slice(slash + 1);
-  return both(stringForm(issuer), stringForm(subject));
+  if (value.endsWith("*")) {
+    return slash < 0 ? both(stringForm(value), regexMatcher(".+")) : both(exactly(issuer), stringForm(subject));
+  }
+  return both(exactly(issuer), exactly(subject));
 }
 
 function exactly(value: string): StringMatcher {
@@ -151,6 +162,7 @@ function jwt(path: readonly string[], matcher: StringMatcher): Principal {
   });
 }
 
-function claim(path: readonly string[], form: ValueMatcher): Principal {
-  return Principal.fromPartial({ identifier: { $case: "metadata", value: metadataForm(JWT_FILTER, path, form) } });
+function claim(path: readonly string[], values: readonly string[]): Principal {
+  const value = metadataForm(JWT_FILTER, ["payload", ...path], claimForm(values.map((each) => stringForm(each))));
+  return Principal.fromPartial({ identifier: { $case: "metadata", value } });
 }

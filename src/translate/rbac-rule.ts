@@ -3,8 +3,8 @@
 import type { AuthorizationCondition, AuthorizationRule } from "../api/istio/authorization-policy.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
 import { Permission, Policy, Principal, RBAC_Action } from "../proto/gen/envoy/config/rbac/v3/rbac.ts";
-import { PERMISSIONS, type PermissionKey, permissionFor } from "./rbac-permission.ts";
-import { PRINCIPALS, type PrincipalKey, principalsFor } from "./rbac-principal.ts";
+import { anyPermission, PERMISSIONS, type PermissionKey } from "./rbac-permission.ts";
+import { anyPrincipal, PRINCIPALS, type PrincipalKey } from "./rbac-principal.ts";
 
 export interface RuleScope {
   readonly protocol: "http" | "tcp";
@@ -45,10 +45,14 @@ export function policyOfRule(rule: AuthorizationRule | undefined, scope: RuleSco
     rule.from === undefined || rule.from.length === 0
       ? [[]]
       : rule.from.map((from) => sourceClauses(from.source ?? {}));
-  const permissions = operations.flatMap((clauses) => allPermissions([...clauses, ...permissionBase], scope) ?? []);
-  const principals = sources.flatMap((clauses) => allPrincipals([...clauses, ...principalBase], scope) ?? []);
-  if (permissions.length === 0 || principals.length === 0) return undefined;
-  return Policy.fromPartial({ permissions, principals });
+  const permissions = operations.map((clauses) => allPermissions([...clauses, ...permissionBase], scope));
+  const principals = sources.map((clauses) => allPrincipals([...clauses, ...principalBase], scope));
+  // One alternative that can't be looked at takes the rule away, so that an ALLOW rather lets in less.
+  if (permissions.includes(undefined) || principals.includes(undefined)) return undefined;
+  return Policy.fromPartial({
+    permissions: permissions.filter((each) => each !== undefined),
+    principals: principals.filter((each) => each !== undefined),
+  });
 }
 
 function operationClauses(
@@ -106,49 +110,30 @@ function split({ key, values, notValues }: AuthorizationCondition): SplitConditi
 }
 
 /** Undefined when an attribute that only HTTP has makes an ALLOW impossible on TCP; a DENY then looks at the rest. */
-function allPermissions(clauses: readonly Clause<PermissionKey>[], scope: RuleScope): Permission[] | undefined {
+function allPermissions(clauses: readonly Clause<PermissionKey>[], scope: RuleScope): Permission | undefined {
   const rules: Permission[] = [];
   for (const { key, values, notValues } of clauses) {
-    const make = (list: readonly string[]) => list.map((value) => permissionFor(key, value, scope));
-    const yes = make(values);
-    const no = make(notValues);
-    if ([...yes, ...no].some((each) => each === undefined)) {
-      if (scope.action === RBAC_Action.ALLOW) return undefined;
-      continue;
-    }
-    if (yes.length > 0) rules.push(orRules(yes));
-    if (no.length > 0) rules.push(Permission.fromPartial({ rule: { $case: "notRule", value: orRules(no) } }));
+    const yes = values.length === 0 ? [] : [anyPermission(key, values, scope)];
+    const no = notValues.length === 0 ? [] : [anyPermission(key, notValues, scope)];
+    if ([...yes, ...no].includes(undefined) && scope.action === RBAC_Action.ALLOW) return undefined;
+    for (const each of yes) if (each !== undefined) rules.push(each);
+    for (const each of no)
+      if (each !== undefined) rules.push(Permission.fromPartial({ rule: { $case: "notRule", value: each } }));
   }
   const all = rules.length === 0 ? [ANY_PERMISSION] : rules;
-  return [Permission.fromPartial({ rule: { $case: "andRules", value: { rules: all } } })];
+  return Permission.fromPartial({ rule: { $case: "andRules", value: { rules: all } } });
 }
 
-function orRules(rules: readonly (Permission | undefined)[]): Permission {
-  return Permission.fromPartial({
-    rule: { $case: "orRules", value: { rules: rules.filter((each) => each !== undefined) } },
-  });
-}
-
-function allPrincipals(clauses: readonly Clause<PrincipalKey>[], scope: RuleScope): Principal[] | undefined {
+function allPrincipals(clauses: readonly Clause<PrincipalKey>[], scope: RuleScope): Principal | undefined {
   const ids: Principal[] = [];
   for (const { key, values, notValues } of clauses) {
-    const make = (list: readonly string[]) =>
-      list.flatMap((value): readonly (Principal | undefined)[] => principalsFor(key, value, scope) ?? [undefined]);
-    const yes = make(values);
-    const no = make(notValues);
-    if ([...yes, ...no].some((each) => each === undefined)) {
-      if (scope.action === RBAC_Action.ALLOW) return undefined;
-      continue;
-    }
-    if (yes.length > 0) ids.push(orIds(yes));
-    if (no.length > 0) ids.push(Principal.fromPartial({ identifier: { $case: "notId", value: orIds(no) } }));
+    const yes = values.length === 0 ? [] : [anyPrincipal(key, values, scope)];
+    const no = notValues.length === 0 ? [] : [anyPrincipal(key, notValues, scope)];
+    if ([...yes, ...no].includes(undefined) && scope.action === RBAC_Action.ALLOW) return undefined;
+    for (const each of yes) if (each !== undefined) ids.push(each);
+    for (const each of no)
+      if (each !== undefined) ids.push(Principal.fromPartial({ identifier: { $case: "notId", value: each } }));
   }
   const all = ids.length === 0 ? [ANY_PRINCIPAL] : ids;
-  return [Principal.fromPartial({ identifier: { $case: "andIds", value: { ids: all } } })];
-}
-
-function orIds(ids: readonly (Principal | undefined)[]): Principal {
-  return Principal.fromPartial({
-    identifier: { $case: "orIds", value: { ids: ids.filter((each) => each !== undefined) } },
-  });
+  return Principal.fromPartial({ identifier: { $case: "andIds", value: { ids: all } } });
 }

@@ -1,6 +1,7 @@
 // AuthorizationPolicies to RBAC filters: what an authorizer decides, then audit, deny and allow, each with Istio's policy names.
 
 import type { AuthorizationPolicy } from "../api/istio/authorization-policy.ts";
+import { isDryRun } from "../model/authorization.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
 import { Filter } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { RBAC_Action, RBAC as Rules } from "../proto/gen/envoy/config/rbac/v3/rbac.ts";
@@ -84,16 +85,16 @@ function section(
   if (policies.length === 0) return undefined;
   const dry = policies.filter(isDryRun);
   const enforced = policies.filter((each) => !isDryRun(each));
-  const deny = action === RBAC_Action.DENY && dry.length > 0;
   return {
     rules: enforced.length === 0 ? undefined : rulesOf(enforced, action, scope),
     shadowRules: dry.length === 0 ? undefined : rulesOf(dry, action, scope),
-    shadowPrefix: deny ? SHADOW_PREFIX.deny : SHADOW_PREFIX.allow,
+    shadowPrefix: dry.length === 0 ? SHADOW_PREFIX.allow : shadowPrefix(action),
   };
 }
 
-function isDryRun({ metadata }: AuthorizationPolicy): boolean {
-  return metadata.annotations?.["istio.io/dry-run"]?.toLowerCase() === "true";
+function shadowPrefix(action: RBAC_Action): string {
+  if (action === RBAC_Action.LOG) return "";
+  return action === RBAC_Action.DENY ? SHADOW_PREFIX.deny : SHADOW_PREFIX.allow;
 }
 
 function rulesOf(

@@ -11,6 +11,7 @@ import { headerCases } from "./header-cases.ts";
 import { jwtCases } from "./jwt-cases.ts";
 import { matchCases } from "./match-cases.ts";
 import { mutationCases } from "./mutation-cases.ts";
+import { normalizationCases } from "./normalization-cases.ts";
 import { pathCases } from "./path-cases.ts";
 import { policyCases } from "./policy-cases.ts";
 import { ratelimitCases } from "./ratelimit-cases.ts";
@@ -22,6 +23,7 @@ export function walkCases(): readonly WalkCase[] {
   return [
     ...matchCases,
     ...pathCases,
+    ...normalizationCases,
     ...headerCases,
     ...answerCases,
     ...retryCases,

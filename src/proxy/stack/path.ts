@@ -7,7 +7,7 @@ export type NormalizedPath =
   | { readonly kind: "redirect"; readonly path: string }
   | { readonly kind: "refuse"; readonly message: string };
 
-const PLAIN = /^\/(?:[A-Za-z0-9_~!$&'()*+,;=:@-]|\.(?=[A-Za-z0-9_~-])|\/(?!\/|\.))*(?:\?.*)?$/;
+const PLAIN = /^\/(?!\/)(?:[A-Za-z0-9_~!$&'()*+,;=:@-]|\.(?=[A-Za-z0-9_~-])|\/(?!\/|\.))*(?:\?.*)?$/;
 const ESCAPED_SLASH = /%(?:2f|5c)/i;
 
 export function normalizePath(path: string, config: HttpConfig): NormalizedPath {

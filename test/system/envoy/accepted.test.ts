@@ -9,6 +9,7 @@ import { before, describe, it } from "node:test";
 import { systemClock } from "../../../src/base/clock.ts";
 import { seededRandom } from "../../../src/base/random.ts";
 import { openAuthority } from "../../../src/ca/authority.ts";
+import { defaultMeshConfig } from "../../../src/model/mesh-config.ts";
 import { Bootstrap } from "../../../src/proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { Cluster } from "../../../src/proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { Listener } from "../../../src/proto/gen/envoy/config/listener/v3/listener.ts";
@@ -134,7 +135,8 @@ function bootstrap(configuration: ProxyConfiguration): Bootstrap {
     const chain = listener.filterChains[0];
     assert.ok(chain);
     const manager = { statPrefix: `routes-${i}`, direction: "outbound", filters: outboundHttpFilters() } as const;
-    chain.filters = [connectionManager({ ...manager, route: { $case: "routeConfig", value: config } })];
+    const route = { $case: "routeConfig", value: config } as const;
+    chain.filters = [connectionManager({ ...manager, mesh: defaultMeshConfig, route })];
     return listener;
   });
   assert.ok(out.staticResources);

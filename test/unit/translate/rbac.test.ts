@@ -5,7 +5,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { isRecord, parseYamlDocuments } from "../../../src/base/json.ts";
-import { defaultMeshConfig } from "../../../src/model/mesh-config.ts";
+import { defaultMeshConfig, type MeshConfig } from "../../../src/model/mesh-config.ts";
 import { RBAC as Rules } from "../../../src/proto/gen/envoy/config/rbac/v3/rbac.ts";
 import { RBAC as HttpRbac } from "../../../src/proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
 import { RBAC as TcpRbac } from "../../../src/proto/gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
@@ -108,5 +108,64 @@ describe("authorization on TCP", () => {
     assert.doesNotMatch(named(80), /destinationPort/);
     assert.match(named(80), /"\$case":"any"/);
     assert.match(named(81), /"\$case":"notRule"/);
+  });
+});
+
+/** The principals of the only rule, as JSON without type words. */
+function principalsOf(source: string, mesh: Partial<MeshConfig> = {}): string {
+  const text = `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: p, namespace: foo}
+spec: {rules: [${source}]}`;
+  const policies = [...snapshotOf(text).resources.authorizationPolicies.values()];
+  const target = { mesh: { ...defaultMeshConfig, ...mesh }, engine: "envoy", servedPort: undefined } as const;
+  const config = httpRbacFilters(policies, target)[0]?.configType;
+  assert.ok(config?.$case === "typedConfig");
+  const { rules } = HttpRbac.decode(config.value.value);
+  assert.ok(rules !== undefined);
+  return JSON.stringify(Rules.toJSON(rules));
+}
+
+describe("who a rule means", () => {
+  const TD = { trustDomain: "new-td", trustDomainAliases: ["old-td", "other"] };
+
+  it("keeps a domain with a wildcard for the names that it covers, and adds the others", () => {
+    const text = principalsOf('{from: [{source: {principals: ["*-td/ns/a/sa/b"]}}]}', TD);
+    assert.match(text, /"regex":"spiffe:\/\/\.\*-td\/ns\/a\/sa\/b"/);
+    assert.match(text, /"exact":"spiffe:\/\/other\/ns\/a\/sa\/b"/);
+    assert.doesNotMatch(text, /spiffe:\/\/(new|old)-td/);
+  });
+
+  it("leaves a principal of any domain as it is", () => {
+    assert.doesNotMatch(principalsOf('{from: [{source: {principals: ["*/ns/a/sa/b"]}}]}', TD), /new-td|old-td|other/);
+  });
+
+  it("means all of the mesh's trust domains by one of them", () => {
+    const text = principalsOf("{from: [{source: {trustDomains: [old-td], notTrustDomains: [far]}}]}", TD);
+    for (const domain of ["new-td", "old-td", "other", "far"])
+      assert.match(text, new RegExp(`"prefix":"spiffe://${domain}/"`));
+  });
+
+  it("takes a service account for a whole part of an identity", () => {
+    const text = principalsOf("{from: [{source: {serviceAccounts: [b, x/c]}}]}");
+    assert.ok(
+      text.includes("spiffe://.+/ns/foo/(.+/|)sa/b(/.+)?") && text.includes("spiffe://.+/ns/x/(.+/|)sa/c(/.+)?"),
+    );
+  });
+
+  it("looks for the presenter in a list too", () => {
+    assert.match(principalsOf("{when: [{key: request.auth.presenter, values: [a]}]}"), /listMatch/);
+  });
+});
+
+describe("an ALLOW rule on TCP of which one alternative needs HTTP", () => {
+  it("lets nobody in by the others either", () => {
+    const rules = tcpRules(`
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: p, namespace: foo}
+spec: {rules: [{to: [{operation: {methods: [GET]}}, {operation: {ports: ["80"]}}]}]}`);
+    assert.deepEqual(rules?.policies, {});
   });
 });
