@@ -1,6 +1,7 @@
 // Pod to pod with sidecar. What was injected before stays as it is, but for what belongs to the cluster it now runs in.
 
 import type { Issue } from "../api/issue.ts";
+import { canonicalRevision, canonicalService, workloadOwner } from "../api/workload-name.ts";
 import { canonicalJson } from "../base/equal.ts";
 import { isRecord, parseJson } from "../base/json.ts";
 import { readSettings, type SidecarSettings } from "./annotations.ts";
@@ -116,8 +117,8 @@ function injectMetadata(
     labels: {
       // A gateway ends the mesh's TLS only where a server of it says so.
       ...(gateway ? {} : { "security.istio.io/tlsMode": "istio" }),
-      "service.istio.io/canonical-name": labels["app.kubernetes.io/name"] ?? labels["app"] ?? found.workload.name,
-      "service.istio.io/canonical-revision": labels["app.kubernetes.io/version"] ?? labels["version"] ?? "latest",
+      "service.istio.io/canonical-name": canonicalService(labels, found.workload.name),
+      "service.istio.io/canonical-revision": canonicalRevision(labels),
       ...labels,
     },
     annotations: {
@@ -146,23 +147,20 @@ function addVolumes(own: readonly Json[]): readonly Json[] {
   return [...own, ...SIDECAR_VOLUMES.filter((volume) => !names.has(volume["name"]))];
 }
 
-/** What a pod that was made by a controller belongs to: its Deployment rather than the ReplicaSet between. */
 export function workloadOfPod(pod: Json, namespace: string): WorkloadName {
   const metadata = recordAt(pod, "metadata");
-  const owner = recordsAt(metadata, "ownerReferences").find((entry) => entry["controller"] === true);
-  const ownerName = stringAt(owner, "name");
-  const ownerKind = stringAt(owner, "kind");
-  if (owner === undefined || ownerName === undefined || ownerKind === undefined) {
-    const name = stringAt(metadata, "name") ?? stringAt(metadata, "generateName")?.replace(/-$/, "") ?? "";
-    return { name, owner: ownerUrl({ apiVersion: "v1", kind: "Pod", namespace, name }) };
-  }
-  const hash = stringsAt(metadata, "labels")["pod-template-hash"];
-  if (ownerKind === "ReplicaSet" && hash !== undefined && ownerName.endsWith(`-${hash}`)) {
-    const name = ownerName.slice(0, -hash.length - 1);
-    return { name, owner: ownerUrl({ apiVersion: "apps/v1", kind: "Deployment", namespace, name }) };
-  }
-  const apiVersion = stringAt(owner, "apiVersion") ?? "v1";
-  return { name: ownerName, owner: ownerUrl({ apiVersion, kind: ownerKind, namespace, name: ownerName }) };
+  const reference = recordsAt(metadata, "ownerReferences").find((entry) => entry["controller"] === true);
+  const name = stringAt(reference, "name");
+  const kind = stringAt(reference, "kind");
+  const owner = workloadOwner({
+    name: stringAt(metadata, "name") ?? stringAt(metadata, "generateName")?.replace(/-$/, "") ?? "",
+    labels: stringsAt(metadata, "labels"),
+    controller:
+      name === undefined || kind === undefined
+        ? undefined
+        : { apiVersion: stringAt(reference, "apiVersion") ?? "v1", kind, name },
+  });
+  return { name: owner.name, owner: ownerUrl({ ...owner, namespace }) };
 }
 
 export function ownerUrl(owner: {

@@ -1,5 +1,6 @@
 // Where a service's requests can go, and which workloads there are.
 
+import { workloadOwner } from "../api/workload-name.ts";
 import type { EndpointSliceResource, PodResource, ResourceSet } from "../ingest/resources.ts";
 import { labelledLocality } from "./locality.ts";
 
@@ -20,6 +21,8 @@ export interface Endpoint {
   /** The first label of its name within a headless service: the pod's, unless it says another. */
   readonly hostname: string;
   readonly serviceAccount: string;
+  /** The Deployment or other that made the pod; empty where no pod is known. */
+  readonly workload: string;
   /** True when a sidecar answers there, which takes the mesh's TLS. */
   readonly hasSidecar: boolean;
 }
@@ -114,8 +117,15 @@ export function toEndpoint(address: string, port: number, pod: PodResource | und
     pod: pod?.metadata.name ?? "",
     hostname: pod?.metadata.name ?? "",
     serviceAccount: pod?.spec?.serviceAccountName ?? "default",
+    workload: pod === undefined ? "" : workloadOfPod(pod),
     hasSidecar: labels["security.istio.io/tlsMode"] === "istio",
   };
+}
+
+function workloadOfPod({ metadata }: PodResource): string {
+  const { name, labels = {}, ownerReferences = [] } = metadata;
+  return workloadOwner({ name, labels, controller: ownerReferences.find(({ controller }) => controller === true) })
+    .name;
 }
 
 export function matchesLabels(

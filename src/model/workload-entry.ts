@@ -58,6 +58,7 @@ export function instanceEndpoint(instance: Instance, port: ServicePort, portName
     pod: name,
     hostname: name,
     serviceAccount: spec.serviceAccount ?? "",
+    workload: "",
     hasSidecar: hasSidecar(spec, labels),
   };
 }

@@ -127,3 +127,7 @@ export const SPANS_SETTLE_MS = 1000;
 export const SPANS_LOOK_MS = 10;
 /** Routes of one connection manager whose counters are remembered; those of others are found anew for each request. */
 export const ROUTE_STATS_MAX = 1024;
+/** Peers that Istio's metrics tell apart, for each side; further ones are counted as unknown. */
+export const ISTIO_PEERS_MAX = 1024;
+/** Codes and flags that they tell apart for one peer; what is beyond shares the last. */
+export const ISTIO_CODES_MAX = 64;

@@ -1,5 +1,6 @@
 // Endpoint assignments: where each cluster's requests can go right now.
 
+import { canonicalRevision, canonicalService } from "../api/workload-name.ts";
 import { effectivePolicy, servicePolicy } from "../model/destination.ts";
 import { type Endpoint, matchesLabels } from "../model/endpoint.ts";
 import { localityRule } from "../model/locality.ts";
@@ -46,14 +47,24 @@ function lbEndpoint(endpoint: Endpoint, view: ClientView, meshed: boolean): LbEn
   const viaSidecar = meshed && endpoint.hasSidecar;
   const explicit = viaSidecar && view.mode === "NONE";
   const match = explicit ? { tlsMode: "istio", workloadPort: String(endpoint.port) } : { tlsMode: "istio" };
+  const metadata = {
+    ...(viaSidecar ? { "envoy.transport_socket_match": match } : {}),
+    // What weft's proxy counts requests by; Envoy has no use for it.
+    ...(endpoint.workload !== "" && view.engine === "weft" ? { istio: { workload: workloadText(endpoint) } } : {}),
+  };
   return LbEndpoint.fromPartial({
     hostIdentifier: {
       $case: "endpoint",
       value: { address: addressOf(endpoint, explicit ? INBOUND_PORT : endpoint.port) },
     },
     loadBalancingWeight: endpoint.weight,
-    ...(viaSidecar ? { metadata: { filterMetadata: { "envoy.transport_socket_match": match } } } : {}),
+    ...(Object.keys(metadata).length === 0 ? {} : { metadata: { filterMetadata: metadata } }),
   });
+}
+
+/** As Istio writes it: workload, namespace, canonical service, canonical revision, cluster. */
+function workloadText({ workload, namespace, labels }: Endpoint): string {
+  return [workload, namespace, canonicalService(labels, workload), canonicalRevision(labels), "Kubernetes"].join(";");
 }
 
 function addressOf({ address }: Endpoint, port: number): Address {

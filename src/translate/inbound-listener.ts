@@ -256,9 +256,20 @@ function clusterFor({ port }: PortContext): string {
 
 /** To the application itself: where the Sidecar says, at the original destination, or at the pod's address where there is none. */
 export function inboundClusters(workload: Workload): readonly Cluster[] {
-  const clusters = workload.ports.map((port) => applicationCluster(inboundName(port.number), port, workload));
+  const clusters = workload.ports.map((port) => {
+    const cluster = applicationCluster(inboundName(port.number), port, workload);
+    cluster.metadata = metadataOf({}, { services: [calledService(port.calledAs, workload)] });
+    return cluster;
+  });
   const rest = workload.proxy.mode === "NONE" ? [] : [applicationCluster(INBOUND_PASSTHROUGH, undefined, workload)];
   return [...clusters, ...rest];
+}
+
+/** The service of `host:port` as Istio's metrics name it. */
+function calledService(calledAs: string, { proxy }: Workload) {
+  const host = calledAs.slice(0, calledAs.lastIndexOf(":"));
+  const [name = "", namespace = "", svc] = host.split(".");
+  return svc === "svc" ? { host, name, namespace } : { host, name: host, namespace: proxy.namespace };
 }
 
 function applicationCluster(name: string, port: WorkloadPort | undefined, workload: Workload): Cluster {

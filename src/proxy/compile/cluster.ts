@@ -1,5 +1,6 @@
 // A Cluster and its endpoints to what picking, pooling and ejecting need.
 
+import { isRecord } from "../../base/json.ts";
 import {
   type Cluster,
   Cluster_DiscoveryType,
@@ -36,6 +37,12 @@ export interface SocketMatch {
   readonly tls: TlsConfig | undefined;
 }
 
+export interface ServiceName {
+  readonly host: string;
+  readonly name: string;
+  readonly namespace: string;
+}
+
 export interface DnsConfig {
   /** Which addresses of a name count. */
   readonly families: "v4" | "v6" | "v4-else-v6" | "v6-else-v4" | "all";
@@ -66,6 +73,8 @@ export interface EndpointConfig {
   readonly localityWeight: number;
   readonly metadata: Metadata | undefined;
   readonly localityMetadata: Metadata | undefined;
+  /** Istio's text of who answers there; empty where it isn't told. */
+  readonly workload: string;
   /** How it is checked; undefined: as the cluster says. */
   readonly check: EndpointCheck | undefined;
   readonly policy: AssignmentPolicy;
@@ -112,6 +121,8 @@ export interface ClusterConfig {
   /** Connections for each request that is under way or waits; 1: none ahead. */
   readonly preconnectRatio: number;
   readonly cause: Cause | undefined;
+  /** Whose endpoints they are, as Istio's metrics name it. */
+  readonly service: ServiceName | undefined;
   /** Why a route leads to nothing here, in the words of the control plane. */
   readonly unreachable: string;
 }
@@ -194,6 +205,7 @@ export function compileCluster(cluster: Cluster, at: Field): ClusterConfig {
     keepAlive: compileKeepAlive(cluster, at.at("upstreamConnectionOptions")),
     preconnectRatio: compilePreconnect(cluster, at.at("preconnectPolicy")),
     cause: causeOf(cluster.metadata),
+    service: serviceOf(cluster.metadata),
     unreachable: ownText(cluster.metadata, "unreachable"),
   };
 }
@@ -407,8 +419,27 @@ function compileEndpoint(
     localityWeight: group.loadBalancingWeight ?? 0,
     metadata: one.metadata,
     localityMetadata: group.metadata,
+    workload: workloadText(one.metadata),
     check: compileEndpointCheck(endpoint.healthCheckConfig, at.at("endpoint").at("healthCheckConfig")),
     policy,
+  };
+}
+
+function workloadText(metadata: Metadata | undefined): string {
+  const text: unknown = metadata?.filterMetadata["istio"]?.["workload"];
+  return typeof text === "string" ? text : "";
+}
+
+/** Istio's metadata lists the services that a cluster stands for: the first one names it. */
+function serviceOf(metadata: Metadata | undefined): ServiceName | undefined {
+  const services: unknown = metadata?.filterMetadata["istio"]?.["services"];
+  const first: unknown = Array.isArray(services) ? services[0] : undefined;
+  if (!isRecord(first)) return undefined;
+  const { host, name, namespace } = first;
+  return {
+    host: typeof host === "string" ? host : "",
+    name: typeof name === "string" ? name : "",
+    namespace: typeof namespace === "string" ? namespace : "",
   };
 }
 

@@ -6,6 +6,7 @@ import type { Random } from "../../base/random.ts";
 import type { Registry } from "../../observe/metrics.ts";
 import type { Bootstrap } from "../../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { AccessLogWriter } from "../stack/access-log.ts";
+import { IstioStats } from "../stack/istio-stats.ts";
 import { Overload } from "../stack/overload.ts";
 import type { Core } from "../stack/runtime.ts";
 import { SpanExporters } from "../stack/span-exporters.ts";
@@ -28,6 +29,7 @@ export function makeCore(options: CoreOptions, resources: Pick<Core, "cluster" |
     logs: new AccessLogWriter(registry, clock),
     overload: new Overload(random),
     showCause: options.showCause ?? true,
+    istio: IstioStats.of(bootstrap.node, registry),
     spans: new SpanExporters({ clock, registry, node: bootstrap.node, cluster: resources.cluster }),
     ...resources,
   };

@@ -387,6 +387,7 @@ export class Acceptor {
       config: terminal,
       core: this.#core,
       cause,
+      direction: this.config.direction,
       ...speculation,
       onClosed: (gone) => this.#connections.delete(gone),
     });

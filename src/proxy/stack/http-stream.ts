@@ -486,6 +486,7 @@ export class HttpStream implements Exchange {
     runtime.stats.rqActive.value -= 1;
     if (this.response !== undefined) runtime.stats.response(this.response.status);
     runtime.stats.rqTime.observe(this.nowMs() - this.startMs);
+    runtime.istio?.onRequest(this);
     if (this.#onDone !== undefined) for (const run of this.#onDone) run();
     this.span?.end();
     if (runtime.config.accessLogs.length > 0)

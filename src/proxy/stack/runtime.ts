@@ -22,6 +22,7 @@ import type { Cluster } from "../upstream/cluster.ts";
 import type { AccessLogWriter } from "./access-log.ts";
 import { ClusterCaller } from "./call.ts";
 import type { Drain } from "./drain.ts";
+import type { IstioReporter, IstioStats } from "./istio-stats.ts";
 import type { Overload } from "./overload.ts";
 import { RouteStats } from "./route-stats.ts";
 import type { SpanExporters } from "./span-exporters.ts";
@@ -38,6 +39,8 @@ export interface Core {
   readonly showCause: boolean;
   readonly spans: SpanExporters;
   readonly overload: Overload;
+  /** Undefined outside a mesh: nobody knows who calls whom. */
+  readonly istio: IstioStats | undefined;
   cluster(name: string): Cluster | undefined;
   routes(name: string): RouteTable | undefined;
 }
@@ -49,6 +52,7 @@ export class HttpRuntime {
   readonly filters: readonly Filter[];
   readonly direction: "inbound" | "outbound" | "unspecified";
   readonly tracer: Tracer | undefined;
+  readonly istio: IstioReporter | undefined;
   readonly #routeStats = new Map<string, RouteStats>();
   /** Set while the listener drains. */
   drain: Drain | undefined;
@@ -58,6 +62,7 @@ export class HttpRuntime {
     this.core = core;
     this.direction = direction;
     this.stats = new HttpStats(core.registry, config.statPrefix);
+    this.istio = core.istio?.reporter(direction);
     const at = { isEgress: direction === "outbound", scope: this.stats.scope };
     this.tracer = config.tracing === undefined ? undefined : new Tracer(config.tracing, core, at);
     this.filters = config.filters.filter((one) => !one.disabled).flatMap((one) => this.#make(one));

@@ -12,12 +12,14 @@ import { Outbox } from "../socket/outbox.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { Host } from "../upstream/host.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
+import type { IstioConnection } from "./istio-stats.ts";
 import type { Core } from "./runtime.ts";
 
 export interface TcpOptions {
   readonly config: TcpConfig;
   readonly core: Core;
   readonly cause: Cause | undefined;
+  readonly direction: "inbound" | "outbound" | "unspecified";
   /** The server spoke before the client did. */
   readonly onServerFirst: () => void;
   /** Dialled before the protocol was known, and refused or closed: says nothing about a client that speaks another protocol. */
@@ -47,6 +49,7 @@ export class TcpSession {
   #sent = 0;
   #activeMs: number;
   #failure: string | undefined;
+  #istio: IstioConnection | undefined;
 
   constructor(downstream: Socket, info: ConnectionInfo, options: TcpOptions) {
     this.downstream = downstream;
@@ -109,10 +112,13 @@ export class TcpSession {
     const socket = dial(
       target,
       {
-        onConnected: (ready: Socket, _peer: Peer | undefined) => {
+        onConnected: (ready: Socket, peer: Peer | undefined) => {
           ready.once("close", settle);
           host.onLocalOrigin("success-final");
           if (cluster.config.closesOnFailure) this.#closeWith(host, ready);
+          this.#istio ??= core.istio
+            ?.reporter(this.#options.direction)
+            .onConnected({ host, info: this.info, upstream: ready, peer });
           this.#onConnected(ready);
         },
         onFailed: (_kind, message) => {
@@ -160,6 +166,7 @@ export class TcpSession {
       return;
     }
     this.#closed = true;
+    this.#istio?.close(this.#received, this.#sent);
     this.#upstream?.destroy();
     this.downstream.destroy();
     const { config, core } = this.#options;
@@ -168,6 +175,7 @@ export class TcpSession {
   }
 
   sweep(nowMs: number): void {
+    this.#istio?.count(this.#received, this.#sent);
     const { idleTimeoutMs, maxConnectionDurationMs } = this.#options.config;
     const idle = idleTimeoutMs > 0 && nowMs - this.#activeMs > idleTimeoutMs;
     if (idle || (maxConnectionDurationMs > 0 && nowMs - this.#startMs > maxConnectionDurationMs)) this.close();

@@ -66,6 +66,7 @@ function originalEndpoint(address: string, host: string, port: number): Endpoint
     localityWeight: 0,
     metadata: undefined,
     localityMetadata: undefined,
+    workload: "",
     check: undefined,
     policy: { overprovisioningPercent: 140, weightedPriorityHealth: false },
   };

@@ -140,10 +140,19 @@ export interface Started {
 
 export async function start(
   resources: { readonly listeners: readonly Listener[]; readonly clusters: readonly Cluster[] },
-  more: { clock?: Clock; random?: Random; secrets?: SecretSource; source?: ResourceSource; drain?: DrainLife } = {},
+  more: {
+    clock?: Clock;
+    random?: Random;
+    secrets?: SecretSource;
+    source?: ResourceSource;
+    drain?: DrainLife;
+    /** Of the bootstrap's node. */
+    metadata?: Json;
+  } = {},
 ): Promise<Started> {
   const registry = new Registry();
-  const bootstrap = Bootstrap.fromPartial({});
+  const { metadata } = more;
+  const bootstrap = Bootstrap.fromPartial(metadata === undefined ? {} : { node: { metadata } });
   bootstrap.staticResources = { listeners: [...resources.listeners], clusters: [...resources.clusters], secrets: [] };
   const proxy = startProxy({
     bootstrap,
