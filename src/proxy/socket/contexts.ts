@@ -236,6 +236,9 @@ const CIPHERS =
   ECDHE-ECDSA-CHACHA20-POLY1305 ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-CHACHA20-POLY1305 ECDHE-ECDSA-AES256-GCM-SHA384
   ECDHE-RSA-AES256-GCM-SHA384`.replace(/\s+/g, ":");
 
+/** Envoy's. The runtime's own begin with a post-quantum group, which takes 2 KB more for each handshake and a twentieth of its time: `ecdh_curves` asks for it. */
+const CURVES = "X25519:P-256";
+
 let roots: string[] | undefined;
 
 /** The machine's roots, its own additions among them; without any those that come with the runtime. */
@@ -260,7 +263,7 @@ function secureOptions(
     ...(trust?.kind === "trust" ? { ca: trust.bundlePem } : config.systemRoots ? { ca: systemRoots() } : {}),
     ...(trust?.kind === "trust" && trust.crlPem !== undefined ? { crl: trust.crlPem } : {}),
     ciphers: config.ciphers === "" ? CIPHERS : config.ciphers,
-    ...(config.ecdhCurve === "" ? {} : { ecdhCurve: config.ecdhCurve }),
+    ecdhCurve: config.ecdhCurve === "" ? CURVES : config.ecdhCurve,
     ...(config.signatureAlgorithms === "" ? {} : { sigalgs: config.signatureAlgorithms }),
     ...(config.sessionTimeoutSeconds === 0 ? {} : { sessionTimeout: config.sessionTimeoutSeconds }),
     minVersion: config.minVersion,
