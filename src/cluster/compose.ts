@@ -27,6 +27,8 @@ import { proxyCommand } from "./proxy-command.ts";
 import { renewPods } from "./renew.ts";
 import type { RunningCluster } from "./running.ts";
 import type { ApiSocket, InsideConfig } from "./task.ts";
+import { openTraces } from "./trace-part.ts";
+import { keepTraceService } from "./trace-service.ts";
 
 const NODE_NAME = "weft";
 
@@ -63,12 +65,19 @@ async function start(
   const namespace = await ensureNamespace(client);
   if (!namespace.ok) return err(startFailure(namespace.error.message));
 
+  const { mode } = config;
+  const traces = await openTraces({ dir, mode, nodeIP, warn });
+  if (traces !== undefined) parts.add(() => traces.close());
   const provider = await openProvider(config, dir, socket);
   const injection = injectOptions(config, nodeIP);
-  const control = await openControl({ client, dir, nodeIP, ports: config.control, warn, injection }, parts);
+  const control = await openControl({ client, dir, nodeIP, ports: config.control, warn, injection, traces }, parts);
   if (!control.ok) return control;
   const service = await ensureControlService(client, nodeIP, config.control);
   if (!service.ok) return err(startFailure(service.error.message));
+  if (traces !== undefined) {
+    const kept = keepTraceService({ client, address: nodeIP, ports: traces.ports, warn });
+    parts.add(() => kept.stop());
+  }
   await renewPods(client, injection);
   const controllers = startControllers({
     client,

@@ -13,6 +13,7 @@ import type { InjectOptions } from "../inject/options.ts";
 import { defaultMeshConfig } from "../model/mesh-config.ts";
 import { Registry } from "../observe/metrics.ts";
 import { VERSION } from "../proxy/admin/server-info.ts";
+import type { TraceReader } from "../traces/trace.ts";
 import type { ControlPorts } from "./bootstrap.ts";
 import type { DataDir } from "./data-dir.ts";
 import type { ClusterError } from "./failure.ts";
@@ -27,13 +28,14 @@ export interface ControlPartOptions {
   readonly ports: ControlPorts;
   readonly warn: (message: string) => void;
   readonly injection: InjectOptions;
+  readonly traces: TraceReader | undefined;
 }
 
 export async function openControl(
   options: ControlPartOptions,
   parts: Parts,
 ): Promise<Result<ControlPlane, ClusterError>> {
-  const { client, dir, nodeIP, ports, warn, injection } = options;
+  const { client, dir, nodeIP, ports, warn, injection, traces } = options;
   const clock = systemClock;
   const opened = await openAuthority({ directory: join(dir.pki, "mesh"), trustDomain: TRUST_DOMAIN, clock });
   if (!opened.ok) {
@@ -63,6 +65,7 @@ export async function openControl(
     mesh: { trustDomain: TRUST_DOMAIN },
     version: VERSION.split("/")[1] ?? VERSION,
     injection: () => injection,
+    traces,
     listen: {
       secure: { address: nodeIP, port: ports.tls },
       plain: { address: nodeIP, port: ports.plain },

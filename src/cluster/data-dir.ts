@@ -31,6 +31,8 @@ export interface DataDir {
   readonly pki: string;
   readonly logs: string;
   readonly run: string;
+  /** Of the trace store. */
+  readonly traces: string;
 }
 
 /** Paths only: whether anything is there is another question. */
@@ -48,6 +50,7 @@ export function dataDirAt(path: string): DataDir {
     pki: join(root, "pki"),
     logs: join(root, "logs"),
     run: join(root, "run"),
+    traces: join(root, "traces"),
   };
 }
 
@@ -92,6 +95,7 @@ export function openDataDir(path: string, purpose: Purpose = "cluster"): Result<
 export function beginAfresh(dir: DataDir): void {
   for (const suffix of ["", "-wal", "-shm"]) rmSync(`${dir.database}${suffix}`, { force: true });
   rmSync(dir.logs, { recursive: true, force: true });
+  rmSync(dir.traces, { recursive: true, force: true });
   rmSync(dir.images, { force: true });
 }
 

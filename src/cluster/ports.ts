@@ -30,7 +30,7 @@ interface WantedPort {
 
 export async function openKeptPort(dir: DataDir, wanted: WantedPort): Promise<Result<OpenPort, ClusterError>> {
   const { name, flag, fixed } = wanted;
-  const first = await listen(fixed ?? recorded(dir)[name] ?? 0);
+  const first = await listen(fixed ?? keptPorts(dir)[name] ?? 0);
   if (first.ok) return keep(dir, name, first.value);
   if (fixed !== undefined) {
     return err({
@@ -48,14 +48,14 @@ export async function chooseControlPorts(dir: DataDir): Promise<Result<ControlPo
   const chosen: number[] = [];
   const held: Server[] = [];
   for (const name of ["plain", "tls", "debug"] as const) {
-    const kept = await listen(recorded(dir)[name] ?? 0);
+    const kept = await listen(keptPorts(dir)[name] ?? 0);
     const open = kept.ok ? kept : await listen(0);
     if (!open.ok) {
       return err({ message: `no port on ${HOST} can be opened: ${open.error}`, next: "Allow listening on loopback." });
     }
     held.push(open.value.server);
     chosen.push(open.value.port);
-    record(dir, { [name]: open.value.port });
+    keepPorts(dir, { [name]: open.value.port });
   }
   for (const server of held) await new Promise((resolve) => server.close(resolve));
   const [plain = 0, tls = 0, debug = 0] = chosen;
@@ -63,17 +63,18 @@ export async function chooseControlPorts(dir: DataDir): Promise<Result<ControlPo
 }
 
 function keep(dir: DataDir, name: string, open: OpenPort): Result<OpenPort, ClusterError> {
-  record(dir, { [name]: open.port });
+  keepPorts(dir, { [name]: open.port });
   return ok(open);
 }
 
-function record(dir: DataDir, ports: Ports): void {
-  writeFileSync(dir.ports, `${JSON.stringify({ ...recorded(dir), ...ports })}\n`);
+export function keepPorts(dir: DataDir, ports: Ports): void {
+  writeFileSync(dir.ports, `${JSON.stringify({ ...keptPorts(dir), ...ports })}\n`);
 }
 
 type Ports = Readonly<Record<string, number>>;
 
-function recorded(dir: DataDir): Ports {
+/** By their names in the record. */
+export function keptPorts(dir: DataDir): Ports {
   let text: string;
   try {
     text = readFileSync(dir.ports, "utf8");

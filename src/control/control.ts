@@ -11,6 +11,7 @@ import { defaultMeshConfig, type MeshConfig } from "../model/mesh-config.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import { Registry } from "../observe/metrics.ts";
 import { type Connection, DiscoveryServer } from "../serve/server.ts";
+import type { TraceReader } from "../traces/trace.ts";
 import { clusterNames } from "../translate/names.ts";
 import type { ProxyConfiguration } from "../translate/translate.ts";
 import { AllocatedAddresses } from "./allocated-addresses.ts";
@@ -50,6 +51,8 @@ export interface ControlPlaneOptions {
   readonly version?: string;
   /** What pods are injected with, for the debug page; whoever injects tells. */
   readonly injection?: () => unknown;
+  /** What has stored traces, where somebody does. */
+  readonly traces?: TraceReader | undefined;
   readonly listen: {
     /** 15012: TLS, certificates and discovery. */
     readonly secure: Listening;
@@ -289,7 +292,7 @@ class Ports {
 
   #pages(): DebugSource {
     const { state, discovery, metrics } = this.#core;
-    const { version = "weft", injection } = this.#options;
+    const { version = "weft", injection, traces } = this.#options;
     return {
       ready: () => state.snapshot !== undefined,
       metrics: () => metrics.page(processNumbers()),
@@ -297,6 +300,7 @@ class Ports {
       connections: () => discovery.connections(),
       snapshot: () => state.snapshot,
       injection: () => injection?.(),
+      traces,
     };
   }
 }

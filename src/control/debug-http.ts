@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { PROMETHEUS_CONTENT_TYPE } from "../observe/prometheus.ts";
 import { type Answer, type DebugSource, PAGES, text } from "./debug-pages.ts";
 import { takeProfile } from "./profiles.ts";
+import { TRACE_PAGES, TRACE_PATH, tracePage } from "./trace-pages.ts";
 
 export interface Listening {
   readonly address: string;
@@ -68,6 +69,8 @@ async function route(url: URL, source: DebugSource): Promise<Answer> {
     case "/debug/pprof/heap":
       return profile("heap", url);
     default: {
+      if (url.pathname === TRACE_PATH || url.pathname.startsWith(`${TRACE_PATH}/`))
+        return tracePage(source.traces, url.pathname.slice(TRACE_PATH.length), url.searchParams);
       const page = PAGES.find(({ name }) => `/debug/${name.split("?")[0]}` === url.pathname);
       return page?.run(source, url.searchParams) ?? text(404, `no such page; there are\n${index()}`);
     }
@@ -80,7 +83,7 @@ async function profile(kind: "cpu" | "heap", url: URL): Promise<Answer> {
 }
 
 function index(): string {
-  const rows = [...OTHERS, ...PAGES.map(({ name, help }) => [`/debug/${name}`, help] as const)];
+  const rows = [...OTHERS, ...TRACE_PAGES, ...PAGES.map(({ name, help }) => [`/debug/${name}`, help] as const)];
   const width = Math.max(...rows.map(([path]) => path.length));
   return rows.map(([path, help]) => `${path.padEnd(width)}  ${help}\n`).join("");
 }

@@ -7,6 +7,7 @@ import type { MeshSnapshot } from "../model/snapshot.ts";
 import { type ResourceType, SHORT_NAMES, TYPES } from "../serve/resource.ts";
 import { resourceJson } from "../serve/resource-json.ts";
 import type { Connection } from "../serve/server.ts";
+import type { TraceReader } from "../traces/trace.ts";
 import { clientView } from "../translate/view.ts";
 import { configDump } from "./config-dump.ts";
 import { meshProblems } from "./mesh-problems.ts";
@@ -19,6 +20,7 @@ export interface DebugSource {
   snapshot(): MeshSnapshot | undefined;
   /** What pods are injected with; undefined where the control plane doesn't inject. */
   injection(): unknown;
+  readonly traces: TraceReader | undefined;
 }
 
 export interface Answer {

@@ -47,6 +47,11 @@ export const TRACING_PORTS: readonly {
   { port: 9411, protocol: "zipkin", words: "Zipkin", transport: "TCP" },
 ];
 
+/** The local cluster's own store has a Service with this label. */
+export const TRACE_STORE_LABEL = "weft.dev/trace-store";
+/** Backends that it stands in for while they are not there. */
+export const TRACE_STORE_NAMES: readonly string[] = ["jaeger", "zipkin", "otel", "opentelemetry"];
+
 const ZIPKIN_PATH = "/api/v2/spans";
 const OTLP_PATH = "/v1/traces";
 const PLAIN = {
@@ -118,10 +123,24 @@ function findService(
   return undefined;
 }
 
+function serviceOrStore(
+  key: string,
+  name: string,
+  services: ReadonlyMap<string, ServiceResource>,
+): readonly [string, ServiceResource | undefined] {
+  const own = services.get(key);
+  if (own !== undefined || !TRACE_STORE_NAMES.includes(name)) return [key, own];
+  const root = key.slice(0, -name.length);
+  const store = [...services].find(
+    ([each, { metadata }]) => each.startsWith(root) && metadata.labels?.[TRACE_STORE_LABEL] === "true",
+  );
+  return store ?? [key, undefined];
+}
+
 function guessTracer(name: string, { mesh, resources, withoutAgents }: ProviderWorld): Result<TraceTarget, string> {
-  const key = `${mesh.rootNamespace}/${name}`;
-  const service = resources.services.get(key);
-  if (service === undefined) return err(`the provider ${name} is defined nowhere, and there is no Service ${key}`);
+  const wanted = `${mesh.rootNamespace}/${name}`;
+  const [key, service] = serviceOrStore(wanted, name, resources.services);
+  if (service === undefined) return err(`the provider ${name} is defined nowhere, and there is no Service ${wanted}`);
   const ports = service.spec?.ports ?? [];
   for (const known of TRACING_PORTS) {
     if (withoutAgents === true && known.protocol === "jaeger-agent") continue;

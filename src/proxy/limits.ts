@@ -125,6 +125,15 @@ export const AGENT_DATAGRAM_BYTES_MAX = 8 * 1024;
 /** How long a process that ends waits for its last spans to be taken, and how often it looks. */
 export const SPANS_SETTLE_MS = 1000;
 export const SPANS_LOOK_MS = 10;
+/** Requests, and failed ones beside them, that the admin interface still tells of; each is about 700 bytes of text. */
+export const RECENT_REQUESTS_MAX = 512;
+export const RECENT_FAILURES_MAX = 256;
+/** Of each of the two, as many are taken in one second; the others are counted. */
+export const RECENT_PER_SECOND_MAX = 100;
+/** Of a path, a header or an error text that is remembered. */
+export const RECENT_TEXT_CHARS_MAX = 512;
+/** Tries of one request that are told one by one. */
+export const FAILED_TRIES_MAX = 16;
 /** Routes of one connection manager whose counters are remembered; those of others are found anew for each request. */
 export const ROUTE_STATS_MAX = 1024;
 /** Peers that Istio's metrics tell apart, for each side; further ones are counted as unknown. */

@@ -36,6 +36,7 @@ export function processView(view: ProxyView, parts: ViewParts): AdminView {
     failHealthcheck: (failing) => view.failHealthcheck(failing),
     drainListeners: (options) => view.drainListeners(options),
     resetCounters: () => view.resetCounters(),
+    recent: () => view.recent(),
     refresh: () => view.refresh(),
     quit: parts.quit,
   };

@@ -16,6 +16,7 @@ import {
   runtimeModifyEndpoint,
 } from "./control.ts";
 import { CONNECTIONS_MAX, HEADER_BYTES_MAX, REQUEST_TIMEOUT_MS } from "./limits.ts";
+import { requestsEndpoint } from "./requests.ts";
 import {
   listenersEndpoint,
   memoryEndpoint,
@@ -75,6 +76,7 @@ const ENDPOINTS: readonly Endpoint[] = [
   memoryEndpoint,
   quitEndpoint,
   readyEndpoint,
+  requestsEndpoint,
   resetCountersEndpoint,
   runtimeEndpoint,
   runtimeModifyEndpoint,

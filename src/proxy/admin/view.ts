@@ -1,6 +1,7 @@
 // What the admin interface shows of a running proxy. proxy/run implements it over the runtime tables.
 
 import type { Registry } from "../../observe/metrics.ts";
+import type { RecentLines } from "../../observe/recent-request.ts";
 import type { Bootstrap } from "../../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import type { ResourceKind, ResourceTypes } from "../subscribe/source.ts";
 
@@ -101,6 +102,8 @@ export interface AdminView {
     readonly skipExit: boolean;
   }): void;
   resetCounters(): void;
+  /** What became of the requests of the last while. */
+  recent(): RecentLines | Promise<RecentLines>;
   /** Brings up to date what the next answer may show. */
   refresh(): void | Promise<void>;
   quit(): void;

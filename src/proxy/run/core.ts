@@ -8,6 +8,7 @@ import type { Bootstrap } from "../../proto/gen/envoy/config/bootstrap/v3/bootst
 import { AccessLogWriter } from "../stack/access-log.ts";
 import { IstioStats } from "../stack/istio-stats.ts";
 import { Overload } from "../stack/overload.ts";
+import { RecentLog } from "../stack/recent.ts";
 import type { Core } from "../stack/runtime.ts";
 import { SpanExporters } from "../stack/span-exporters.ts";
 
@@ -17,6 +18,8 @@ export interface CoreOptions {
   readonly random: Random;
   readonly registry: Registry;
   readonly showCause?: boolean;
+  /** Of several in one process. */
+  readonly worker?: number;
 }
 
 export function makeCore(options: CoreOptions, resources: Pick<Core, "cluster" | "routes">): Core {
@@ -28,6 +31,7 @@ export function makeCore(options: CoreOptions, resources: Pick<Core, "cluster" |
     registry,
     logs: new AccessLogWriter(registry, clock),
     overload: new Overload(random),
+    recent: new RecentLog(clock, options.worker ?? 0),
     showCause: options.showCause ?? true,
     istio: IstioStats.of(bootstrap.node, registry),
     spans: new SpanExporters({ clock, registry, node: bootstrap.node, cluster: resources.cluster }),

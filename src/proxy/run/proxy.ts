@@ -56,6 +56,8 @@ export interface ProxyOptions {
   readonly drain?: DrainLife;
   /** Whose sockets serve; this proxy's own where it isn't said. */
   readonly listening?: Listening;
+  /** Its number among several workers of one process. */
+  readonly worker?: number;
   /** What the workers of one process have in common upstream. */
   readonly shared?: SharedUpstream;
 }
@@ -466,6 +468,7 @@ class ProxyRun implements RunningProxy, ResourceHandler {
         this.#listeners.drain({ inboundOnly, ending: false, stopAccepting });
         if (graceful || skipExit) this.#draining = true;
       },
+      recent: () => this.#core.recent.lines(),
       resetCounters: () => resetCounters(this.#options.registry),
       refresh: () => refreshGauges(this.#options, this.view, [this.#clusters, this.#listeners, this.#runtime]),
     };

@@ -2,6 +2,7 @@
 
 import type { MessagePort } from "node:worker_threads";
 import type { Labels } from "../../observe/metrics.ts";
+import type { RecentLines } from "../../observe/recent-request.ts";
 import type { ClusterView, ListenerView } from "../admin/view.ts";
 import type { DrainLife } from "../stack/drain.ts";
 import type { RawUpdate } from "../subscribe/decode.ts";
@@ -29,6 +30,7 @@ export interface WorkerStart {
 export type ToWorker =
   | { readonly kind: "update"; readonly update: RawUpdate; readonly places: ReadonlyMap<string, number> }
   | { readonly kind: "collect"; readonly id: number }
+  | { readonly kind: "recent"; readonly id: number }
   | { readonly kind: "port"; readonly listener: string; readonly port: number }
   | { readonly kind: "eject"; readonly cluster: string; readonly address: string; readonly ms: number }
   | { readonly kind: "fail"; readonly failing: boolean }
@@ -49,6 +51,7 @@ export type FromWorker =
   | { readonly kind: "bound"; readonly listener: string; readonly port: number }
   | { readonly kind: "eject"; readonly cluster: string; readonly address: string; readonly ms: number }
   | { readonly kind: "collected"; readonly id: number; readonly report: Report }
+  | { readonly kind: "recent"; readonly id: number; readonly recent: RecentLines }
   | { readonly kind: "drained" };
 
 export interface Verdict {

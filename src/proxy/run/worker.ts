@@ -42,6 +42,7 @@ class WorkerRun {
       random: systemRandom,
       registry: this.#registry,
       showCause,
+      worker: index,
       drain,
       listening: {
         kind: "shared",
@@ -105,6 +106,11 @@ class WorkerRun {
         this.#tell({ kind: "collected", id: message.id, report });
         break;
       }
+      case "recent":
+        void Promise.resolve(proxy.view.recent()).then((recent) =>
+          this.#tell({ kind: "recent", id: message.id, recent }),
+        );
+        break;
       case "port":
         this.#port(message.listener).resolve(message.port);
         break;

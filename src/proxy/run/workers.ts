@@ -3,6 +3,7 @@
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import type { Registry } from "../../observe/metrics.ts";
+import type { RecentLines } from "../../observe/recent-request.ts";
 import { Bootstrap } from "../../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import type { ProxyView } from "../admin/view.ts";
 import { COLLECT_MS, SHARED_CLUSTERS_MAX, WORKER_TAKES_MS } from "../limits.ts";
@@ -45,7 +46,8 @@ class Workers implements RunningProxy {
   readonly #cells = new SharedArrayBuffer(SHARED_CLUSTERS_MAX * CELLS_PER_CLUSTER * Int32Array.BYTES_PER_ELEMENT);
   readonly #taken = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   readonly #places = new Map<string, number>();
-  readonly #collecting = new Map<number, Collection>();
+  readonly #collecting = new Map<number, Collection<Report>>();
+  readonly #recent = new Map<number, Collection<RecentLines>>();
   #collections = 0;
   #reports: readonly Report[] = [];
   #merged: Registry;
@@ -151,6 +153,9 @@ class Workers implements RunningProxy {
       case "collected":
         this.#collecting.get(message.id)?.take(message.report);
         break;
+      case "recent":
+        this.#recent.get(message.id)?.take(message.recent);
+        break;
       case "drained":
         from.drained.resolve();
         break;
@@ -253,6 +258,7 @@ class Workers implements RunningProxy {
         view.drainListeners(options);
         this.#tellAll({ kind: "drain-listeners", options });
       },
+      recent: () => this.#recentOfAll(),
       resetCounters: () => {
         view.resetCounters();
         this.#tellAll({ kind: "reset-counters" });
@@ -261,15 +267,29 @@ class Workers implements RunningProxy {
     };
   }
 
-  async #refresh(count: number): Promise<void> {
-    await this.#main.view.refresh();
+  async #recentOfAll(): Promise<RecentLines> {
+    const all = await this.#collect(this.#recent, "recent");
+    return {
+      lines: all.flatMap(({ lines }) => lines),
+      passedOver: all.reduce((sum, { passedOver }) => sum + passedOver, 0),
+    };
+  }
+
+  /** Asks every worker, and waits for those that answer in time. */
+  async #collect<R>(waiting: Map<number, Collection<R>>, kind: "collect" | "recent"): Promise<readonly R[]> {
     this.#collections += 1;
     const id = this.#collections;
-    const collection = new Collection(this.#members.length);
-    this.#collecting.set(id, collection);
-    this.#tellAll({ kind: "collect", id });
-    this.#reports = await collection.all;
-    this.#collecting.delete(id);
+    const collection = new Collection<R>(this.#members.length);
+    waiting.set(id, collection);
+    this.#tellAll({ kind, id });
+    const reports = await collection.all;
+    waiting.delete(id);
+    return reports;
+  }
+
+  async #refresh(count: number): Promise<void> {
+    await this.#main.view.refresh();
+    this.#reports = await this.#collect(this.#collecting, "collect");
     this.#merged = mergeSeries(this.#registry.series(), this.#reports);
     const scope = this.#merged.scope({ statPrefix: "", namePrefix: "envoy_", labels: {} });
     scope.gauge("server.concurrency").set(count);
@@ -278,21 +298,21 @@ class Workers implements RunningProxy {
 }
 
 /** The workers' reports, as many as come in time. */
-class Collection {
-  readonly all: Promise<readonly Report[]>;
-  readonly #reports: Report[] = [];
+class Collection<R> {
+  readonly all: Promise<readonly R[]>;
+  readonly #reports: R[] = [];
   readonly #wanted: number;
-  readonly #done: (reports: readonly Report[]) => void;
+  readonly #done: (reports: readonly R[]) => void;
 
   constructor(wanted: number) {
-    const { promise, resolve } = Promise.withResolvers<readonly Report[]>();
+    const { promise, resolve } = Promise.withResolvers<readonly R[]>();
     this.all = promise;
     this.#done = resolve;
     this.#wanted = wanted;
     setTimeout(() => resolve(this.#reports), COLLECT_MS).unref();
   }
 
-  take(report: Report): void {
+  take(report: R): void {
     this.#reports.push(report);
     if (this.#reports.length === this.#wanted) this.#done(this.#reports);
   }

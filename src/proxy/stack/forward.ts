@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { backoffMs } from "../../base/backoff.ts";
 import type { Deadline, DeadlineOwner } from "../../base/deadlines.ts";
 import type { Hash64 } from "../../base/hash.ts";
+import type { FailedTry } from "../../observe/recent-request.ts";
 import { opensTunnel, type RequestHead, type ResponseHead } from "../codec/head.ts";
 import type { ForwardAction } from "../compile/action.ts";
 import { applyMutations, type HeaderMutation } from "../compile/mutation.ts";
@@ -23,6 +24,7 @@ import { type Host, TUNNELLED } from "../upstream/host.ts";
 import type { Destination } from "../upstream/original-dst.ts";
 import { PriorityTrail } from "../upstream/priority-trail.ts";
 import { Attempt } from "./attempt.ts";
+import { noteFailed } from "./failed-tries.ts";
 import type { HttpStream } from "./http-stream.ts";
 import { NO_BODY } from "./kept-body.ts";
 import { startMirrors } from "./mirror.ts";
@@ -46,6 +48,8 @@ export class Forward implements DeadlineOwner {
   clusterName = "";
   host: Host | undefined;
   attempts = 0;
+  /** Those after which there was another. */
+  failedTries: FailedTry[] | undefined;
   setCookie: string | undefined;
   /** The attempt has a connection: body goes straight to it. */
   sending = false;
@@ -179,7 +183,7 @@ export class Forward implements DeadlineOwner {
     this.stream.transportFailure = message === "" || reset === "protocol-error" ? undefined : message;
     const begun = this.stream.response !== undefined;
     const plan = this.#plan;
-    if (!begun && plan !== undefined && retriesReset(plan, reset) && this.#scheduleRetry(plan)) return;
+    if (!begun && plan !== undefined && retriesReset(plan, reset) && this.#scheduleRetry(plan, reset)) return;
     if (!begun && plan === undefined && reset === "stale-connection" && this.#retrySilently()) return;
     if (
       reset === "overflow" ||
@@ -359,7 +363,8 @@ export class Forward implements DeadlineOwner {
     attempt.discard();
     stream.span?.onTryEnd(0, "UT");
     const plan = this.#plan;
-    if (plan !== undefined && retriesReset(plan, "per-try-timeout") && this.#scheduleRetry(plan)) return;
+    if (plan !== undefined && retriesReset(plan, "per-try-timeout") && this.#scheduleRetry(plan, "per-try-timeout"))
+      return;
     stream.fail(perTryTimeout(this.#cause()));
     stream.flushDownstream();
   }
@@ -374,7 +379,7 @@ export class Forward implements DeadlineOwner {
   }
 
   /** Whether there will be another try: bounded by count, budget, and by what of the request can be sent again. */
-  #scheduleRetry(plan: RetryPlan, response?: ResponseHead): boolean {
+  #scheduleRetry(plan: RetryPlan, end: ResponseHead | Reset): boolean {
     const { cluster, stream } = this;
     if (cluster === undefined) return false;
     const { counters } = cluster.stats;
@@ -391,6 +396,7 @@ export class Forward implements DeadlineOwner {
       this.#counts?.retryOverflow.inc();
       return false;
     }
+    noteFailed(this, end);
     plan.left -= 1;
     counters.upstream_rq_retry.value += 1;
     this.#counts?.retry.inc();
@@ -400,6 +406,7 @@ export class Forward implements DeadlineOwner {
     this.sending = false;
     this.#tryTimer?.cancel();
     const { core } = stream.connection.runtime;
+    const response = typeof end === "string" ? undefined : end;
     this.#waitTimer = core.clock.after(this.#delayMs(plan, response, cluster), () => this.#try());
     return true;
   }
@@ -430,6 +437,7 @@ export class Forward implements DeadlineOwner {
     const safe =
       SAFE_METHODS.has(stream.head.method) && stream.replayable && stream.requestEnded && stream.bytesReceived === 0;
     if (!safe || this.attempts > 1) return false;
+    noteFailed(this, "stale-connection");
     this.attempt = undefined;
     this.#try();
     return true;

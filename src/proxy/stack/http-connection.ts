@@ -132,7 +132,10 @@ export class HttpConnection implements ServerHandler {
     this.out.text(
       `HTTP/1.1 ${reply.status} ${reasonOf(reply.status)}\r\ncontent-length: ${reply.body.length}\r\ncontent-type: text/plain\r\n${cause}date: ${new Date(wallMs).toUTCString()}\r\nserver: ${config.serverName}\r\nconnection: close\r\n\r\n${reply.body}`,
     );
-    if (config.accessLogs.length > 0) core.logs.write(config.accessLogs, refusedRecord(reply, this.info, wallMs));
+    const record = refusedRecord(reply, this.info, wallMs);
+    if (config.accessLogs.length > 0) core.logs.write(config.accessLogs, record);
+    const { direction } = this.runtime;
+    core.recent.addConnection({ failed: true, info: this.info, direction, cause: reply.cause, rule: "" }, () => record);
     this.closeGently();
   }
 

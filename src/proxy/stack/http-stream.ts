@@ -16,6 +16,7 @@ import type { Reset } from "../route/retry.ts";
 import { redirectLocation } from "../route/rewrite.ts";
 import type { Attempt } from "./attempt.ts";
 import { chooseRoute, noRouteCause, routeInput, virtualHostOf } from "./choose-route.ts";
+import { conclude } from "./conclude.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import { Forward } from "./forward.ts";
 import { Hold } from "./hold.ts";
@@ -55,6 +56,8 @@ export class HttpStream implements Exchange {
   remoteIp = "";
   flags: readonly string[] = [];
   details: string | undefined;
+  /** Of an answer that was made here. */
+  cause = "";
   transportFailure: string | undefined;
   protocols: readonly string[] | undefined;
   activeMs: number;
@@ -285,6 +288,7 @@ export class HttpStream implements Exchange {
       return;
     }
     this.addFlag(reply.flag);
+    this.cause = reply.cause;
     this.details = reply.details.replace("before_response_started", "after_response_started");
     this.forward?.close();
     this.#settle();
@@ -300,6 +304,7 @@ export class HttpStream implements Exchange {
     stats.localReplies.value += 1;
     this.addFlag(plain.flag);
     this.details = plain.details;
+    this.cause = plain.cause;
     const reply = config.localReplies === undefined ? plain : rewriteReply(this, plain, config.localReplies);
     const head = localHead(this, reply);
     if (this.#answersByRoute && this.route !== undefined)
@@ -482,14 +487,7 @@ export class HttpStream implements Exchange {
     this.#hold?.cancel();
     this.#watch?.cancel();
     this.forward?.settle();
-    const { runtime } = this.connection;
-    runtime.stats.rqActive.value -= 1;
-    if (this.response !== undefined) runtime.stats.response(this.response.status);
-    runtime.stats.rqTime.observe(this.nowMs() - this.startMs);
-    runtime.istio?.onRequest(this);
     if (this.#onDone !== undefined) for (const run of this.#onDone) run();
-    this.span?.end();
-    if (runtime.config.accessLogs.length > 0)
-      runtime.core.logs.write(runtime.config.accessLogs, this.record({ logType: "DownstreamEnd" }));
+    conclude(this);
   }
 }

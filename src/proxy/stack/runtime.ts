@@ -24,6 +24,7 @@ import { ClusterCaller } from "./call.ts";
 import type { Drain } from "./drain.ts";
 import type { IstioReporter, IstioStats } from "./istio-stats.ts";
 import type { Overload } from "./overload.ts";
+import type { RecentLog } from "./recent.ts";
 import { RouteStats } from "./route-stats.ts";
 import type { SpanExporters } from "./span-exporters.ts";
 import { HttpStats } from "./stats.ts";
@@ -36,6 +37,7 @@ export interface Core {
   readonly random: Random;
   readonly registry: Registry;
   readonly logs: AccessLogWriter;
+  readonly recent: RecentLog;
   readonly showCause: boolean;
   readonly spans: SpanExporters;
   readonly overload: Overload;

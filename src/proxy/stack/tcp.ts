@@ -171,6 +171,10 @@ export class TcpSession {
     this.downstream.destroy();
     const { config, core } = this.#options;
     if (config.accessLogs.length > 0) core.logs.write(config.accessLogs, this.#record());
+    const { cause, direction } = this.#options;
+    const failed = this.#flag !== "";
+    const about = { failed, info: this.info, direction, cause: this.#failure ?? "", rule: causeText(cause) };
+    core.recent.addConnection(about, () => this.#record());
     this.#options.onClosed(this);
   }
 

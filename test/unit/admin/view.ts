@@ -143,6 +143,7 @@ export function makeView(): FakeView {
       return level !== "loud";
     },
     resetCounters: () => resetCounters(registry),
+    recent: () => ({ lines: [], passedOver: 0 }),
     refresh: () => undefined,
     runtime: () => ({
       layers: ["base", "admin"],
