@@ -14,6 +14,8 @@ export interface CaCall {
   readonly rootPem: string;
   readonly token: string;
   readonly csrPem: string;
+  /** 0: what the authority gives without being asked. */
+  readonly lifetimeSeconds?: number;
 }
 
 const CREATE_CERTIFICATE = method({
@@ -30,7 +32,7 @@ export function requestCertificate(call: CaCall): Promise<Result<readonly string
   const client = made.value;
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${call.token}`);
-  const request = { csr: call.csrPem, validityDuration: 0, metadata: undefined };
+  const request = { csr: call.csrPem, validityDuration: call.lifetimeSeconds ?? 0, metadata: undefined };
   const { path, requestSerialize, responseDeserialize } = CREATE_CERTIFICATE;
   return new Promise((resolve) => {
     const reply = (error: ServiceError | null, response?: IstioCertificateResponse) => {

@@ -4,6 +4,7 @@ import path from "node:path";
 import { isRecord, parseJson } from "../base/json.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { DEFAULT_TRUST_DOMAIN, type WorkloadIdentity } from "../identity/spiffe.ts";
+import { type CertificateSettings, readCertificateSettings } from "./certificate-settings.ts";
 import { DRAIN_MAX_MS, DRAIN_MS } from "./limits.ts";
 import { type Prober, readProbers } from "./prober.ts";
 
@@ -31,6 +32,7 @@ export interface SidecarConfig {
   readonly appName: string;
   readonly nodeMetadata: Readonly<Record<string, unknown>>;
   readonly files: SidecarFiles;
+  readonly certificate: CertificateSettings;
   readonly probers: ReadonlyMap<string, Prober>;
   readonly appMetrics: AppMetrics | undefined;
   readonly drainMs: number;
@@ -79,6 +81,7 @@ export function readEnvironment(input: EnvironmentInput): Result<SidecarConfig, 
   const annotations = readPodInfo(input.readFile(place("/etc/istio/pod/annotations")) ?? "");
   const probers = readProbers(env["ISTIO_KUBE_APP_PROBERS"]);
   if (!probers.ok) issues.push(...probers.error.map((issue) => `ISTIO_KUBE_APP_PROBERS: ${issue}`));
+  const certificate = readCertificateSettings(env, issues);
   const serviceAccount = env["SERVICE_ACCOUNT"] ?? "default";
   const identity = { trustDomain: env["TRUST_DOMAIN"] ?? DEFAULT_TRUST_DOMAIN, namespace, serviceAccount };
   if (issues.length > 0 || !probers.ok) return err(issues);
@@ -99,6 +102,7 @@ export function readEnvironment(input: EnvironmentInput): Result<SidecarConfig, 
       root: place("/var/run/secrets/istio/root-cert.pem"),
       certificateDirectory: place("/etc/certs/out"),
     },
+    certificate,
     probers: probers.value,
     appMetrics: readAppMetrics(env["ISTIO_PROMETHEUS_ANNOTATIONS"], annotations),
     drainMs: readDrain(proxyConfig),

@@ -1,33 +1,40 @@
-// The mesh's root of trust: one self-signed key, made once and kept in the data directory, or a CA that is plugged in.
+// The mesh's root of trust: a self-signed root of its own, kept in the data directory, or a CA that is plugged in.
+// The own root is replaced in three steps; whoever takes them sees to it that everybody is ready for the next.
 
-import "reflect-metadata";
-import type { KeyObject } from "node:crypto";
-import fs from "node:fs";
 import path from "node:path";
-import * as x509 from "@peculiar/x509";
 import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { type CertificateFacts, readCertificate } from "../identity/chain.ts";
-import { generateKey, privateKeyFromPem, privateKeyToPem } from "../identity/key.ts";
-import { BACK_DATE_MS, ROOT_LIFETIME_MS } from "./limits.ts";
-import { importKey, makeSigner, type Signer, type SignRequest, serialNumber, x509PublicKey } from "./signer.ts";
+import { DEFAULT_KEY_ALGORITHM, type KeyAlgorithm, privateKeyFromPem } from "../identity/key.ts";
+import type { RevocationLists } from "./crl.ts";
+import { CERTIFICATE_FILE, type Disk, makeRoot, RootFiles, type Roots } from "./roots.ts";
+import { makeSigner, type Signer, type SignRequest } from "./signer.ts";
+
+/** What may be done next to the own root: begin, sign with the new one, forget the old one. */
+export type RotationStep = "trust" | "sign" | "drop";
 
 /** What signs at this moment: the mesh's own root, or a CA that somebody plugged in. */
 export interface Authority {
   readonly trustDomain: string;
   readonly source: "self-signed" | "plugged-in";
-  /** Every root that is trusted. */
+  /** Every root that is trusted, the one that vouches for what is signed first. */
   readonly rootPem: string;
+  /** What was revoked, by whoever runs the plugged-in CA. */
+  readonly lists: RevocationLists | undefined;
   /** The root that vouches for what is signed. */
   readonly root: CertificateFacts;
   /** What follows a leaf on the wire; empty where the root signs by itself. */
   readonly chainPem: string;
   readonly signer: CertificateFacts;
+  /** How far the rotation of the own root is. */
+  readonly step: Roots["step"];
   /** The signed certificate in PEM. It never outlives what vouches for it. */
   sign(request: SignRequest): Promise<string>;
   /** Signs with this from now on; undefined goes back to the mesh's own root. */
   plug(signer: Signer | undefined): void;
-  /** Called after each change of what signs. */
+  /** Takes the next step of a rotation, which is on the disk when this resolves; any other is refused. */
+  rotate(step: RotationStep, algorithm?: KeyAlgorithm): Promise<Result<void, string>>;
+  /** Called after each change of what signs or is trusted. */
   onChange(run: () => void): void;
 }
 
@@ -36,42 +43,72 @@ export interface AuthorityOptions {
   readonly directory: string;
   readonly trustDomain: string;
   readonly clock: Clock;
+  /** Of a root that has to be made. */
+  readonly algorithm?: KeyAlgorithm;
+  /** Where it writes; the real one where it isn't said. */
+  readonly disk?: Disk;
 }
-
-const KEY_FILE = "root-key.pem";
-const CERTIFICATE_FILE = "root-cert.pem";
 
 /** Loads the root from `directory`, or makes it there. */
 export async function openAuthority(options: AuthorityOptions): Promise<Result<Authority, string>> {
-  const loaded = await loadOrCreate(options);
-  if (!loaded.ok) return err(`certificate authority in ${options.directory}: ${loaded.error}`);
-  const { key, rootPem } = loaded.value;
-  const root = readCertificate(rootPem);
-  if (!root.ok) return err(`${path.join(options.directory, CERTIFICATE_FILE)}: ${root.error}`);
-  if (root.value.notAfterMs <= options.clock.wallMs()) {
+  const { directory, trustDomain, clock, algorithm = DEFAULT_KEY_ALGORITHM } = options;
+  const place = `certificate authority in ${directory}`;
+  const files = new RootFiles(directory, options.disk);
+  const loaded = files.load();
+  if (!loaded.ok) return err(`${place}: ${loaded.error}`);
+  let roots = loaded.value;
+  if (roots === undefined) {
+    const made = await makeRoot(trustDomain, algorithm, clock.wallMs());
+    if (!made.ok) return err(`${place}: ${made.error}`);
+    const kept = files.found(made.value);
+    if (!kept.ok) return err(`${place}: ${kept.error}`);
+    roots = { step: "stable", current: made.value };
+  }
+  const own = await readRoots(roots, clock.wallMs());
+  if (!own.ok) return err(`${path.join(directory, CERTIFICATE_FILE)}: ${own.error}`);
+  if (own.value.signer.root.notAfterMs <= clock.wallMs()) {
     return err(
-      `the mesh root certificate expired at ${new Date(root.value.notAfterMs).toISOString()}: ` +
-        `move ${options.directory} away to have a new one made; every workload then needs a restart`,
+      `the mesh root certificate expired at ${new Date(own.value.signer.root.notAfterMs).toISOString()}: ` +
+        `move ${directory} away to have a new one made; every workload then needs a restart`,
     );
   }
-  const own = await makeSigner(
-    { key, certificatePem: rootPem, chainPem: "", rootsPem: rootPem },
-    options.clock.wallMs(),
-  );
-  if (!own.ok) return err(`certificate authority in ${options.directory}: ${own.error}`);
-  return ok(new MeshAuthority(options, own.value));
+  return ok(new MeshAuthority(options, files, own.value));
+}
+
+interface OwnRoots {
+  readonly roots: Roots;
+  /** By the root that signs; it trusts the other one too while there is one. */
+  readonly signer: Signer;
+}
+
+async function readRoots(roots: Roots, nowMs: number): Promise<Result<OwnRoots, string>> {
+  const signs = roots.step === "sign" ? roots.next : roots.current;
+  const other = roots.step === "sign" ? roots.current : roots.step === "trust" ? roots.next : undefined;
+  const key = privateKeyFromPem(signs.keyPem);
+  if (!key.ok) return err(`its key can't be read: ${key.error}`);
+  const facts = readCertificate(signs.certificatePem);
+  if (!facts.ok) return facts;
+  // One that is over is told as such, by who knows what to do about it.
+  const atMs = Math.min(nowMs, facts.value.notAfterMs);
+  const rootsPem = signs.certificatePem + (other?.certificatePem ?? "");
+  const material = { key: key.value, certificatePem: signs.certificatePem, chainPem: "", rootsPem, crlPem: "" };
+  const signer = await makeSigner(material, atMs);
+  return signer.ok ? ok({ roots, signer: signer.value }) : signer;
 }
 
 class MeshAuthority implements Authority {
   readonly trustDomain: string;
   readonly #clock: Clock;
-  readonly #own: Signer;
+  readonly #files: RootFiles;
   readonly #listeners: (() => void)[] = [];
+  #own: OwnRoots;
   #plugged: Signer | undefined;
+  #rotating = false;
 
-  constructor({ trustDomain, clock }: AuthorityOptions, own: Signer) {
+  constructor({ trustDomain, clock }: AuthorityOptions, files: RootFiles, own: OwnRoots) {
     this.trustDomain = trustDomain;
     this.#clock = clock;
+    this.#files = files;
     this.#own = own;
   }
 
@@ -81,6 +118,10 @@ class MeshAuthority implements Authority {
 
   get rootPem(): string {
     return this.#current.rootsPem;
+  }
+
+  get lists(): RevocationLists | undefined {
+    return this.#current.lists;
   }
 
   get root(): CertificateFacts {
@@ -95,83 +136,78 @@ class MeshAuthority implements Authority {
     return this.#current.certificate;
   }
 
+  get step(): Roots["step"] {
+    return this.#own.roots.step;
+  }
+
   sign(request: SignRequest): Promise<string> {
     return this.#current.sign(request, this.#clock.wallMs());
   }
 
   plug(signer: Signer | undefined): void {
     this.#plugged = signer;
-    for (const run of this.#listeners) run();
+    this.#tell();
+  }
+
+  async rotate(step: RotationStep, algorithm = DEFAULT_KEY_ALGORITHM): Promise<Result<void, string>> {
+    if (this.#rotating) return err("another step is being taken");
+    this.#rotating = true;
+    try {
+      return await this.#rotate(step, algorithm);
+    } finally {
+      this.#rotating = false;
+    }
   }
 
   onChange(run: () => void): void {
     this.#listeners.push(run);
   }
 
-  get #current(): Signer {
-    return this.#plugged ?? this.#own;
-  }
-}
-
-interface RootMaterial {
-  readonly key: KeyObject;
-  readonly rootPem: string;
-}
-
-async function loadOrCreate(options: AuthorityOptions): Promise<Result<RootMaterial, string>> {
-  const keyPath = path.join(options.directory, KEY_FILE);
-  const certificatePath = path.join(options.directory, CERTIFICATE_FILE);
-  try {
-    fs.mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-    // The certificate is written last: without it, an earlier start was cut short and nothing was ever signed.
-    if (!fs.existsSync(certificatePath)) return ok(await create(options, keyPath, certificatePath));
-    if (!fs.existsSync(keyPath)) {
-      return err(`${certificatePath} is there but its key ${KEY_FILE} is not: restore it, or remove both`);
+  async #rotate(step: RotationStep, algorithm: KeyAlgorithm): Promise<Result<void, string>> {
+    if (this.#plugged !== undefined) {
+      return err("the CA of the Secret cacerts signs: its roots are rotated where it comes from");
     }
-    const key = privateKeyFromPem(fs.readFileSync(keyPath, "utf8"));
-    if (!key.ok) return err(`${keyPath} holds no private key (${key.error}): restore it, or remove both`);
-    return ok({ key: key.value, rootPem: fs.readFileSync(certificatePath, "utf8") });
-  } catch (error) {
-    return err(error instanceof Error ? error.message : String(error));
+    const { roots } = this.#own;
+    const next = nextStep(roots.step);
+    if (step !== next) return err(`the next step is ${next}, not ${step}`);
+    const nowMs = this.#clock.wallMs();
+    const after = await this.#after(roots, algorithm, nowMs);
+    if (!after.ok) return after;
+    const own = await readRoots(after.value, nowMs);
+    if (!own.ok) return own;
+    const kept = this.#keep(after.value);
+    if (!kept.ok) return kept;
+    this.#own = own.value;
+    this.#tell();
+    return ok(undefined);
+  }
+
+  async #after(roots: Roots, algorithm: KeyAlgorithm, nowMs: number): Promise<Result<Roots, string>> {
+    switch (roots.step) {
+      case "stable": {
+        const made = await makeRoot(this.trustDomain, algorithm, nowMs);
+        return made.ok ? ok({ step: "trust", current: roots.current, next: made.value }) : made;
+      }
+      case "trust":
+        return ok({ ...roots, step: "sign" });
+      case "sign":
+        return ok({ step: "stable", current: roots.next });
+    }
+  }
+
+  #keep(roots: Roots): Result<void, string> {
+    return roots.step === "stable" ? this.#files.drop(roots.current) : this.#files.rotate(roots.step, roots.next);
+  }
+
+  #tell(): void {
+    for (const run of this.#listeners) run();
+  }
+
+  get #current(): Signer {
+    return this.#plugged ?? this.#own.signer;
   }
 }
 
-async function create(options: AuthorityOptions, keyPath: string, certificatePath: string): Promise<RootMaterial> {
-  const key = generateKey();
-  const nowMs = options.clock.wallMs();
-  const signing = await importKey(key);
-  if (!signing.ok) throw new Error(signing.error);
-  const publicKey = x509PublicKey(key);
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serialNumber(),
-    subject: `O=${options.trustDomain}`,
-    issuer: `O=${options.trustDomain}`,
-    notBefore: new Date(nowMs - BACK_DATE_MS),
-    notAfter: new Date(nowMs + ROOT_LIFETIME_MS),
-    publicKey,
-    ...signing.value,
-    extensions: [
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      new x509.BasicConstraintsExtension(true, undefined, true),
-      await x509.SubjectKeyIdentifierExtension.create(publicKey),
-    ],
-  });
-  const rootPem = `${certificate.toString("pem")}\n`;
-  writePrivate(keyPath, privateKeyToPem(key));
-  writePrivate(certificatePath, rootPem);
-  return { key, rootPem };
-}
-
-/** Whole or not at all, on the disk when this returns, for its owner only. */
-function writePrivate(file: string, text: string): void {
-  const partial = `${file}.new`;
-  fs.rmSync(partial, { force: true });
-  const handle = fs.openSync(partial, "wx", 0o600);
-  try {
-    fs.writeSync(handle, text);
-    fs.fsyncSync(handle);
-  } finally {
-    fs.closeSync(handle);
-  }
-  fs.renameSync(partial, file);
+export function nextStep(step: Roots["step"]): RotationStep {
+  return step === "stable" ? "trust" : step === "trust" ? "sign" : "drop";
 }

@@ -93,7 +93,7 @@ async function issueServerCertificate(authority: Authority): Promise<ServerCerti
     ],
     lifetimeMs: SERVER_LIFETIME_MS,
   });
-  return { chainPem: leaf + authority.chainPem + authority.rootPem, privateKeyPem: privateKeyToPem(key) };
+  return { chainPem: leaf + authority.chainPem + authority.root.pem, privateKeyPem: privateKeyToPem(key) };
 }
 
 type CertificateProvider = Parameters<typeof experimental.createCertificateProviderServerCredentials>[0];

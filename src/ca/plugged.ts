@@ -14,6 +14,7 @@ const KEYS = {
   key: "ca-key.pem",
   chain: "cert-chain.pem",
   roots: "root-cert.pem",
+  lists: "ca-crl.pem",
 } as const;
 
 export interface PluggedOptions {
@@ -53,7 +54,9 @@ export function followPluggedCa(options: PluggedOptions): PluggedCa {
     const before = authority.rootPem;
     authority.plug(signer.value);
     const differ = signer.value.rootsPem === before ? "" : `; ${ROOTS_DIFFER}`;
-    log("info", `${place} signs now: ${signer.value.certificate.subject.replaceAll("\n", ", ")}${differ}`);
+    const revoked =
+      signer.value.lists === undefined ? "" : `; ${signer.value.lists.revoked.size} certificates are revoked`;
+    log("info", `${place} signs now: ${signer.value.certificate.subject.replaceAll("\n", ", ")}${revoked}${differ}`);
   };
   const ready = Promise.withResolvers<void>();
   let changing = Promise.resolve();
@@ -66,7 +69,7 @@ export function followPluggedCa(options: PluggedOptions): PluggedCa {
 }
 
 const ROOTS_DIFFER =
-  "workloads trust the roots that they had until their certificates are renewed: put old and new roots into root-cert.pem while you change them";
+  "calls fail until every workload has a certificate of the new root: put old and new roots into root-cert.pem while you change them";
 
 async function readPlugged({ data }: Secret, nowMs: number): Promise<Result<Signer, string>> {
   const text = (name: string): string => Buffer.from(data?.[name] ?? "", "base64").toString("utf8");
@@ -75,5 +78,6 @@ async function readPlugged({ data }: Secret, nowMs: number): Promise<Result<Sign
   const key = privateKeyFromPem(text(KEYS.key));
   if (!key.ok) return err(`${KEYS.key} holds no private key: ${key.error}`);
   const material = { key: key.value, certificatePem: text(KEYS.certificate) };
-  return makeSigner({ ...material, chainPem: text(KEYS.chain), rootsPem: text(KEYS.roots) }, nowMs);
+  const trust = { rootsPem: text(KEYS.roots), crlPem: text(KEYS.lists) };
+  return makeSigner({ ...material, chainPem: text(KEYS.chain), ...trust }, nowMs);
 }

@@ -5,14 +5,15 @@ import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@
 import type { KubeClient } from "../api/client.ts";
 import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
-import { readCertificate, verifyChain } from "../identity/chain.ts";
+import { readCertificate } from "../identity/chain.ts";
 import { splitCertificates } from "../identity/pem.ts";
-import { formatSpiffeId, parseSpiffeId, type WorkloadIdentity } from "../identity/spiffe.ts";
+import { formatSpiffeId, type WorkloadIdentity } from "../identity/spiffe.ts";
 import type { Counter, Registry } from "../observe/metrics.ts";
 import { IstioCertificateRequest, IstioCertificateResponse } from "../proto/gen/istio/ca.ts";
 import { method } from "../proto/grpc.ts";
 import type { Authority } from "./authority.ts";
 import { CallerLimiter } from "./caller-limiter.ts";
+import { identityOf } from "./client-certificate.ts";
 import {
   CALLER_REQUESTS_MAX,
   EXPIRY_SHOWN_EVERY_MS,
@@ -187,23 +188,5 @@ async function identify(caller: Caller, options: CertificateServiceOptions): Pro
       `no credential: send the pod's token (audience ${TOKEN_AUDIENCE}) as "authorization: Bearer …", or a workload certificate`,
     );
   }
-  return identifyCertificate(caller.certificate, options);
-}
-
-/** The TLS layer checks a certificate when the connection begins; a connection may outlive it, so it is checked again. */
-function identifyCertificate(der: Buffer, options: CertificateServiceOptions): Result<WorkloadIdentity, string> {
-  const read = readCertificate(der);
-  if (!read.ok) return read;
-  const { authority, clock } = options;
-  const verified = verifyChain(read.value.pem + authority.chainPem, authority.rootPem, clock.wallMs());
-  if (!verified.ok) return err(`the client's certificate was refused: ${verified.error}`);
-  const [uri = "", ...more] = verified.value.uris;
-  const identity = parseSpiffeId(uri);
-  if (!identity.ok || more.length > 0) return err("the client's certificate names no workload of this mesh");
-  if (identity.value.trustDomain !== options.authority.trustDomain) {
-    return err(
-      `the client's trust domain is ${identity.value.trustDomain}, this mesh's is ${options.authority.trustDomain}`,
-    );
-  }
-  return identity;
+  return identityOf(caller.certificate, options.authority, options.clock.wallMs());
 }

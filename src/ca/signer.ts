@@ -5,6 +5,7 @@ import { createPublicKey, type KeyObject, randomBytes, webcrypto, X509Certificat
 import * as x509 from "@peculiar/x509";
 import { err, ok, type Result } from "../base/result.ts";
 import { type CertificateFacts, issuerAmong, readBundle, readCertificate, verifyChain } from "../identity/chain.ts";
+import { type RevocationLists, readRevocationLists } from "./crl.ts";
 import { BACK_DATE_MS, SERIAL_BYTES } from "./limits.ts";
 
 export interface SignRequest {
@@ -18,8 +19,9 @@ export interface Signer {
   readonly certificate: CertificateFacts;
   /** What a leaf is followed by on the wire: this certificate and those above it, without the root. Empty for a root. */
   readonly chainPem: string;
-  /** Every root that is trusted, this signer's among them. */
+  /** Every root that is trusted, this signer's first. */
   readonly rootsPem: string;
+  readonly lists: RevocationLists | undefined;
   /** The root that vouches for this signer. */
   readonly root: CertificateFacts;
   /** The signed certificate in PEM. It never outlives any certificate that vouches for it. */
@@ -32,6 +34,8 @@ export interface SignerMaterial {
   /** From the signer's issuer upwards; the root may be there or not. */
   readonly chainPem: string;
   readonly rootsPem: string;
+  /** Revocation lists; empty for none. */
+  readonly crlPem: string;
 }
 
 /** Refused where the key is another one's, the certificate may not sign, or no root vouches for it at `nowMs`. */
@@ -50,6 +54,8 @@ export async function makeSigner(material: SignerMaterial, nowMs: number): Promi
   const chain = chainOf(read.value, above.value, roots.value);
   const top = chain.at(-1) ?? read.value;
   const vouching = [...chain, issuerAmong(top, roots.value) ?? top];
+  const lists = await readLists(material.crlPem, [...chain, ...roots.value], nowMs);
+  if (!lists.ok) return lists;
   const signing = await importKey(material.key);
   if (!signing.ok) return signing;
   const notAfterMs = Math.min(...vouching.map((each) => each.notAfterMs));
@@ -57,7 +63,8 @@ export async function makeSigner(material: SignerMaterial, nowMs: number): Promi
   return ok({
     certificate: read.value,
     chainPem: chain.map(({ pem }) => pem).join(""),
-    rootsPem: material.rootsPem,
+    rootsPem: firstOf(roots.value, vouching.at(-1) ?? read.value),
+    lists: lists.value,
     root: vouching.at(-1) ?? read.value,
     sign: (request, atMs) => {
       const validity = {
@@ -67,6 +74,21 @@ export async function makeSigner(material: SignerMaterial, nowMs: number): Promi
       return signLeaf(request, validity, { certificatePem: material.certificatePem, ...signing.value });
     },
   });
+}
+
+async function readLists(
+  pem: string,
+  authorities: readonly CertificateFacts[],
+  nowMs: number,
+): Promise<Result<RevocationLists | undefined, string>> {
+  if (pem.trim() === "") return ok(undefined);
+  const read = await readRevocationLists(pem, authorities, nowMs);
+  return read.ok ? read : err(`the revocation lists: ${read.error}`);
+}
+
+function firstOf(roots: readonly CertificateFacts[], first: CertificateFacts): string {
+  const others = roots.filter(({ pem }) => pem !== first.pem);
+  return [first, ...others].map(({ pem }) => pem).join("");
 }
 
 /** The signer and what stands above it, up to but without a root. */

@@ -1,24 +1,16 @@
-// `weft ca status`: who signs the mesh's certificates, what is trusted, and until when each workload's certificate holds.
+// `weft ca`: `status` tells who signs the mesh's certificates, what is trusted, and until when each workload's certificate holds.
 
-import { createHash, X509Certificate } from "node:crypto";
 import type { Command } from "commander";
 import { isRecord } from "../base/json.ts";
-import { type CertificateFacts, readBundle } from "../identity/chain.ts";
-import { defaultMeshConfig } from "../model/mesh-config.ts";
-import { CommandFailure, examples } from "./command.ts";
+import { defineRotate } from "./ca-rotate.ts";
+import { readTrust, STEP_TEXTS, type Trust } from "./ca-trust.ts";
+import { examples } from "./command.ts";
 import { dataDirOption } from "./data-dir.ts";
-import { recordAt, recordsAt, textAt } from "./dump/dump.ts";
+import { recordsAt, textAt } from "./dump/dump.ts";
 import { MeshAccess, type PodName } from "./mesh-access.ts";
 import { formatOption, paint, printStructured, readFormat, table } from "./output.ts";
 
 const DAY_MS = 86_400_000;
-
-interface CertificateLine {
-  readonly role: "root" | "signer";
-  readonly subject: string;
-  readonly fingerprint: string;
-  readonly notAfter: string;
-}
 
 interface WorkloadLine {
   readonly namespace: string;
@@ -29,9 +21,7 @@ interface WorkloadLine {
   readonly problem: string;
 }
 
-interface Status {
-  readonly source: "self-signed" | "plugged-in";
-  readonly certificates: readonly CertificateLine[];
+interface Status extends Omit<Trust, "answered"> {
   readonly workloads: readonly WorkloadLine[];
 }
 
@@ -41,7 +31,7 @@ export function define(command: Command): void {
     .command("status")
     .summary("show who signs, what is trusted, and until when certificates hold")
     .description(
-      "Shows the roots that the mesh trusts, the CA that signs below them (the Secret cacerts, where there is one), and until when the certificate of each workload holds.",
+      "Shows the roots that the mesh trusts, the CA that signs below them (the Secret cacerts, where there is one), how far the root's rotation is and which proxies it waits for, what is revoked, and until when the certificate of each workload holds.",
     )
     .addOption(dataDirOption())
     .addOption(formatOption())
@@ -52,36 +42,13 @@ export function define(command: Command): void {
       else await printStructured(read, format);
     });
   examples(status, ["weft ca status", "weft ca status -o json | jq -r '.workloads[].notAfter'"]);
-  examples(command, ["weft ca status"]);
+  defineRotate(command);
+  examples(command, ["weft ca status", "weft ca rotate --wait"]);
 }
 
 async function readStatus(mesh: MeshAccess): Promise<Status> {
-  const at = `/api/v1/namespaces/${defaultMeshConfig.rootNamespace}`;
-  const roots = await mesh.object(`${at}/configmaps/istio-ca-root-cert`);
-  const bundle = textAt(recordAt(roots, "data"), "root-cert.pem");
-  if (bundle === "") throw new CommandFailure("the mesh has no root yet", { next: "Try again in a moment." });
-  const secret = await mesh.object(`${at}/secrets/cacerts`);
-  const signer = Buffer.from(textAt(recordAt(secret, "data"), "ca-cert.pem"), "base64").toString("utf8");
-  return {
-    source: signer === "" ? "self-signed" : "plugged-in",
-    certificates: [...lines("root", bundle), ...(signer === "" ? [] : lines("signer", signer))],
-    workloads: await readWorkloads(mesh),
-  };
-}
-
-function lines(role: CertificateLine["role"], pem: string): readonly CertificateLine[] {
-  const read = readBundle(pem);
-  if (!read.ok) throw new CommandFailure(`the ${role}'s certificate can't be read: ${read.error}`);
-  return read.value.map((facts) => ({
-    role,
-    subject: facts.subject.replaceAll("\n", ", "),
-    fingerprint: fingerprintOf(facts),
-    notAfter: new Date(facts.notAfterMs).toISOString(),
-  }));
-}
-
-function fingerprintOf({ pem }: CertificateFacts): string {
-  return createHash("sha256").update(new X509Certificate(pem).raw).digest("hex");
+  const { answered: _answered, ...trust } = await readTrust(mesh);
+  return { ...trust, workloads: await readWorkloads(mesh) };
 }
 
 async function readWorkloads(mesh: MeshAccess): Promise<readonly WorkloadLine[]> {
@@ -111,12 +78,16 @@ async function readWorkload(mesh: MeshAccess, pod: PodName): Promise<WorkloadLin
   }
 }
 
-function statusText({ source, certificates, workloads }: Status): string {
+function statusText(status: Status): string {
+  const { source, roots, signer, workloads } = status;
   const signs = source === "self-signed" ? "the mesh's own root signs" : "the CA of the Secret cacerts signs";
   const out = [`${paint("bold", signs)}`];
-  for (const { role, subject, fingerprint, notAfter } of certificates) {
-    out.push(`  ${role.padEnd(6)}  ${subject}  until ${untilText(notAfter)}`, `          sha256 ${fingerprint}`);
+  for (const { subject, fingerprint, notAfter, signs: isSigner } of roots) {
+    const mark = roots.length > 1 ? (isSigner ? "  (signs)" : "  (trusted only)") : "";
+    out.push(`  root    ${subject}  until ${untilText(notAfter)}${mark}`, `          sha256 ${fingerprint}`);
   }
+  if (source === "plugged-in") out.push(`  signer  ${signer.subject}  until ${untilText(signer.notAfter)}`);
+  out.push(...rolloutLines(status));
   if (workloads.length === 0) return [...out, "No proxies are connected."].join("\n");
   const rows = workloads.map(({ namespace, pod, identity, notAfter, problem }) => [
     namespace,
@@ -125,6 +96,21 @@ function statusText({ source, certificates, workloads }: Status): string {
     identity,
   ]);
   return [...out, "", table(["NAMESPACE", "POD", "CERTIFICATE UNTIL", "IDENTITY"], rows)].join("\n");
+}
+
+function rolloutLines({ step, nextStep, revoked, awaited }: Status): readonly string[] {
+  const rotation =
+    step === "stable"
+      ? []
+      : [`  the root is being rotated: ${STEP_TEXTS[step]}; next: weft ca rotate --step ${nextStep}`];
+  const lists =
+    revoked === undefined
+      ? []
+      : [
+          `  revoked: ${revoked.certificates}${revoked.staleAt === "" ? "" : `  (lists until ${untilText(revoked.staleAt)})`}`,
+        ];
+  const waiting = awaited.map(({ proxy, reason }) => `  ${paint("yellow", `${proxy}: ${reason}`)}`);
+  return [...rotation, ...lists, ...waiting];
 }
 
 function untilText(notAfter: string): string {

@@ -120,7 +120,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "ca",
     aliases: [],
-    summary: "show who signs the mesh's certificates, and until when they hold",
+    summary: "show who signs the mesh's certificates and until when they hold, and replace the root",
     load: () => import("./ca.ts"),
   },
   {

@@ -58,8 +58,7 @@ export async function openControl(
     ca: {
       register: (server) => addCertificateService(server, { authority, client, clock, registry, log }),
       credentials: tls.credentials,
-      trust: () => authority,
-      onChange: (run) => authority.onChange(run),
+      authority,
     },
     log,
     mesh: { trustDomain: TRUST_DOMAIN },

@@ -5,6 +5,7 @@ import * as grpc from "@grpc/grpc-js";
 import type { KubeClient } from "../api/client.ts";
 import type { JwtRule } from "../api/istio/request-authentication.ts";
 import type { Clock } from "../base/clock.ts";
+import type { Authority } from "../ca/authority.ts";
 import type { ResourceSet } from "../ingest/resources.ts";
 import { startIngest } from "../ingest/watch.ts";
 import { defaultMeshConfig, type MeshConfig } from "../model/mesh-config.ts";
@@ -23,9 +24,9 @@ import { KeySetKeeper } from "./key-sets.ts";
 import { MeshState } from "./mesh-state.ts";
 import { PilotMetrics } from "./pilot-metrics.ts";
 import { RefusalEvents } from "./refusal-event.ts";
-import { distributeRootCert } from "./root-cert.ts";
 import { StatusWriter } from "./status.ts";
 import { type ScrapeTarget, TrafficCollector } from "./traffic.ts";
+import { startTrust, type TrustParts } from "./trust.ts";
 import { Warnings } from "./warnings.ts";
 
 /** What the control plane needs of the certificate authority. */
@@ -34,10 +35,7 @@ export interface ControlCa {
   register(server: grpc.Server): void;
   /** TLS of port 15012, with a client certificate welcome but not required. */
   readonly credentials: grpc.ServerCredentials;
-  /** The roots, and what stands between them and a leaf; read anew each time. */
-  trust(): { readonly rootPem: string; readonly chainPem: string };
-  /** Called after each change of what is trusted. */
-  onChange(run: () => void): void;
+  readonly authority: Authority;
 }
 
 export interface ControlPlaneOptions {
@@ -84,16 +82,23 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   setFlagsFromString("--heap-growing-percent=40");
   const { client, ca, clock } = options;
   const core = startCore(options);
-  const roots = distributeRootCert({ client, clock, rootPem: () => ca.trust().rootPem, log: options.log });
-  ca.onChange(() => roots.refresh());
+  const trust = startTrust({
+    client,
+    clock,
+    authority: ca.authority,
+    connections: () => core.discovery.connections(),
+    onChange: core.setTrust,
+    namespace: core.namespace,
+    log: options.log,
+  });
   const traffic = new TrafficCollector({
     clock,
     targets: () => core.discovery.connections().map(scrapeTarget),
     scope: core.registry.scope({ statPrefix: "", namePrefix: "", labels: {} }),
   });
-  const ports = new Ports(options, core);
+  const ports = new Ports(options, { ...core, trust });
   const close = async (): Promise<void> => {
-    roots.stop();
+    trust.stop();
     traffic.stop();
     core.stop();
     await ports.close();
@@ -117,11 +122,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 }
 
 interface Core {
+  readonly namespace: string;
   readonly state: MeshState;
   readonly discovery: DiscoveryServer;
   readonly registry: Registry;
   readonly metrics: PilotMetrics;
   readonly whenReady: Promise<void>;
+  /** What is trusted has changed: the proxies are told. */
+  setTrust(): void;
   stop(): void;
 }
 
@@ -171,16 +179,12 @@ function startCore(options: ControlPlaneOptions): Core {
   });
   const namespace = options.mesh?.rootNamespace ?? defaultMeshConfig.rootNamespace;
   const writers = makeWriters({ client, namespace, log });
-  const keySets = new KeySetKeeper({
-    clock,
-    random: Math.random,
-    addressOf: (host) => state.snapshot && addressOf(state.snapshot, host),
-    onChange: (fetched) => {
-      state.setKeySets(fetched);
-      if (state.snapshot !== undefined) replace(state.snapshot.scope.raw, 0);
-    },
-    log,
-  });
+  const keySets = makeKeySets(options, state, () => again());
+  const setTrust = (): void => {
+    const { rootPem, lists } = options.ca.authority;
+    state.setTrust({ rootPem, crlPem: lists?.pem });
+    again();
+  };
   const replace = (resources: ResourceSet, waitedMs: number): void => {
     const nowMs = clock.monotonicMs();
     const snapshot = state.replace(resources);
@@ -194,6 +198,10 @@ function startCore(options: ControlPlaneOptions): Core {
     discovery.notify();
     status.touch();
   };
+  const again = (): void => {
+    if (state.snapshot !== undefined) replace(state.snapshot.scope.raw, 0);
+  };
+  setTrust();
   const ingest = startIngest({
     client,
     clock,
@@ -207,7 +215,7 @@ function startCore(options: ControlPlaneOptions): Core {
     status.stop();
     discovery.close();
   };
-  return { state, discovery, registry, metrics, whenReady: ready.promise, stop };
+  return { namespace, state, discovery, registry, metrics, whenReady: ready.promise, setTrust, stop };
 }
 
 /** Where every sidecar, weft's or Istio's, prints its metrics and the application's. */
@@ -233,6 +241,19 @@ function makeWriters(options: KeptFormsOptions) {
   };
 }
 
+function makeKeySets({ clock, log }: ControlPlaneOptions, state: MeshState, again: () => void): KeySetKeeper {
+  return new KeySetKeeper({
+    clock,
+    random: Math.random,
+    addressOf: (host) => state.snapshot && addressOf(state.snapshot, host),
+    onChange: (fetched) => {
+      state.setKeySets(fetched);
+      again();
+    },
+    log,
+  });
+}
+
 function rulesOf({ authentication }: MeshSnapshot): readonly JwtRule[] {
   return [...authentication.values()].flat().flatMap(({ spec }) => spec?.jwtRules ?? []);
 }
@@ -250,20 +271,19 @@ function addressOf({ services, mesh }: MeshSnapshot, host: string): string | und
 /** The listening sockets. */
 class Ports {
   readonly #options: ControlPlaneOptions;
-  readonly #core: Core;
+  readonly #core: Core & { readonly trust: TrustParts };
   readonly #servers: grpc.Server[] = [];
   #debug: DebugServer | undefined;
 
-  constructor(options: ControlPlaneOptions, core: Core) {
+  constructor(options: ControlPlaneOptions, core: Core & { readonly trust: TrustParts }) {
     this.#options = options;
     this.#core = core;
   }
 
   async open(): Promise<Pick<ControlPlane, "secure" | "plain" | "debug">> {
-    const { ca, client, clock, listen, mesh } = this.#options;
+    const { ca, client, clock, listen } = this.#options;
     const { discovery } = this.#core;
-    const trustDomain = mesh?.trustDomain ?? defaultMeshConfig.trustDomain;
-    const authenticate = makeAuthenticate({ client, clock, trust: () => ca.trust(), trustDomain });
+    const authenticate = makeAuthenticate({ client, clock, trust: () => ca.authority });
     const secure = await this.#serve(listen.secure, ca.credentials, (server) => {
       ca.register(server);
       discovery.register(server, authenticate);
@@ -291,7 +311,7 @@ class Ports {
   }
 
   #pages(): DebugSource {
-    const { state, discovery, metrics } = this.#core;
+    const { state, discovery, metrics, trust } = this.#core;
     const { version = "weft", injection, traces } = this.#options;
     return {
       ready: () => state.snapshot !== undefined,
@@ -301,6 +321,7 @@ class Ports {
       snapshot: () => state.snapshot,
       injection: () => injection?.(),
       traces,
+      trust: () => trust.status(),
     };
   }
 }

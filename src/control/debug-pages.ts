@@ -11,6 +11,7 @@ import type { TraceReader } from "../traces/trace.ts";
 import { clientView } from "../translate/view.ts";
 import { configDump } from "./config-dump.ts";
 import { meshProblems } from "./mesh-problems.ts";
+import type { TrustStatus } from "./rotation.ts";
 
 export interface DebugSource {
   ready(): boolean;
@@ -21,6 +22,8 @@ export interface DebugSource {
   /** What pods are injected with; undefined where the control plane doesn't inject. */
   injection(): unknown;
   readonly traces: TraceReader | undefined;
+  /** What is trusted, and who does not run with it yet. */
+  trust(): Promise<TrustStatus>;
 }
 
 export interface Answer {
@@ -33,7 +36,7 @@ interface Page {
   readonly name: string;
   readonly help: string;
   /** `query` names a proxy where the page is about one. */
-  readonly run: (source: DebugSource, query: URLSearchParams) => Answer;
+  readonly run: (source: DebugSource, query: URLSearchParams) => Answer | Promise<Answer>;
 }
 
 export const PAGES: readonly Page[] = [
@@ -52,6 +55,11 @@ export const PAGES: readonly Page[] = [
     { id: CLUSTER_ID, syncStatus: source.ready() ? "synced" : "syncing" },
   ]),
   ofMesh("inject", "what pods are injected with", (_snapshot, source) => source.injection() ?? {}),
+  {
+    name: "trustz",
+    help: "what the mesh trusts, and which proxies do not run with it yet",
+    run: async (source) => json(await source.trust()),
+  },
   ofProxy("config_dump", "what a proxy was sent, as Envoy prints it", (connection) => configDump(connection)),
   ofProxy("edsz", "the endpoints that a proxy was sent", (connection) => sent(connection, "endpoint")),
   ofProxy("ndsz", "the names that a proxy's DNS answers", (connection) => sent(connection, "nameTable")),

@@ -4,9 +4,11 @@ import type { ResourceSet } from "../ingest/resources.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
 import type { KeySets } from "../model/request-authentication.ts";
 import { buildSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
+import type { Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import { type EncodedConfiguration, Encoder } from "../serve/resource.ts";
 import type { ProxyNode } from "../translate/proxy.ts";
 import { type ProxyConfiguration, TranslationMemory, Translator } from "../translate/translate.ts";
+import { type TrustBundle, trustSecret } from "../translate/trust.ts";
 import { storedForms } from "./kept-forms.ts";
 
 const SWEEP_EVERY = 64;
@@ -18,6 +20,7 @@ export class MeshState {
   #snapshot: MeshSnapshot | undefined;
   #translator: Translator | undefined;
   #keySets: KeySets = new Map();
+  #trust: readonly Secret[] = [];
   #sequence = 0;
 
   constructor(mesh: MeshConfig) {
@@ -47,6 +50,11 @@ export class MeshState {
     this.#keySets = keySets;
   }
 
+  /** What the proxies are told to trust, from the next snapshot on. */
+  setTrust(bundle: TrustBundle): void {
+    this.#trust = [trustSecret(bundle)];
+  }
+
   translate(proxy: ProxyNode): ProxyConfiguration | undefined {
     return this.#translator?.translate(proxy);
   }
@@ -54,6 +62,8 @@ export class MeshState {
   configure(proxy: ProxyNode): EncodedConfiguration | undefined {
     const parts = this.#translator?.parts(proxy);
     const { virtualHosts } = proxy;
-    return parts === undefined ? undefined : this.#encoder.encode(parts, { sequence: this.#sequence, virtualHosts });
+    if (parts === undefined) return undefined;
+    const shared = { ...parts.shared, secrets: this.#trust };
+    return this.#encoder.encode({ shared, own: parts.own }, { sequence: this.#sequence, virtualHosts });
   }
 }

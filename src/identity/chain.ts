@@ -59,10 +59,13 @@ export function verifyChain(chainPem: string, rootsPem: string, atMs: number): R
   return err(`the chain has more than ${CHAIN_CERTIFICATES_MAX} certificates`);
 }
 
-/** When half of the time between issue and expiry has passed. `jitter` in [-0.01, 0.01] of the whole keeps a fleet from renewing at once. */
-export function renewalTimeMs(facts: Pick<CertificateFacts, "notBeforeMs" | "notAfterMs">, jitter = 0): number {
+/** When this part of the time between issue and expiry has passed; `jitter`, a part of it too, keeps a fleet from renewing at once. */
+export function renewalTimeMs(
+  facts: Pick<CertificateFacts, "notBeforeMs" | "notAfterMs">,
+  { graceRatio, jitter } = { graceRatio: 0.5, jitter: 0 },
+): number {
   const lifetimeMs = facts.notAfterMs - facts.notBeforeMs;
-  return facts.notBeforeMs + lifetimeMs * (0.5 + jitter);
+  return facts.notBeforeMs + lifetimeMs * (1 - graceRatio + jitter);
 }
 
 /** The one of the candidates that issued a certificate; undefined where none did. */

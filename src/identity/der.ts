@@ -7,6 +7,7 @@ export const TAG = {
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
+  null: 0x05,
   objectId: 0x06,
   sequence: 0x30,
   set: 0x31,

@@ -54,6 +54,8 @@ export interface Connection {
   readonly connectedAtMs: number;
   /** Of the stream's other end. */
   readonly peer: string;
+  /** DER of the certificate that it opened the stream with. */
+  readonly certificate: Buffer | undefined;
   statuses(): Readonly<Record<ResourceType, TypeStatus>>;
 }
 
@@ -248,6 +250,7 @@ export class DiscoveryServer {
       session,
       connectedAtMs: clock.wallMs(),
       peer: call.getPeer(),
+      certificate: peerOf(call).certificate,
       statuses: () => perType((type) => session.status(type)),
     };
   }

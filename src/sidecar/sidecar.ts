@@ -27,6 +27,7 @@ import { readAdsTarget } from "../proxy/subscribe/target.ts";
 import { processView } from "./admin-view.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Process, Running } from "./process.ts";
+import { withTrust } from "./trust-source.ts";
 import { type WatchedSource, watchSource } from "./watch-source.ts";
 
 type SidecarArguments = Extract<Arguments, { kind: "sidecar" }>;
@@ -136,7 +137,7 @@ async function openDns(config: SidecarConfig): Promise<Result<SidecarDns | undef
 }
 
 function openSource(parts: Parts, dns: SidecarDns | undefined): Result<WatchedSource, readonly string[]> {
-  const { config, secrets } = parts;
+  const { config, secrets, keeper } = parts;
   const { clock, random, logs } = parts.process;
   const token = () => {
     const read = readText(config.files.token);
@@ -145,8 +146,12 @@ function openSource(parts: Parts, dns: SidecarDns | undefined): Result<WatchedSo
   const target = readAdsTarget(parts.bootstrap, { secrets, token, clock, random });
   if (!target.ok) return err([target.error]);
   if (target.value === undefined) return err(["the bootstrap names no control plane"]);
+  const { tls } = target.value;
+  const checked = tls === undefined ? undefined : { ...tls, rootPem: () => keeper.rootPem() };
   const onNames = dns === undefined ? undefined : (table: NameTable) => dns.setTable(table);
-  return ok(watchSource(makeAdsSource({ ...target.value, onNames }), target.value.target, logs.logger("xds")));
+  const source = makeAdsSource({ ...target.value, tls: checked, onNames });
+  const trusting = withTrust(source, (value) => keeper.takeTrust(value));
+  return ok(watchSource(trusting, target.value.target, logs.logger("xds")));
 }
 
 function openStatus(parts: Parts, notReady: () => string | undefined): Promise<Result<StatusServers, string>> {

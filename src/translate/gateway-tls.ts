@@ -18,6 +18,7 @@ import { SdsSecretConfig, Secret } from "../proto/gen/envoy/extensions/transport
 import { CommonTlsContext, DownstreamTlsContext } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { ALPN_MESH, ALPN_MESH_HTTP, meshServerSocket, pemFile, tlsSocket } from "./tls.ts";
+import { inline, trustedBy } from "./trust.ts";
 import { any } from "./wire.ts";
 
 type ServerTls = NonNullable<GatewayServer["tls"]>;
@@ -141,7 +142,9 @@ export function gatewaySecrets(
     }
     const beside = credentials.get(`${proxy.namespace}/${name}${TRUST_SUFFIX}`)?.credential;
     const trust = beside?.trust ?? own?.trust;
-    if (trust !== undefined) secrets.set(trustName(name), trustSecret(name, trust));
+    if (trust !== undefined) {
+      secrets.set(trustName(name), trustedBy(trustName(name), trust.bundlePem, trust.crlPem));
+    }
   }
   return [...secrets.values()];
 }
@@ -154,16 +157,4 @@ function certificateSecret(name: string, { chainPem, key }: NonNullable<Credenti
     privateKey: inline(key.reveal()),
   });
   return Secret.fromPartial({ name: secretName(name), type: { $case: "tlsCertificate", value: certificate } });
-}
-
-function trustSecret(name: string, { bundlePem, crlPem }: NonNullable<Credential["trust"]>): Secret {
-  const validation = CertificateValidationContext.fromPartial({
-    trustedCa: inline(bundlePem),
-    ...(crlPem === undefined ? {} : { crl: inline(crlPem) }),
-  });
-  return Secret.fromPartial({ name: trustName(name), type: { $case: "validationContext", value: validation } });
-}
-
-function inline(text: string) {
-  return { specifier: { $case: "inlineBytes" as const, value: Buffer.from(text) } };
 }

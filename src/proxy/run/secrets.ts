@@ -89,7 +89,7 @@ export class SecretStore implements SecretSource {
 
 const LOCAL_NAMES = new Set(["default", "ROOTCA"]);
 
-function secretValue(secret: Secret): SecretValue | undefined {
+export function secretValue(secret: Secret): SecretValue | undefined {
   const { type } = secret;
   if (type?.$case === "tlsCertificate") {
     const chain = textOf(type.value.certificateChain);

@@ -36,7 +36,7 @@ export interface AdsTls {
   rootPem(): Result<string, string>;
   /** What the server's certificate must be for, whatever address is dialled. */
   readonly serverName: string;
-  /** Where the client certificate `default` is looked up. */
+  /** Where the client certificate `default` is looked up. With another one the stream is opened anew: it shows who this is. */
   readonly secrets: SecretSource | undefined;
   /** The bearer token, read anew for each connection. */
   token(): string | undefined;
@@ -78,6 +78,7 @@ class AdsSource<Q, S> implements ResourceSource {
   #failures = 0;
   /** While a response is being handled, subscriptions wait so that its ACK goes first. */
   #held: Q[] | undefined;
+  #unlisten: (() => void) | undefined;
 
   constructor(options: AdsOptions, wire: Wire<Q, S>) {
     this.listeners = options.wildcards.has("listener");
@@ -88,6 +89,7 @@ class AdsSource<Q, S> implements ResourceSource {
   start(handler: ResourceHandler): void {
     if (this.#phase.kind !== "stopped") return;
     this.#handler = handler;
+    this.#unlisten = this.#options.tls?.secrets?.onChange("default", () => this.#reopen());
     this.#connect();
   }
 
@@ -102,9 +104,20 @@ class AdsSource<Q, S> implements ResourceSource {
     const phase = this.#phase;
     this.#phase = { kind: "stopped" };
     this.#handler = undefined;
+    this.#unlisten?.();
     if (phase.kind === "waiting") phase.timer.cancel();
     if (phase.kind === "streaming") phase.stream.cancel();
     if (phase.kind === "streaming" || phase.kind === "connecting") phase.client.close();
+  }
+
+  /** What is here stays: the new stream goes on with the versions that this one brought. */
+  #reopen(): void {
+    const phase = this.#phase;
+    if (phase.kind !== "streaming") return;
+    this.#phase = { kind: "stopped" };
+    phase.stream.cancel();
+    phase.client.close();
+    this.#connect();
   }
 
   #connect(): void {

@@ -32,6 +32,7 @@ let asked = 0;
 let keeper: CertificateKeeper;
 let secrets: LocalSecrets;
 let lines: string[] = [];
+const settings = { algorithm: "ECDSA-P256", lifetimeSeconds: 0, graceRatio: 0.5, graceJitter: 0.01 } as const;
 
 before(async () => {
   const opened = await openAuthority({ directory: path.join(directory, "pki"), trustDomain: "cluster.local", clock });
@@ -81,6 +82,7 @@ beforeEach(() => {
       identity: { trustDomain: "cluster.local", namespace: "production", serviceAccount: "api" },
       caAddress: address,
       files,
+      certificate: settings,
     },
     secrets,
     clock,

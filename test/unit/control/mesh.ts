@@ -85,8 +85,7 @@ export async function startMesh(context: TestContext): Promise<TestMesh> {
       log: () => undefined,
       ca: {
         credentials: tls.credentials,
-        trust: () => authority,
-        onChange: (run) => authority.onChange(run),
+        authority,
         register: (server) => addCertificateService(server, { authority, client, clock: systemClock, registry }),
       },
       listen: {

@@ -82,7 +82,7 @@ describe("chains", () => {
 
   test("renewal falls at half-life", () => {
     assert.equal(renewalTimeMs({ notBeforeMs: 0, notAfterMs: 100 }), 50);
-    assert.equal(renewalTimeMs({ notBeforeMs: 0, notAfterMs: 100 }, -0.01), 49);
+    assert.equal(renewalTimeMs({ notBeforeMs: 0, notAfterMs: 100 }, { graceRatio: 0.5, jitter: -0.01 }), 49);
   });
 
   test("broken PEM is an error, not an exception", () => {
