@@ -20,8 +20,8 @@ export interface AuthzCall {
   readonly method: string;
   readonly path: string;
   readonly host: string;
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Names in lower case; a list: a header of several lines. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
   /** Of a token that was verified. */
   readonly claims: Readonly<Record<string, unknown>> | undefined;
 }
@@ -147,10 +147,13 @@ function textAttribute(text: string | undefined): Attribute {
   return { was: text ?? "unknown", holds: (value) => text !== undefined && matchesText(value, text) };
 }
 
-/** An empty header is there too. */
-function headerAttribute(text: string | undefined): Attribute {
-  const { was, holds } = textAttribute(text);
-  return { was, holds: (value) => (value === "*" ? text !== undefined : holds(value)) };
+/** An empty header is there too; of several lines each counts by itself. */
+function headerAttribute(header: string | readonly string[] | undefined): Attribute {
+  const lines: readonly string[] = header === undefined ? [] : typeof header === "string" ? [header] : header;
+  return {
+    was: lines.length === 0 ? "none" : lines.join(", "),
+    holds: (value) => (value === "*" ? lines.length > 0 : lines.some((line) => matchesText(value, line))),
+  };
 }
 
 /** A list holds what any of its items does. Only texts are compared. */

@@ -68,6 +68,9 @@ export const HASH_TABLE_SIZE_MAX = 8 * 1024 * 1024;
 export const CHAIN_KEYS_MAX = 100_000;
 /** Sets of access rules (a filter's, and those of routes) whose part for one connection is remembered. */
 export const NARROWED_RULES_MAX = 16;
+/** Policies of which a refusal tells why they did not match, and characters of what it tells of a value. */
+export const EXPLAINED_POLICIES_MAX = 8;
+export const EXPLAINED_TEXT_CHARS_MAX = 128;
 /** Depth of nested matchers (RBAC's and/or/not). */
 export const MATCHER_DEPTH_MAX = 32;
 /** Descriptors of one local rate limit: each has a bucket. */

@@ -106,7 +106,8 @@ function rulesOf(
   for (const { metadata, spec } of policies) {
     const namespace = metadata.namespace ?? "default";
     // A policy without rules matches nothing: ALLOW then refuses everything, DENY nothing.
-    for (const [i, rule] of (spec?.rules ?? [undefined]).entries()) {
+    const given = spec?.rules ?? [];
+    for (const [i, rule] of (given.length === 0 ? [undefined] : given).entries()) {
       const built = policyOfRule(rule, { ...scope, action, namespace });
       if (built !== undefined) out.policies[`ns[${namespace}]-policy[${metadata.name}]-rule[${i}]`] = built;
     }

@@ -4,12 +4,15 @@ import type { RBAC as Rules } from "../../proto/gen/envoy/config/rbac/v3/rbac.ts
 import type { RBAC } from "../../proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
 import { type Field, fields } from "./field.ts";
 import { compileRules, type RbacRules } from "./rbac.ts";
+import { type Explain, explainer } from "./rbac-explain.ts";
 
 export interface RbacConfig {
   readonly kind: "rbac";
   /** Undefined: everything passes. */
   readonly rules: RbacRules | undefined;
   readonly shadow: RbacRules | undefined;
+  /** Why the rules did not match. */
+  readonly explain: Explain | undefined;
   readonly statPrefix: string;
   readonly shadowStatPrefix: string;
   readonly statsByPolicy: boolean;
@@ -30,9 +33,10 @@ export function compileRbac(rbac: RBAC, at: Field): RbacConfig {
 export function compileRuleSets(
   rbac: { readonly rules: Rules | undefined; readonly shadowRules: Rules | undefined },
   at: Field,
-): Pick<RbacConfig, "rules" | "shadow"> {
+): Pick<RbacConfig, "rules" | "shadow" | "explain"> {
   return {
     rules: rbac.rules === undefined ? undefined : compileRules(rbac.rules, at.at("rules")),
+    explain: rbac.rules === undefined ? undefined : explainer(rbac.rules),
     shadow: rbac.shadowRules === undefined ? undefined : compileRules(rbac.shadowRules, at.at("shadowRules")),
   };
 }

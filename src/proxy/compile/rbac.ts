@@ -36,7 +36,7 @@ export interface Subject {
   routeMetadata(namespace: string): unknown;
 }
 
-type Rule = (subject: Subject) => boolean;
+export type Rule = (subject: Subject) => boolean;
 
 /** The name of the first policy that matches. */
 export type PolicyMatch = (subject: Subject) => string | undefined;
@@ -125,7 +125,7 @@ function allOf(rules: readonly Rule[]): Rule {
   return rules.length === 1 && only !== undefined ? only : (subject) => rules.every((rule) => rule(subject));
 }
 
-function permission(one: Permission, at: Field, depth: number): Rule {
+export function permission(one: Permission, at: Field, depth: number): Rule {
   const { rule } = one;
   if (rule === undefined || depth > MATCHER_DEPTH_MAX) {
     at.refuse(rule === undefined ? "a permission has no rule" : "rules are nested too deeply");
@@ -171,7 +171,7 @@ function permission(one: Permission, at: Field, depth: number): Rule {
   }
 }
 
-function principal(one: Principal, at: Field, depth: number): Rule {
+export function principal(one: Principal, at: Field, depth: number): Rule {
   const { identifier } = one;
   if (identifier === undefined || depth > MATCHER_DEPTH_MAX) {
     at.refuse(identifier === undefined ? "a principal has no identifier" : "identifiers are nested too deeply");

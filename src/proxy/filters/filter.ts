@@ -58,6 +58,8 @@ export interface Reply {
   readonly headers: readonly string[];
   /** The resource and rule behind it, where the filter knows. */
   readonly cause: string;
+  /** What somebody outside the mesh is told of it, where not all. */
+  readonly publicCause?: string;
 }
 
 /** Undefined: go on. */

@@ -2,6 +2,7 @@
 
 import type { Counter, Scope } from "../../observe/metrics.ts";
 import type { RbacRules, Subject } from "../compile/rbac.ts";
+import type { Misses } from "../compile/rbac-explain.ts";
 import type { RbacConfig } from "../compile/rbac-filter.ts";
 import type { Exchange, Filter, Reply, Struct, Verdict } from "./filter.ts";
 
@@ -77,7 +78,18 @@ class RbacFilter implements Filter {
       return undefined;
     }
     this.#stats.denied.value += 1;
-    return denial(denied);
+    return this.#refuse(config, denied, exchange);
+  }
+
+  /** Refusals are counted by policy: the one that denies, or those of which none lets it in. */
+  #refuse(config: RbacConfig, denied: string, exchange: Exchange): Reply {
+    const found = denied === "none" ? config.explain?.(exchange.subject) : undefined;
+    if (found === undefined && !config.statsByPolicy) this.#countPolicy(config.statPrefix, denied, "denied");
+    for (const { policy } of found?.misses ?? []) this.#countPolicy(config.statPrefix, policy, "missed");
+    const publicCause = policyCause(denied);
+    const cause = found === undefined ? publicCause : `${publicCause}${missesText(found)}`;
+    exchange.setDynamicMetadata("weft.dev", { cause });
+    return { ...denial(denied), cause, publicCause };
   }
 
   onResponse(): void {
@@ -134,7 +146,7 @@ function fieldsOf({ config, engine, matched, denied }: Outcome): Struct {
 
 const METADATA = "envoy.filters.http.rbac";
 
-function denial(policy: string): Reply {
+function denial(policy: string): Omit<Reply, "cause"> {
   const escaped = policy.replaceAll(/\s/g, "_");
   return {
     kind: "reply",
@@ -143,13 +155,27 @@ function denial(policy: string): Reply {
     details: `rbac_access_denied_matched_policy[${escaped}]`,
     flag: "",
     headers: ["content-type", "text/plain"],
-    cause: policyCause(policy),
   };
 }
 
-/** `ns[production]-policy[api]-rule[0]` in a person's words. */
 function policyCause(policy: string): string {
+  const name = nameOf(policy);
+  if (name !== undefined) return `AuthorizationPolicy ${name}`;
+  return policy === "none" ? "AuthorizationPolicy: no ALLOW policy matches" : `policy ${policy}`;
+}
+
+/** `ns[production]-policy[api]-rule[0]` in a person's words. */
+function nameOf(policy: string): string | undefined {
   const match = /^ns\[(.*?)\]-policy\[(.*?)\]-rule\[(\d+)\]$/.exec(policy);
-  if (match === null) return policy === "none" ? "AuthorizationPolicy: no ALLOW policy matches" : `policy ${policy}`;
-  return `AuthorizationPolicy ${match[1]}/${match[2]} spec.rules[${match[3]}]`;
+  return match === null ? undefined : `${match[1]}/${match[2]} spec.rules[${match[3]}]`;
+}
+
+/** Why nobody let it in: for whoever runs the mesh. */
+function missesText({ misses, more }: Misses): string {
+  const texts = misses.map(({ policy, field, was, wants }) => {
+    const name = nameOf(policy) ?? policy;
+    return field === "" ? `${name} matches ${wants}` : `${name} ${field} was ${was}, the rule wants ${wants}`;
+  });
+  if (more > 0) texts.push(`and ${more} more`);
+  return texts.length === 0 ? "" : `: ${texts.join("; ")}`;
 }

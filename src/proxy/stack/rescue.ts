@@ -11,6 +11,8 @@ export interface LocalReply {
   readonly headers: readonly string[];
   /** For x-weft-cause. */
   readonly cause: string;
+  /** What somebody outside the mesh is told of it, where not all. */
+  readonly publicCause?: string;
 }
 
 const TEXT = ["content-type", "text/plain"];

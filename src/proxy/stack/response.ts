@@ -54,7 +54,9 @@ export function localHead(stream: HttpStream, reply: LocalReply): ResponseHead {
     headers.add("content-length", String(Buffer.byteLength(reply.body)));
   for (let at = 0; at < reply.headers.length; at += 2)
     headers.add(reply.headers[at] ?? "", reply.headers[at + 1] ?? "");
-  if (reply.cause !== "" && core.showCause) headers.add("x-weft-cause", reply.cause.replaceAll(/[^\t\x20-\x7e]/g, "?"));
+  // Whose address counts comes from outside: he is not told what policies ask for.
+  const cause = stream.connection.runtime.config.useRemoteAddress ? (reply.publicCause ?? reply.cause) : reply.cause;
+  if (cause !== "" && core.showCause) headers.add("x-weft-cause", cause.replaceAll(/[^\t\x20-\x7e]/g, "?"));
   headers.add("date", new Date(core.clock.wallMs()).toUTCString());
   const head = new ResponseHead(status, reasonOf(status), false, headers);
   head.framing = "length";
