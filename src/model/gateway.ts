@@ -129,7 +129,9 @@ export function mergeServers(
   const ports = new Map<string, { readonly merged: Omit<MergedPort, "servers">; readonly servers: PlacedServer[] }>();
   const findings: Finding[] = [];
   for (const server of gateways.flatMap(({ servers }) => servers)) {
-    const number = translate(server.spec.port.number);
+    const { port } = server.spec;
+    // What a server says itself holds before what the Service in front of it does.
+    const number = port.targetPort ?? translate(port.number);
     const bind = server.spec.bind === undefined || server.spec.bind === "" ? anyAddress : server.spec.bind;
     const family = familyOf(server.spec);
     const key = `${bind}_${number}`;

@@ -1,5 +1,6 @@
 // Sidecars by the workloads that they select, and what one lets its proxies see.
 
+import { isUnix } from "../api/istio/endpoint-text.ts";
 import type { Sidecar } from "../api/istio/sidecar.ts";
 import type { ConnectionPool } from "../api/istio/traffic.ts";
 import { type ByNamespace, byNamespace, rivalFindings, WHOLE_NAMESPACE } from "./by-namespace.ts";
@@ -109,10 +110,6 @@ function makeEgress(egress: readonly EgressSpec[], namespace: string): Egress {
     return { whole: new Scope(rest.flatMap(hostsOf), namespace, ports), captured: undefined, apart };
   const captured = new Scope(rest.flatMap(hostsOf), namespace, ports);
   return { whole: new Scope(egress.flatMap(hostsOf), namespace, NO_PORTS), captured, apart };
-}
-
-export function isUnix(bind: string): boolean {
-  return bind.startsWith("unix://");
 }
 
 function hasPlace({ bind = "", captureMode }: EgressSpec): boolean {
@@ -226,7 +223,7 @@ export function ingressOf(sidecar: Sidecar | undefined): readonly IngressListene
   }));
 }
 
-function ingressEndpoint(text: string): IngressEndpoint {
+export function ingressEndpoint(text: string): IngressEndpoint {
   if (isUnix(text)) return { kind: "unix", path: text.slice("unix://".length) };
   const colon = text.lastIndexOf(":");
   if (colon < 0) return { kind: "called" };

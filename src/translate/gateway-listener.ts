@@ -1,5 +1,6 @@
 // Listeners of gateways: one of each port, with a filter chain for each server that has a name of its own.
 
+import { isUnix } from "../api/istio/endpoint-text.ts";
 import { endsInHttp, hostsInCommon, type MergedPort, type PlacedServer, passesThrough } from "../model/gateway.ts";
 import { hostMatches } from "../model/hosts.ts";
 import { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
@@ -10,6 +11,7 @@ import {
 } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { accessFilters } from "./access.ts";
 import { nameFilters } from "./dynamic-names.ts";
+import { defaultEndpointName, passedName, passedTargets } from "./gateway-endpoint.ts";
 import {
   boundTo,
   type GatewayRoutes,
@@ -26,7 +28,7 @@ import { tcpRbacFilters } from "./rbac.ts";
 import { tcpProxy, tlsInspector } from "./tcp.ts";
 import { ChainBuilder } from "./tcp-route.ts";
 import type { ClientView } from "./view.ts";
-import { adsSource, metadataOf, socketAddress } from "./wire.ts";
+import { adsSource, metadataOf, pipeAddress, socketAddress } from "./wire.ts";
 import type { Workload } from "./workload.ts";
 
 export interface GatewayListener {
@@ -46,7 +48,7 @@ export function gatewayListener(port: MergedPort, context: EdgeContext): Gateway
   // Without a direction, as whatever may come from outside: it drains with the gateway.
   const listener = Listener.fromPartial({
     name: `${port.bind}_${port.number}`,
-    address: socketAddress(port.bind, port.number),
+    address: isUnix(port.bind) ? pipeAddress(port.bind) : socketAddress(port.bind, port.number),
   });
   switch (port.family) {
     case "http":
@@ -126,6 +128,7 @@ interface Layer4 {
 
 /** Connections as a whole: by the server name that a client asks for, or to where the one rule leads. */
 function layer4(server: PlacedServer, context: EdgeContext, beside: readonly PlacedServer[]): Layer4 {
+  if (server.spec.tls?.mode === "AUTO_PASSTHROUGH") return passed(server, context);
   const { tls, port } = server.spec;
   const builder = new ChainBuilder(port.number, { ...context.view, gateway: server.gateway });
   const passes = tls !== undefined && passesThrough(tls);
@@ -137,10 +140,37 @@ function layer4(server: PlacedServer, context: EdgeContext, beside: readonly Pla
     if (passes) for (const rule of bound.tls) builder.addTls(rule, serves);
     else for (const rule of bound.tcp) builder.addTcp(rule);
   }
+  const fallback = fallbackChain(server, context);
+  if (passes && fallback !== undefined) builder.chains.push(fallback);
+  else builder.otherwise ??= fallback;
   const chains = passes ? builder.chains : terminated(server, builder, context);
   const access = tcpRbacFilters(context.workload.policies, rbacTarget(context));
   for (const chain of chains) chain.filters = [...access, ...chain.filters];
   return { chains: chains.length > 0 ? chains : [nowhere(server)], deadEnds: builder.deadEnds };
+}
+
+/** To where the server leads what no rule takes. */
+function fallbackChain(server: PlacedServer, { view }: EdgeContext): FilterChain | undefined {
+  const name = defaultEndpointName(server);
+  if (name === undefined) return undefined;
+  const filters = [tcpProxy(name, undefined, view.telemetry.clientLogs)];
+  if (server.spec.tls !== undefined) return namedChain(server, filters);
+  const chain = FilterChain.fromPartial({});
+  chain.filters = filters;
+  return chain;
+}
+
+/** The server name itself says where the mesh's TLS goes on to. */
+function passed(server: PlacedServer, context: EdgeContext): Layer4 {
+  const { view, workload } = context;
+  const access = tcpRbacFilters(workload.policies, rbacTarget(context));
+  const chains = passedTargets(server, view).map((target) => {
+    const name = passedName(target);
+    const chain = namedChain(server, [...access, tcpProxy(name, undefined, view.telemetry.clientLogs)]);
+    chain.filterChainMatch = FilterChainMatch.fromPartial({ serverNames: [name], transportProtocol: "tls" });
+    return chain;
+  });
+  return { chains: chains.length > 0 ? chains : [nowhere(server)], deadEnds: [] };
 }
 
 /** TCP, or TLS that ends here with bytes in it. */

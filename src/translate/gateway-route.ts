@@ -10,7 +10,8 @@ import {
   VirtualHost,
   VirtualHost_TlsRequirementType,
 } from "../proto/gen/envoy/config/route/v3/route_components.ts";
-import { type DeadEnd, hostRoutes, isCatchAll } from "./http-route.ts";
+import { defaultEndpointName } from "./gateway-endpoint.ts";
+import { type DeadEnd, defaultRoute, hostRoutes, isCatchAll } from "./http-route.ts";
 import type { ClientView } from "./view.ts";
 import { metadataOf } from "./wire.ts";
 
@@ -54,6 +55,8 @@ interface HostInMaking {
   readonly catchAll: Route[];
   readonly from: Set<BoundRoutes>;
   redirects: boolean;
+  /** To the server's default endpoint. */
+  fallback: Route | undefined;
 }
 
 class EdgeHosts {
@@ -73,10 +76,13 @@ class EdgeHosts {
       for (const host of hostsInCommon(server, routes)) {
         if (routes.http.length === 0 || !this.#serves(host, server)) continue;
         const made = this.#host(host, server, redirects);
+        made.fallback ??= fallbackOf(server);
         if (!made.from.has(routes)) this.#addRoutes(made, routes, server);
       }
     }
     if (redirects) for (const { host } of server.hosts) this.#host(host, server, true);
+    if (fallbackOf(server) === undefined) return;
+    for (const { host } of server.hosts) this.#host(host, server, redirects).fallback ??= fallbackOf(server);
   }
 
   finish(name: string, servers: readonly PlacedServer[], elsewhere: readonly PlacedServer[]): GatewayRoutes {
@@ -99,7 +105,7 @@ class EdgeHosts {
       return known;
     }
     const port = server.spec.port.number;
-    const made: HostInMaking = { port, routes: [], catchAll: [], from: new Set(), redirects };
+    const made: HostInMaking = { port, routes: [], catchAll: [], from: new Set(), redirects, fallback: undefined };
     this.#hosts.set(host, made);
     return made;
   }
@@ -128,8 +134,18 @@ function virtualHost(host: string, made: HostInMaking): VirtualHost {
     includeRequestAttemptCount: true,
     requireTls: made.redirects ? VirtualHost_TlsRequirementType.ALL : VirtualHost_TlsRequirementType.NONE,
   });
-  out.routes = [...made.routes, ...made.catchAll.slice(0, 1)];
+  const last = made.catchAll[0] ?? made.fallback;
+  out.routes = [...made.routes, ...(last === undefined ? [] : [last])];
   return out;
+}
+
+function fallbackOf(server: PlacedServer): Route | undefined {
+  const name = defaultEndpointName(server);
+  if (name === undefined) return undefined;
+  const route = defaultRoute(name);
+  const rule = `${server.path}.defaultEndpoint`;
+  route.metadata = metadataOf({ resource: serverText([server]), rule });
+  return route;
 }
 
 const MISDIRECTED =

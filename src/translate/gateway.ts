@@ -12,6 +12,7 @@ import type { Route } from "../proto/gen/envoy/config/route/v3/route_components.
 import { TcpProxy } from "../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
 import { blackHoleCluster, isDiscovered, outboundCluster, unreachableCluster } from "./cluster.ts";
 import { loadAssignment } from "./endpoint.ts";
+import { defaultEndpointClusters, passedAssignment, passedCluster, passedName } from "./gateway-endpoint.ts";
 import { type GatewayListener, gatewayListener } from "./gateway-listener.ts";
 import { gatewaySecrets } from "./gateway-tls.ts";
 import type { DeadEnd } from "./http-route.ts";
@@ -55,9 +56,12 @@ export function gatewayParts(view: ClientView, proxy: ProxyNode, before: Gateway
   const listening = same?.listening ?? listen(view, workload);
   const byName = clustersOf(listening, view, before);
   const traces = traceClusters(view);
+  const own = defaultEndpointClusters(listening.servers, proxy);
   const clusters = [
     blackHoleCluster(),
-    ...[...listening.clusters].flatMap(([name, deadEnd]) => byName.get(name)?.cluster ?? deadCluster(name, deadEnd)),
+    ...[...listening.clusters].flatMap(
+      ([name, deadEnd]) => byName.get(name)?.cluster ?? own.get(name) ?? deadCluster(name, deadEnd),
+    ),
     ...traces.clusters,
   ];
   const endpoints = [...byName.values()].flatMap((each) => each.endpoints ?? []);
@@ -151,12 +155,16 @@ function clustersOf(
     if (target === undefined) continue;
     const older = known ? before.byName.get(name) : undefined;
     const same = older !== undefined && older.target.service === target.service && older.target.rule === target.rule;
-    byName.set(name, same ? older : partsOf(target, view));
+    byName.set(name, same ? older : partsOf(name, target, view));
   }
   return byName;
 }
 
-function partsOf(target: ClusterTarget, view: ClientView): ClusterParts {
+function partsOf(name: string, target: ClusterTarget, view: ClientView): ClusterParts {
+  if (name === passedName(target)) {
+    const told = isDiscovered(target, view) ? passedAssignment(target, view) : undefined;
+    return { target, cluster: passedCluster(target, view), endpoints: told };
+  }
   const endpoints = isDiscovered(target, view) ? loadAssignment(target, view) : undefined;
   return { target, cluster: outboundCluster(target, view), endpoints };
 }
@@ -165,9 +173,9 @@ function deadCluster(name: string, deadEnd: DeadEnd | undefined): readonly Clust
   return deadEnd === undefined ? [] : [unreachableCluster(name, deadEnd.reason, deadEnd.resource)];
 }
 
-/** `outbound|8080|v1|api.production.svc.cluster.local`, where it is there. */
+/** `outbound|8080|v1|api.production.svc.cluster.local`, or as a server name says it, where it is there. */
 function targetOf(name: string, view: ClientView): ClusterTarget | undefined {
-  const [, number, subset = "", host = ""] = name.split("|");
+  const [, number, subset = "", host = ""] = name.split(name.startsWith("outbound_.") ? "_." : "|");
   const service = view.services.find((each) => each.host === host);
   const port = service?.ports.find((each) => each.number === Number(number));
   if (service === undefined || port === undefined) return undefined;

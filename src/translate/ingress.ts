@@ -1,6 +1,6 @@
 // Where a Sidecar has a proxy listen for its application, and where the application is.
 
-import type { IngressListener } from "../model/sidecar.ts";
+import type { IngressEndpoint, IngressListener } from "../model/sidecar.ts";
 import type { Address } from "../proto/gen/envoy/config/core/v3/address.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { pipeAddress, socketAddress } from "./wire.ts";
@@ -23,20 +23,19 @@ export function bindingOf(
 export function applicationAddress({ number, ingress }: WorkloadPort, proxy: ProxyNode): Address | undefined {
   const explicit = proxy.mode === "NONE";
   const endpoint = ingress?.endpoint ?? { kind: "called" };
-  switch (endpoint.kind) {
-    case "unix":
-      return pipeAddress(`unix://${endpoint.path}`);
-    case "own":
-      return socketAddress(proxy.address, endpoint.port);
-    case "loopback":
-      // In explicit mode the pod's address is a loopback address: the one that its application has to itself.
-      if (explicit) return socketAddress(proxy.address, endpoint.port);
-      return socketAddress(endpoint.family === 6 ? "::1" : "127.0.0.1", endpoint.port);
-    case "called": {
-      if (explicit) return socketAddress(proxy.address, number);
-      // What calls a listener of its own was meant for that one.
-      const bound = ingress !== undefined && bindingOf(ingress, proxy) !== undefined;
-      return bound ? socketAddress("127.0.0.1", number) : undefined;
-    }
-  }
+  if (endpoint.kind !== "called") return endpointAddress(endpoint, proxy);
+  if (explicit) return socketAddress(proxy.address, number);
+  // What calls a listener of its own was meant for that one.
+  const bound = ingress !== undefined && bindingOf(ingress, proxy) !== undefined;
+  return bound ? socketAddress("127.0.0.1", number) : undefined;
+}
+
+export function endpointAddress(
+  endpoint: Exclude<IngressEndpoint, { readonly kind: "called" }>,
+  proxy: ProxyNode,
+): Address {
+  if (endpoint.kind === "unix") return pipeAddress(`unix://${endpoint.path}`);
+  // In explicit mode the pod's address is a loopback address: the one that its application has to itself.
+  if (endpoint.kind === "own" || proxy.mode === "NONE") return socketAddress(proxy.address, endpoint.port);
+  return socketAddress(endpoint.family === 6 ? "::1" : "127.0.0.1", endpoint.port);
 }

@@ -1,7 +1,8 @@
 // Listeners that a Sidecar's egress puts at addresses of its own, and their routes.
 
+import { isUnix } from "../api/istio/endpoint-text.ts";
 import { declaredProtocol, type Service } from "../model/service.ts";
-import { type EgressListener, isUnix } from "../model/sidecar.ts";
+import type { EgressListener } from "../model/sidecar.ts";
 import { TrafficDirection } from "../proto/gen/envoy/config/core/v3/base.ts";
 import { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
 import type { DeadEnd } from "./http-route.ts";

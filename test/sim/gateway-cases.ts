@@ -117,7 +117,148 @@ const WEB = {
 };
 const rule = (index: number) => ({ rule: `VirtualService production/site spec.http[${index}]` });
 
+const FILES =
+  "serverCertificate: /etc/certs/cert.pem, privateKey: /etc/certs/key.pem, caCertificates: /etc/certs/ca.pem";
+
+const OTHERS = [
+  `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: more, namespace: edge}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 18500, name: tls-auto, protocol: TLS}
+    hosts: ["*.production.svc.cluster.local"]
+    tls: {mode: AUTO_PASSTHROUGH}
+  - port: {number: 80, name: http, protocol: HTTP, targetPort: 18501}
+    hosts: ["*.example.com"]
+    defaultEndpoint: 127.0.0.1:3005
+  - port: {number: 18502, name: tcp, protocol: TCP}
+    hosts: ["*"]
+    defaultEndpoint: 0.0.0.0:3006
+  - port: {number: 18503, name: https-optional, protocol: HTTPS}
+    hosts: ["*.example.com"]
+    tls: {mode: OPTIONAL_MUTUAL, ${FILES}}
+  - port: {number: 18504, name: https-mutual, protocol: HTTPS}
+    hosts: ["*.example.com"]
+    tls: {mode: MUTUAL, ${FILES}}
+  - port: {number: 18505, name: https-other, protocol: HTTPS}
+    hosts: ["*.example.com"]
+    tls: {mode: OPTIONAL_MUTUAL, ${FILES}, subjectAltNames: ["spiffe://cluster.local/ns/other/sa/other"]}`,
+  SUBSETS,
+  virtualService(
+    "site",
+    `
+  hosts: [www.example.com]
+  gateways: [edge/more]
+  http:
+  - match: [{uri: {prefix: /v2}}]
+    route: [{destination: {host: web, subset: v2}}]`,
+  ),
+].join("\n---\n");
+
+const at = (port: number, call: SimCall): SimCall => ({ ...call, to: `10.244.0.30:${port}` });
+const V2 = { cluster: "outbound|80|v2|web.production…", hosts: ["10.244.1.2:8080 mesh"] };
+
+const auto = (sni: string): SimCall => ({
+  direction: "direct",
+  to: "10.244.0.30:18500",
+  tls: { sni, alpn: ["istio-http/1.1", "istio"], mesh: true },
+  http: { host: "web" },
+});
+
 export const gateways: readonly Theme[] = [
+  {
+    name: "a gateway's less common servers",
+    by: "gateway",
+    manifests: OTHERS,
+    cases: [
+      {
+        name: "AUTO_PASSTHROUGH: the server name says which service",
+        call: auto("outbound_.80_._.web.production.svc.cluster.local"),
+        expect: {
+          cluster: "outbound_.80_._.web.production…",
+          hosts: ["10.244.1.1:8080 plain", "10.244.1.2:8080 plain", "10.244.1.3:8080 plain"],
+        },
+      },
+      {
+        name: "AUTO_PASSTHROUGH: and which subset",
+        call: auto("outbound_.80_.v2_.web.production.svc.cluster.local"),
+        expect: { cluster: "outbound_.80_.v2_.web.production…", hosts: ["10.244.1.2:8080 plain"] },
+      },
+      {
+        name: "AUTO_PASSTHROUGH: only endpoints that take the mesh's TLS",
+        call: auto("outbound_.80_._.mixed.production.svc.cluster.local"),
+        expect: { hosts: ["10.244.5.1:8080 plain"] },
+      },
+      {
+        name: "AUTO_PASSTHROUGH: a service that its hosts don't cover",
+        call: auto("outbound_.80_._.orders.shop.svc.cluster.local"),
+        expect: { error: "no filter chain: closed" },
+      },
+      {
+        name: "AUTO_PASSTHROUGH: another server name",
+        call: auto("web.production.svc.cluster.local"),
+        expect: { error: "no filter chain: closed" },
+      },
+      {
+        name: "a rule goes before the default endpoint",
+        call: at(18_501, plain("www.example.com", "/v2")),
+        expect: V2,
+      },
+      {
+        name: "the default endpoint has what no rule takes",
+        call: at(18_501, plain("www.example.com", "/else")),
+        expect: { cluster: "inbound|80||http.more.edge", hosts: ["127.0.0.1:3005 plain"] },
+      },
+      {
+        name: "and hosts without any rule",
+        call: at(18_501, plain("other.example.com")),
+        expect: { cluster: "inbound|80||http.more.edge", hosts: ["127.0.0.1:3005 plain"] },
+      },
+      {
+        name: "but no hosts that the server hasn't",
+        call: at(18_501, plain("www.example.org")),
+        expect: { status: 404, error: "no virtual host" },
+      },
+      {
+        name: "the default endpoint of TCP",
+        call: at(18_502, { direction: "direct", to: "" }),
+        expect: { cluster: "inbound|18502||tcp.more.edge", hosts: ["10.244.0.30:3006 plain"] },
+      },
+      {
+        name: "OPTIONAL_MUTUAL, without a certificate",
+        call: at(18_503, secure("www.example.com", "www.example.com", "/v2")),
+        expect: { ...V2, endsTls: true },
+      },
+      {
+        name: "OPTIONAL_MUTUAL, with one",
+        call: at(18_503, secure("www.example.com", "www.example.com", "/v2", true)),
+        expect: { ...V2, endsTls: true },
+      },
+      {
+        name: "OPTIONAL_MUTUAL, with one of a name that isn't expected",
+        call: at(18_505, secure("www.example.com", "www.example.com", "/v2", true)),
+        expect: { error: "a certificate of another name: closed" },
+      },
+      {
+        name: "OPTIONAL_MUTUAL with expected names, without a certificate",
+        call: at(18_505, secure("www.example.com", "www.example.com", "/v2")),
+        expect: { error: "no certificate of the mesh: closed" },
+      },
+      {
+        name: "MUTUAL, with a certificate",
+        call: at(18_504, secure("www.example.com", "www.example.com", "/v2", true)),
+        expect: { ...V2, endsTls: true },
+      },
+      {
+        name: "MUTUAL, without one",
+        call: at(18_504, secure("www.example.com", "www.example.com", "/v2")),
+        expect: { error: "no certificate of the mesh: closed" },
+      },
+    ],
+  },
   {
     name: "a gateway",
     by: "gateway",

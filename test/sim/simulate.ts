@@ -83,8 +83,24 @@ function handshake(chain: FilterChain, call: SimCall): string | undefined {
   if (typeOf(config) !== "DownstreamTlsContext") return undefined;
   if (call.tls === undefined) return "plaintext where TLS is expected: closed";
   const context = extension(config, DownstreamTlsContext);
-  if (context.requireClientCertificate === true && call.tls.mesh !== true) return "no certificate of the mesh: closed";
-  return undefined;
+  const names = validationOf(context)?.matchTypedSubjectAltNames ?? [];
+  // Who expects a certain certificate expects one.
+  const required = context.requireClientCertificate === true || names.length > 0;
+  if (call.tls.mesh !== true) return required ? "no certificate of the mesh: closed" : undefined;
+  const fits = names.some(({ matcher }) => {
+    const pattern = matcher?.matchPattern;
+    return pattern?.$case === "exact" && pattern.value === PEER;
+  });
+  return names.length === 0 || fits ? undefined : "a certificate of another name: closed";
+}
+
+/** Whose certificate a caller of the mesh shows. */
+const PEER = "spiffe://cluster.local/ns/production/sa/peer";
+
+function validationOf({ commonTlsContext }: DownstreamTlsContext) {
+  const type = commonTlsContext?.validationContextType;
+  if (type?.$case === "validationContext") return type.value;
+  return type?.$case === "combinedValidationContext" ? type.value.defaultValidationContext : undefined;
 }
 
 interface Beyond {

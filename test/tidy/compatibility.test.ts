@@ -5,7 +5,6 @@ import { writeFileSync } from "node:fs";
 import test from "node:test";
 import { authorizationPolicyIneffective } from "../../src/api/istio/authorization-policy.ts";
 import { destinationRuleIneffective } from "../../src/api/istio/destination-rule-check.ts";
-import { gatewayIneffective } from "../../src/api/istio/gateway-check.ts";
 import type { Ineffective } from "../../src/api/istio/ineffective.ts";
 import { meshConfigIneffective } from "../../src/api/istio/mesh-config.ts";
 import { proxyConfigIneffective } from "../../src/api/istio/proxy-config.ts";
@@ -31,7 +30,6 @@ const TABLES: Readonly<Record<string, readonly Ineffective[]>> = {
   ServiceEntry: serviceEntryIneffective,
   WorkloadEntry: workloadEntryIneffective,
   WorkloadGroup: workloadGroupIneffective,
-  Gateway: gatewayIneffective,
   ProxyConfig: proxyConfigIneffective,
   Telemetry: telemetryIneffective,
   MeshConfig: meshConfigIneffective,

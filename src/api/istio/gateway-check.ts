@@ -3,14 +3,9 @@
 import { isIP } from "node:net";
 import { errorIssue, type Issue, warningIssue } from "../issue.ts";
 import { isDnsLabel } from "../names.ts";
+import { checkDefaultEndpoint, isSocketPath, isUnix } from "./endpoint-text.ts";
 import type { Gateway, GatewayServer } from "./gateway.ts";
-import { type Ineffective, warnIneffective } from "./ineffective.ts";
 import { checkHost, checkPort, quote } from "./rules.ts";
-
-export const gatewayIneffective: readonly Ineffective[] = [
-  { field: "spec.servers[].port.targetPort", effect: "the Service in front of the gateway says where its ports lead" },
-  { field: "spec.servers[].defaultEndpoint", effect: "what no route takes is answered by the gateway itself" },
-];
 
 const HTTP: ReadonlySet<string> = new Set(["HTTP", "HTTP2", "GRPC", "GRPC-WEB"]);
 const TLS: ReadonlySet<string> = new Set(["HTTPS", "TLS"]);
@@ -19,7 +14,7 @@ const PROTOCOLS = [...HTTP, ...TLS, ...TCP];
 
 export function checkGateway(object: Gateway): readonly Issue[] {
   const servers = object.spec.servers ?? [];
-  const issues: Issue[] = [...warnIneffective(object, gatewayIneffective)];
+  const issues: Issue[] = [];
   if (servers.length === 0)
     issues.push(errorIssue("spec.servers", "gateway must have at least one server", "required"));
   const names = new Set<string>();
@@ -41,6 +36,7 @@ function checkServer(server: GatewayServer, path: string): readonly Issue[] {
   if (server.hosts.length === 0) {
     issues.push(errorIssue(`${path}.hosts`, "server config must contain at least one host", "required"));
   }
+  issues.push(...checkDefaultEndpoint(server.defaultEndpoint ?? "", `${path}.defaultEndpoint`));
   for (const [i, host] of server.hosts.entries()) issues.push(...checkServerHost(host, `${path}.hosts[${i}]`));
   const protocol = server.port.protocol.toUpperCase();
   const { tls } = server;
@@ -64,8 +60,10 @@ function checkServer(server: GatewayServer, path: string): readonly Issue[] {
   return issues;
 }
 
-function checkServerPort({ port }: GatewayServer, path: string): readonly Issue[] {
-  const issues: Issue[] = [...checkPort(port.number, `${path}.port.number`)];
+function checkServerPort({ port, bind = "" }: GatewayServer, path: string): readonly Issue[] {
+  const issues: Issue[] = [...checkPort(port.targetPort, `${path}.port.targetPort`)];
+  if (!isUnix(bind)) issues.push(...checkPort(port.number, `${path}.port.number`));
+  else if (port.number !== 0) issues.push(errorIssue(`${path}.port.number`, "must be 0 for a unix domain socket"));
   if (port.name === "") issues.push(errorIssue(`${path}.port.name`, "port name must be set", "required"));
   if (!PROTOCOLS.includes(port.protocol.toUpperCase())) {
     const text = `invalid protocol ${quote(port.protocol)}, supported protocols are ${PROTOCOLS.join(", ")}`;
@@ -75,8 +73,8 @@ function checkServerPort({ port }: GatewayServer, path: string): readonly Issue[
 }
 
 function checkBind(bind: string | undefined, path: string): readonly Issue[] {
-  if (bind === undefined || bind === "" || isIP(bind) !== 0) return [];
-  return [errorIssue(path, `${quote(bind)} is not an IP address; a gateway listens on nothing else`)];
+  if (bind === undefined || bind === "" || isIP(bind) !== 0 || (isUnix(bind) && isSocketPath(bind))) return [];
+  return [errorIssue(path, `${quote(bind)} is neither an IP address nor unix:///path`)];
 }
 
 /** `host`, `namespace/host`, `./host` or `*` + `/host`. */
@@ -118,9 +116,6 @@ function checkTls(tls: ServerTls, path: string): readonly Issue[] {
       for (const field of given) {
         issues.push(warningIssue(`${path}.${field}`, `it has no effect in mode ${mode}, which decrypts nothing`));
       }
-      if (mode === "AUTO_PASSTHROUGH") {
-        issues.push(warningIssue(`${path}.mode`, "accepted, but AUTO_PASSTHROUGH is not served yet"));
-      }
       return issues;
     default:
       return [...issues, ...checkCertificates(tls, mode, path)];
@@ -133,6 +128,14 @@ function checkCertificates(tls: ServerTls, mode: string, path: string): readonly
   const ways = (["credentialName", "credentialNames", "tlsCertificates"] as const).filter((name) => isGiven(tls[name]));
   if (ways.length > 1) issues.push(errorIssue(path, `only one of ${ways.join(", ")} may be set`));
   const mutual = mode !== "SIMPLE";
+  if (mode === "OPTIONAL_MUTUAL") {
+    for (const field of ["subjectAltNames", "verifyCertificateSpki", "verifyCertificateHash"] as const) {
+      if (isGiven(tls[field]))
+        issues.push(
+          warningIssue(`${path}.${field}`, "with it every client is asked for a certificate: mode MUTUAL says so"),
+        );
+    }
+  }
   const named = isGiven(tls.credentialName) || isGiven(tls.credentialNames);
   if (named) return issues;
   if (isGiven(tls.tlsCertificates)) {

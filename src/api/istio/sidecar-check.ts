@@ -3,6 +3,7 @@
 import { isIP } from "node:net";
 import { errorIssue, type Issue, warningIssue } from "../issue.ts";
 import { isDnsLabel } from "../names.ts";
+import { checkDefaultEndpoint, isSocketPath, isUnix } from "./endpoint-text.ts";
 import { checkHost, checkPort, quote } from "./rules.ts";
 import type { Sidecar } from "./sidecar.ts";
 
@@ -11,9 +12,6 @@ type Ingress = NonNullable<Spec["ingress"]>[number];
 type Egress = NonNullable<Spec["egress"]>[number];
 
 const PROTOCOLS: ReadonlySet<string> = new Set("HTTP HTTPS GRPC GRPC-WEB HTTP2 MONGO REDIS MYSQL TCP TLS".split(" "));
-
-/** An address for a listener, and where calls to the application go on to. */
-const UNIX = "unix://";
 
 export function checkSidecar(object: Sidecar): readonly Issue[] {
   const { ingress = [], egress = [], outboundTrafficPolicy } = object.spec ?? {};
@@ -39,10 +37,7 @@ function checkIngress({ port, bind = "", defaultEndpoint = "", tls, captureMode 
   if (bind !== "" && captureMode !== "NONE")
     issues.push(warningIssue(`${path}.bind`, "accepted, but only a listener with captureMode NONE binds an address"));
   if (port.targetPort !== undefined) issues.push(targetPortUnused(path));
-  if (defaultEndpoint !== "" && !isEndpoint(defaultEndpoint)) {
-    const forms = "127.0.0.1:<port>, 0.0.0.0:<port>, [::1]:<port>, [::]:<port>, unix://filepath or unset";
-    issues.push(errorIssue(`${path}.defaultEndpoint`, `${quote(defaultEndpoint)} must be of form ${forms}`));
-  }
+  issues.push(...checkDefaultEndpoint(defaultEndpoint, `${path}.defaultEndpoint`));
   return tls === undefined ? issues : [...issues, ...checkIngressTls(tls, `${path}.tls`)];
 }
 
@@ -51,17 +46,6 @@ function targetPortUnused(path: string): Issue {
     `${path}.port.targetPort`,
     "accepted, but a listener of a sidecar has no target port, as in Istio",
   );
-}
-
-function isEndpoint(text: string): boolean {
-  if (text.startsWith(UNIX)) return isSocketPath(text);
-  const port = /^(?:127\.0\.0\.1|0\.0\.0\.0|\[::1\]|\[::\]):(\d{1,5})$/.exec(text)?.[1];
-  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
-}
-
-/** An absolute path, or `@name` for an abstract socket. */
-function isSocketPath(text: string): boolean {
-  return /^(\/|@)./.test(text.slice(UNIX.length));
 }
 
 function checkIngressTls(tls: NonNullable<Ingress["tls"]>, path: string): readonly Issue[] {
@@ -109,7 +93,7 @@ function checkEgressList(egress: readonly Egress[]): readonly Issue[] {
         issues.push(errorIssue(path, "an egress listener without a port must be the last one of the list"));
       return;
     }
-    const key = bind.startsWith(UNIX) ? bind : `${bind}:${port.number ?? 0}`;
+    const key = isUnix(bind) ? bind : `${bind}:${port.number ?? 0}`;
     if (taken.has(key)) {
       const text = "two egress listeners have the same address and port";
       issues.push(errorIssue(bind === "" ? `${path}.port.number` : `${path}.bind`, text, "duplicate"));
@@ -129,7 +113,7 @@ function checkEgress({ port, bind = "", captureMode = "DEFAULT", hosts }: Egress
   if (port !== undefined) issues.push(...checkListenerPort(port, `${path}.port`));
   if (port?.targetPort !== undefined) issues.push(targetPortUnused(path));
   const number = port?.number ?? 0;
-  if (bind.startsWith(UNIX)) {
+  if (isUnix(bind)) {
     if (!isSocketPath(bind)) issues.push(errorIssue(`${path}.bind`, `${quote(bind)} names no socket`));
     if (number !== 0) issues.push(errorIssue(`${path}.port.number`, "must be 0 for a unix domain socket"));
     if (captureMode === "IPTABLES")

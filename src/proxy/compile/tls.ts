@@ -38,13 +38,16 @@ export function compileDownstreamTls(socket: TransportSocket | undefined, at: Fi
     // Sessions are in tickets only, so that there are no stateful ones to disable.
     fields("commonTlsContext requireClientCertificate requireSni disableStatefulSessionResumption sessionTimeout"),
   );
-  return compileCommon(context.commonTlsContext, field.at("commonTlsContext"), {
+  const config = compileCommon(context.commonTlsContext, field.at("commonTlsContext"), {
     requireClientCertificate: context.requireClientCertificate ?? false,
     requireServerName: context.requireSni ?? false,
     sessionTimeoutSeconds: Math.ceil((durationMs(context.sessionTimeout) ?? 0) / 1000),
     serverName: "",
     maxSessions: 0,
   });
+  // As Envoy does: who expects a certain certificate expects one.
+  const expects = config.sans.length > 0 || config.hashes.size > 0 || config.spkis.size > 0;
+  return expects ? { ...config, requireClientCertificate: true } : config;
 }
 
 export function compileUpstreamTls(socket: TransportSocket | undefined, at: Field): TlsConfig | undefined {

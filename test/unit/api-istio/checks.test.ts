@@ -229,7 +229,11 @@ describe("Gateway", () => {
         { servers: [{ ...http, port: { ...http.port, number: 0, name: "" } }] },
         ["spec.servers[0].port.number", "spec.servers[0].port.name"],
       ],
-      [{ servers: [{ ...http, bind: "unix:///a" }] }, ["spec.servers[0].bind"]],
+      [{ servers: [{ ...http, bind: "unix:///a" }] }, ["spec.servers[0].port.number"]],
+      [{ servers: [{ ...http, bind: "unix:///a", port: { ...http.port, number: 0 } }] }, []],
+      [{ servers: [{ ...http, bind: "a" }] }, ["spec.servers[0].bind"]],
+      [{ servers: [{ ...http, defaultEndpoint: "10.0.0.1:80" }] }, ["spec.servers[0].defaultEndpoint"]],
+      [{ servers: [{ ...http, port: { ...http.port, targetPort: 0 } }] }, ["spec.servers[0].port.targetPort"]],
       [{ servers: [{ ...http, tls: simple }] }, ["spec.servers[0].tls.mode"]],
       [
         { servers: [{ ...http, port: { ...http.port, protocol: "TCP" }, tls: { httpsRedirect: true } }] },
@@ -276,7 +280,6 @@ describe("Gateway", () => {
       defaultEndpoint: "127.0.0.1:80",
     };
     assert.deepEqual(warnings(gateway, { servers: [odd] }), [
-      "spec.servers[0].defaultEndpoint",
       "spec.servers[0].tls.cipherSuites[0]",
       "spec.servers[0].tls.credentialName",
     ]);
