@@ -23,6 +23,8 @@ if (!fs.existsSync(path.join(dist, "main.js"))) fail("the compiler wrote no dist
 // The bundle is made from the sources, as a checkout makes it.
 const { bundleProxy } = await import("./bundle-proxy.js");
 fs.copyFileSync(await bundleProxy(), path.join(dist, "proxy.js"));
+const { buildDashboard } = await import("./build-dashboard.js");
+fs.cpSync(await buildDashboard(), path.join(dist, "dashboard"), { recursive: true });
 console.log(`dist/: ${fs.readdirSync(dist, { recursive: true }).length} files`);
 
 function step(name, args) {

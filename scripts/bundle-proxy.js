@@ -52,7 +52,7 @@ export async function bundleProxy(spare, { readable = false } = {}) {
   return target;
 }
 
-function ownCaches(spare) {
+export function ownCaches(spare) {
   const base = process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache");
   const checkout = createHash("sha256").update(root).digest("hex").slice(0, 12);
   return [path.join(base, "weft", checkout), ...(spare === undefined ? [] : [spare])];

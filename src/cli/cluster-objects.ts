@@ -1,25 +1,15 @@
 // All objects of the running local cluster that the mesh looks at, over its API.
 
+import { ANALYZED } from "../analyze/kinds.ts";
 import type { ListOptions } from "../api/client.ts";
-import { apiVersionOf, eraseKind, type Kind } from "../api/kind.ts";
-import { kubernetesKinds } from "../api/kubernetes/kinds.ts";
-import { TEMPLATE_PATHS } from "../api/kubernetes/templates.ts";
+import { apiVersionOf, type Kind } from "../api/kind.ts";
 import type { KubeObject } from "../api/object.ts";
 import { validateStructure } from "../api/validate.ts";
 import { isRecord } from "../base/json.ts";
 import { askApi, type Credentials, readCredentials } from "../cluster/remote.ts";
 import { readState } from "../cluster/state.ts";
-import { resourceNames, SOURCES } from "../ingest/kinds.ts";
 import { CommandFailure } from "./command.ts";
 import { existingDataDir } from "./data-dir.ts";
-
-/** What the mesh is made from, and what makes pods; of the rest there is nothing to say. */
-const LISTED: readonly { readonly kind: Kind; readonly which: ListOptions }[] = [
-  ...resourceNames().map((name) => ({ kind: eraseKind(SOURCES[name].kind), which: SOURCES[name].only?.watched ?? {} })),
-  ...kubernetesKinds
-    .filter(({ kind }) => kind !== "Pod" && TEMPLATE_PATHS[kind] !== undefined)
-    .map((kind) => ({ kind, which: {} })),
-];
 
 export async function readCluster(dataDir: string): Promise<readonly KubeObject[]> {
   const dir = existingDataDir(dataDir);
@@ -30,7 +20,7 @@ export async function readCluster(dataDir: string): Promise<readonly KubeObject[
   }
   const credentials = readCredentials(dir.kubeconfig);
   if (!credentials.ok) throw new CommandFailure(`cannot read ${dir.kubeconfig}: ${credentials.error}`);
-  const lists = await Promise.all(LISTED.map((each) => readKind(credentials.value, each.kind, each.which)));
+  const lists = await Promise.all(ANALYZED.map((each) => readKind(credentials.value, each.kind, each.which)));
   return lists.flat();
 }
 

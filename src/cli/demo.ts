@@ -35,6 +35,7 @@ async function demo(options: DemoOptions): Promise<void> {
   const done = await startCluster({
     dataDir: options.dataDir,
     apiPort: undefined,
+    dashboardPort: undefined,
     intercept: options.intercept,
     main: resolve(process.argv[1] ?? ""),
     task: {

@@ -28,6 +28,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./status.ts"),
   },
   {
+    name: "dashboard",
+    aliases: [],
+    summary: "print a link to the cluster's page: who calls whom, services, configuration",
+    load: () => import("./dashboard.ts"),
+  },
+  {
     name: "image",
     aliases: ["images"],
     summary: "say which local command an image name stands for",

@@ -23,6 +23,7 @@ interface UpOptions {
   readonly dataDir: string;
   readonly intercept: Intercept;
   readonly apiPort?: number;
+  readonly dashboardPort?: number;
   readonly publish: readonly PublishedPort[];
 }
 
@@ -37,6 +38,11 @@ export function define(command: Command): void {
     .addOption(interceptOption())
     .addOption(publishOption())
     .option("--api-port <port>", "port of the API on 127.0.0.1 (default: a free one, kept from then on)", readPort)
+    .option(
+      "--dashboard-port <port>",
+      "port of the page on 127.0.0.1 (default: a free one, kept from then on)",
+      readPort,
+    )
     .action(up);
   examples(command, [
     "weft up -d",
@@ -78,6 +84,7 @@ async function up(options: UpOptions): Promise<void> {
   const done = await startCluster({
     dataDir: options.dataDir,
     apiPort: options.apiPort,
+    dashboardPort: options.dashboardPort,
     intercept: options.intercept,
     main,
     task: { kind: "up", files, published: options.publish },
@@ -98,6 +105,7 @@ async function upDetached(dir: DataDir, main: string, options: UpOptions): Promi
     ...options.filename.flatMap((file) => ["-f", file]),
     ...options.publish.flatMap((each) => ["--publish", writePublished(each)]),
     ...(options.apiPort === undefined ? [] : ["--api-port", String(options.apiPort)]),
+    ...(options.dashboardPort === undefined ? [] : ["--dashboard-port", String(options.dashboardPort)]),
   ];
   const state = await startDetached(dir, argv);
   if (!state.ok) throw asFailure(state.error);

@@ -5,8 +5,10 @@ import type { Kind } from "../api/kind.ts";
 import { type EndpointSlice, endpointSliceKind } from "../api/kubernetes/endpoint-slice.ts";
 import { type Namespace, namespaceKind } from "../api/kubernetes/namespace.ts";
 import { type Service, serviceKind } from "../api/kubernetes/service.ts";
+import { type ServiceAccount, serviceAccountKind } from "../api/kubernetes/service-account.ts";
 import type { KubeObject } from "../api/object.ts";
 import { err, ok, type Result } from "../base/result.ts";
+import { EDITOR_ACCOUNT, VIEWER_ACCOUNT } from "../dashboard/login.ts";
 
 const SYSTEM_NAMESPACE = "istio-system";
 const CONTROL_PLANE = "istiod";
@@ -23,6 +25,19 @@ export async function ensureNamespace(client: KubeClient): Promise<Result<void, 
   const namespace: Namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: SYSTEM_NAMESPACE } };
   const made = await client.create(namespaceKind, namespace);
   return made.ok || made.error.reason === "AlreadyExists" ? ok(undefined) : made;
+}
+
+/** Who may make tokens of these, by RBAC, opens the page: to look, or to change too. */
+export async function ensureDashboardAccounts(client: KubeClient): Promise<Result<void, ApiError>> {
+  for (const name of [VIEWER_ACCOUNT, EDITOR_ACCOUNT]) {
+    const made = await client.create<ServiceAccount>(serviceAccountKind, {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: { name, namespace: SYSTEM_NAMESPACE },
+    });
+    if (!made.ok && made.error.reason !== "AlreadyExists") return made;
+  }
+  return ok(undefined);
 }
 
 /** A Service without a selector, and the endpoints that its controller would have found. */

@@ -16,8 +16,9 @@ import { startNode } from "../node/node.ts";
 import type { SandboxProvider } from "../node/sandbox.ts";
 import { startTransparentProvider, transparentDefaults } from "../node/transparent/provider.ts";
 import { LateRuntime, openApi } from "./api.ts";
-import { ensureControlService, ensureNamespace } from "./bootstrap.ts";
+import { ensureControlService, ensureDashboardAccounts, ensureNamespace } from "./bootstrap.ts";
 import { openControl } from "./control-part.ts";
+import { openDashboard } from "./dashboard-part.ts";
 import { type DataDir, dataDirAt } from "./data-dir.ts";
 import { podEnvironment } from "./environment.ts";
 import type { ClusterError } from "./failure.ts";
@@ -72,6 +73,8 @@ async function start(
   const injection = injectOptions(config, nodeIP);
   const control = await openControl({ client, dir, nodeIP, ports: config.control, warn, injection, traces }, parts);
   if (!control.ok) return control;
+  const accounts = await ensureDashboardAccounts(client);
+  if (!accounts.ok) return err(startFailure(accounts.error.message));
   const service = await ensureControlService(client, nodeIP, config.control);
   if (!service.ok) return err(startFailure(service.error.message));
   if (traces !== undefined) {
@@ -102,10 +105,15 @@ async function start(
   });
   parts.add(() => node.close());
   runtime.set(node.runtime);
+  const dashboard = await openDashboard(
+    { client, config, cache: join(dir.root, "cache"), control: control.value, runtime: node.runtime, warn },
+    parts,
+  );
   return ok({
     dir,
     mode: config.mode,
     modeReason: config.modeReason,
+    dashboard,
     api: `https://127.0.0.1:${config.apiPort}`,
     nodeIP,
     client,

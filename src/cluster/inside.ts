@@ -30,6 +30,7 @@ export async function runInside(
     modeReason: config.modeReason,
     api: cluster.api,
     nodeIP: cluster.nodeIP,
+    dashboard: cluster.dashboard,
     startedAt: new Date().toISOString(),
     phase: "starting",
   };

@@ -18,3 +18,5 @@ export const MANIFEST_BYTES_MAX = 16 * 1024 * 1024;
 export const LOCK_LOOK_MS = 2_000;
 /** Between two looks at a standard input that has nothing yet. */
 export const STANDARD_INPUT_POLL_MS = 10;
+/** Building the page takes less than a second on an idle machine. */
+export const SCRIPT_TIMEOUT_MS = 60_000;

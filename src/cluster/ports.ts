@@ -21,6 +21,10 @@ export function openApiPort(dir: DataDir, fixed: number | undefined): Promise<Re
   return openKeptPort(dir, { name: "api", flag: "--api-port", fixed });
 }
 
+export function openDashboardPort(dir: DataDir, fixed: number | undefined): Promise<Result<OpenPort, ClusterError>> {
+  return openKeptPort(dir, { name: "dashboard", flag: "--dashboard-port", fixed });
+}
+
 interface WantedPort {
   /** In the record of ports. */
   readonly name: string;

@@ -12,6 +12,8 @@ export interface RunningCluster {
   readonly nodeIP: string;
   /** `https://127.0.0.1:6443`. */
   readonly api: string;
+  /** `http://127.0.0.1:20001`; empty where it could not be served. */
+  readonly dashboard: string;
   readonly client: KubeClient;
   readonly kinds: Registry;
   readonly runtime: PodRuntime;

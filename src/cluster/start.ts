@@ -10,15 +10,16 @@ import { launchInNamespaces } from "./launch/launch.ts";
 import { cleanLeftovers } from "./leftovers.ts";
 import { type Lock, takeLock } from "./lock.ts";
 import { chooseMode, type Intercept } from "./mode.ts";
-import { chooseControlPorts, type OpenPort, openApiPort } from "./ports.ts";
+import { chooseControlPorts, type OpenPort, openApiPort, openDashboardPort } from "./ports.ts";
 import { type OpenPublished, openPublished, publishedSockets } from "./publish.ts";
 import { onStopSignals } from "./signals.ts";
 import { clearState } from "./state.ts";
-import { type InsideConfig, type Task, writeConfig } from "./task.ts";
+import { DASHBOARD_SOCKET, type InsideConfig, type Task, writeConfig } from "./task.ts";
 
 export interface StartRequest {
   readonly dataDir: string;
   readonly apiPort: number | undefined;
+  readonly dashboardPort: number | undefined;
   readonly intercept: Intercept;
   /** The program's entry, for starting it again inside namespaces. */
   readonly main: string;
@@ -29,6 +30,7 @@ const INSIDE_COMMAND = "inside";
 export const INSIDE_VARIABLE = "WEFT_INSIDE";
 export const API_SOCKET = "api";
 export const DNS_SOCKET = "dns";
+
 /** Inside a network of its own, nobody else has them. */
 const ISTIO_PORTS = { plain: 15_010, tls: 15_012, debug: 15_014 };
 
@@ -49,6 +51,8 @@ export async function startCluster(request: StartRequest): Promise<Result<number
     if (!port.ok) return port;
     const control = mode.value.mode === "explicit" ? await chooseControlPorts(dir.value) : ok(ISTIO_PORTS);
     if (!control.ok) return control;
+    const page = await openDashboardPort(dir.value, request.dashboardPort);
+    if (!page.ok) return page;
     const { task } = request;
     const published = await openPublished(dir.value, task.kind === "up" ? task.published : []);
     if (!published.ok) return published;
@@ -56,12 +60,20 @@ export async function startCluster(request: StartRequest): Promise<Result<number
       dataDir: dir.value.root,
       ...mode.value,
       apiPort: port.value.port,
+      dashboardPort: page.value.port,
       control: control.value,
       holderPid: process.pid,
       main: request.main,
       task: task.kind === "up" ? { ...task, published: published.value.map((each) => each.published) } : task,
     };
-    return await run({ dir: dir.value, lock: lock.value, config, port: port.value, published: published.value });
+    return await run({
+      dir: dir.value,
+      lock: lock.value,
+      config,
+      port: port.value,
+      page: page.value,
+      published: published.value,
+    });
   } finally {
     clearState(dir.value);
     lock.value.release();
@@ -73,10 +85,11 @@ interface Prepared {
   readonly lock: Lock;
   readonly config: InsideConfig;
   readonly port: OpenPort;
+  readonly page: OpenPort;
   readonly published: readonly OpenPublished[];
 }
 
-async function run({ dir, lock, config, port, published }: Prepared): Promise<Result<number, ClusterError>> {
+async function run({ dir, lock, config, port, page, published }: Prepared): Promise<Result<number, ClusterError>> {
   const stopping = new AbortController();
   if (config.mode === "explicit") {
     const signals = onStopSignals(
@@ -88,7 +101,7 @@ async function run({ dir, lock, config, port, published }: Prepared): Promise<Re
       stopping.abort();
     });
     // They were only held so that nobody else takes the ports.
-    for (const { server } of published) await new Promise((resolve) => server.close(resolve));
+    for (const { server } of [page, ...published]) await new Promise((resolve) => server.close(resolve));
     const done = await runInside(config, { kind: "server", server: port.server }, stopping.signal);
     watch.stop();
     signals.stop();
@@ -100,6 +113,7 @@ async function run({ dir, lock, config, port, published }: Prepared): Promise<Re
     env: { ...definedEnvironment(), [INSIDE_VARIABLE]: writeConfig(config) },
     sockets: {
       [API_SOCKET]: port.server,
+      [DASHBOARD_SOCKET]: page.server,
       ...publishedSockets(published),
       ...(names === undefined ? {} : { [DNS_SOCKET]: names }),
     },

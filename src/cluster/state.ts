@@ -12,6 +12,8 @@ export interface ClusterState {
   readonly modeReason: string;
   readonly api: string;
   readonly nodeIP: string;
+  /** Where the page is served. */
+  readonly dashboard: string;
   readonly startedAt: string;
   readonly phase: "starting" | "ready";
 }
@@ -43,9 +45,13 @@ export function readState(dir: DataDir): ClusterState | undefined {
 
 function parseState(value: unknown): ClusterState | undefined {
   if (!isRecord(value)) return undefined;
-  const { pid, mode, modeReason, api, nodeIP, startedAt, phase } = value;
+  const { pid, mode, modeReason, api, nodeIP, dashboard, startedAt, phase } = value;
   if (typeof pid !== "number" || (mode !== "transparent" && mode !== "explicit")) return undefined;
   if (phase !== "starting" && phase !== "ready") return undefined;
   if (typeof api !== "string" || typeof nodeIP !== "string" || typeof startedAt !== "string") return undefined;
-  return { pid, mode, modeReason: typeof modeReason === "string" ? modeReason : "", api, nodeIP, startedAt, phase };
+  return {
+    ...{ pid, mode, api, nodeIP, startedAt, phase },
+    modeReason: typeof modeReason === "string" ? modeReason : "",
+    dashboard: typeof dashboard === "string" ? dashboard : "",
+  };
 }

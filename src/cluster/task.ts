@@ -11,6 +11,9 @@ export type ApiSocket =
   | { readonly kind: "server"; readonly server: Server }
   | { readonly kind: "fd"; readonly fd: number; readonly upstreamFd: number | undefined };
 
+/** The name under which the page's socket is handed on. */
+export const DASHBOARD_SOCKET = "dashboard";
+
 export type Task =
   | { readonly kind: "up"; readonly files: readonly string[]; readonly published: readonly PublishedPort[] }
   | {
@@ -29,6 +32,8 @@ export interface InsideConfig {
   readonly mode: "transparent" | "explicit";
   readonly modeReason: string;
   readonly apiPort: number;
+  /** Of the page, on the machine's loopback. */
+  readonly dashboardPort: number;
   readonly control: ControlPorts;
   /** The process that holds the lock and that signals go to: on the machine, not inside. */
   readonly holderPid: number;
@@ -48,11 +53,11 @@ export function readConfig(text: string): Result<InsideConfig, string> {
   const value = isRecord(parsed.value) ? parsed.value : {};
   const task = readTask(value["task"]);
   const control = readPorts(value["control"]);
-  const { dataDir, mode, modeReason, apiPort, holderPid, main } = value;
+  const { dataDir, mode, modeReason, apiPort, dashboardPort, holderPid, main } = value;
   if (task === undefined || control === undefined || (mode !== "transparent" && mode !== "explicit")) return FOREIGN;
   if (typeof dataDir !== "string" || typeof modeReason !== "string" || typeof main !== "string") return FOREIGN;
-  if (typeof apiPort !== "number" || typeof holderPid !== "number") return FOREIGN;
-  return ok({ dataDir, mode, modeReason, apiPort, control, holderPid, main, task });
+  if (typeof apiPort !== "number" || typeof dashboardPort !== "number" || typeof holderPid !== "number") return FOREIGN;
+  return ok({ dataDir, mode, modeReason, apiPort, dashboardPort, control, holderPid, main, task });
 }
 
 const FOREIGN = err("not written by weft");

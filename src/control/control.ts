@@ -70,6 +70,10 @@ export interface ControlPlane {
   ready(): boolean;
   /** Resolves then. */
   readonly whenReady: Promise<void>;
+  /** Undefined until everything has been read. */
+  snapshot(): MeshSnapshot | undefined;
+  /** Grows with each snapshot. */
+  sequence(): number;
   connections(): readonly Connection[];
   configuration(connection: Connection): ProxyConfiguration | undefined;
   /** What the proxies have counted. */
@@ -110,6 +114,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       registry: core.registry,
       ready: () => core.state.snapshot !== undefined,
       whenReady: core.whenReady,
+      snapshot: () => core.state.snapshot,
+      sequence: () => core.state.sequence,
       connections: () => core.discovery.connections(),
       configuration: ({ proxy }) => core.state.translate(proxy),
       traffic,

@@ -115,6 +115,11 @@ export class TrafficView {
     return edgesOf(this.#sum({ lastSeconds: windowSeconds }));
   }
 
+  /** What one application asks of one service by one protocol, whichever of its versions asks and whichever answers. */
+  calls(windowSeconds: number): readonly Edge[] {
+    return edgesOf(this.#sum({ lastSeconds: windowSeconds }), callKey);
+  }
+
   /** Every service that was called. */
   services(windowSeconds: number): readonly ServiceTraffic[] {
     const sum = this.#sum({ lastSeconds: windowSeconds });
@@ -250,8 +255,8 @@ function meetings({ source, destination, service }: Flow): readonly string[] {
   return source.principal === "" ? names : [...names, `${source.principal}>${where}`];
 }
 
-function edgesOf(sum: Sum): readonly Edge[] {
-  const groups = Map.groupBy(edgeFlows(sum), edgeKey);
+function edgesOf(sum: Sum, keyOf: (flow: Flow) => string = edgeKey): readonly Edge[] {
+  const groups = Map.groupBy(edgeFlows(sum), keyOf);
   return [...groups.values()].flatMap((flows) => {
     const [first] = flows;
     if (first === undefined) return [];
@@ -275,6 +280,12 @@ function edgeKey({ reporter, source, destination, service }: Flow): string {
   // A caller without a name is told by its identity.
   const from = source.workload === UNKNOWN ? source.principal : `${source.namespace}/${source.workload}`;
   return `${reporter}>${from}>${service}>${destination.namespace}/${destination.workload}/${destination.version}`;
+}
+
+function callKey({ reporter, source, service, protocol }: Flow): string {
+  const name = source.app === UNKNOWN ? source.workload : source.app;
+  const from = name === UNKNOWN ? source.principal : `${source.namespace}/${name}`;
+  return `${reporter}>${from}>${service}>${protocol}`;
 }
 
 function securityOf(flows: readonly Flow[]): Edge["security"] {

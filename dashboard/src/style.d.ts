@@ -1,0 +1,3 @@
+// Style sheets are the bundler's.
+
+declare module "*.css";
