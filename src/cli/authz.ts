@@ -1,7 +1,7 @@
 // `weft authz check|explain`: which policies decide about calls, and why one call is let in or refused.
 
 import { Argument, type Command } from "commander";
-import type { AuthzDecision, RuleVerdict } from "../analyze/authz.ts";
+import type { AuthzDecision } from "../analyze/authz.ts";
 import { type AuthzAnswer, type AuthzQuestion, answer } from "../analyze/authz-call.ts";
 import { describePod } from "../analyze/describe-workload.ts";
 import { buildWorld, type World } from "../analyze/world.ts";
@@ -15,6 +15,7 @@ import { collect } from "./files.ts";
 import { findWorkload } from "./find.ts";
 import { readObjects } from "./manifest-objects.ts";
 import { formatOption, paint, printStructured, readFormat } from "./output.ts";
+import { verdictText } from "./verdict-text.ts";
 
 interface WorldOptions {
   readonly filename: string[];
@@ -204,9 +205,4 @@ function answerText({ workload, connection, outcome, reason, policies }: AuthzAn
     for (const rule of rules) lines.push(`                ${verdictText(rule)}`);
   }
   return lines.join("\n");
-}
-
-function verdictText(rule: RuleVerdict): string {
-  if (rule.matches) return `${rule.path}  matches`;
-  return `${rule.path}.${rule.field}  was ${rule.was}, the rule wants ${rule.wants}`;
 }

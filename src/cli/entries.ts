@@ -72,8 +72,20 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "logs",
     aliases: [],
-    summary: "print what a container said",
+    summary: "print what a container said, or which requests passed the proxies of a service",
     load: () => import("./logs.ts"),
+  },
+  {
+    name: "traces",
+    aliases: [],
+    summary: "find the traces that the local cluster has stored, and show one as a tree",
+    load: () => import("./traces.ts"),
+  },
+  {
+    name: "explain",
+    aliases: [],
+    summary: "say what became of one request, where, and because of which resource",
+    load: () => import("./explain.ts"),
   },
   {
     name: "exec",

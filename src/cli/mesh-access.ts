@@ -14,6 +14,12 @@ export interface PodName {
   readonly name: string;
 }
 
+/** One whose proxy can be asked. */
+export interface ProxyPod extends PodName {
+  readonly ip: string;
+  readonly serviceAccount: string;
+}
+
 export class MeshAccess {
   readonly #credentials: Credentials;
 
@@ -53,19 +59,21 @@ export class MeshAccess {
     throw new CommandFailure(`the API answered ${answer.value.status} to ${path}`);
   }
 
-  /** `api-v1-0`, `api-v1-0.shop`, `deploy/api`, `svc/api.shop`: a pod, or the first ready one of what is named. */
+  /** `api-v1-0`, `api-v1-0.shop`, `deploy/api`, `svc/api.shop`: a pod, or the first one of what is named. */
   async findPod(text: string, namespace: string | undefined): Promise<PodName> {
+    const found = await this.findPods(text, namespace);
+    return only(text, text.includes("/") && !isPod(text) ? found.slice(0, 1) : found);
+  }
+
+  /** All pods of what is named; none: there is no such thing, or it has none. */
+  async findPods(text: string, namespace: string | undefined): Promise<readonly PodName[]> {
     const [kind, rest] = text.includes("/") ? splitOnce(text, "/") : ["pod", text];
     const [name, own] = rest.includes(".") ? splitLast(rest, ".") : [rest, undefined];
     const home = own ?? namespace;
     const pods = (await this.#list("/api/v1", "pods", home)).filter(
       (pod) => home === undefined || nameOf(pod).namespace === home,
     );
-    if (["pod", "pods", "po"].includes(kind))
-      return only(
-        text,
-        pods.map(nameOf).filter((pod) => pod.name === name),
-      );
+    if (PODS.includes(kind)) return pods.map(nameOf).filter((pod) => pod.name === name);
     const plural = OWNERS[kind];
     if (plural === undefined) {
       throw new CommandFailure(`${kind}/${name} is nothing that pods belong to`, {
@@ -78,7 +86,22 @@ export class MeshAccess {
     const found = owner.flatMap((each) =>
       pods.filter((pod) => nameOf(pod).namespace === nameOf(each).namespace && selects(each, pod)),
     );
-    return only(text, found.map(nameOf).slice(0, 1));
+    return found.map(nameOf);
+  }
+
+  /** Pods with a sidecar or a gateway's proxy. */
+  async proxies(): Promise<readonly ProxyPod[]> {
+    return (await this.#list("/api/v1", "pods", undefined)).flatMap((pod) => {
+      const spec = isRecord(pod) && isRecord(pod["spec"]) ? pod["spec"] : {};
+      const status = isRecord(pod) && isRecord(pod["status"]) ? pod["status"] : {};
+      const containers = [spec["containers"], spec["initContainers"]].flatMap((list) =>
+        Array.isArray(list) ? list : [],
+      );
+      const hasProxy = containers.filter(isRecord).some(({ name }) => name === "istio-proxy");
+      const ip = String(status["podIP"] ?? "");
+      const serviceAccount = String(spec["serviceAccountName"] ?? "default");
+      return hasProxy && ip !== "" ? [{ ...nameOf(pod), ip, serviceAccount }] : [];
+    });
   }
 
   async #list(path: string, plural: string, namespace: string | undefined): Promise<readonly unknown[]> {
@@ -101,6 +124,12 @@ export class MeshAccess {
     const next = status === 502 ? "It has no sidecar, or the sidecar does not run yet: see its containers." : undefined;
     throw new CommandFailure(`${what}: ${message}`, next === undefined ? {} : { next });
   }
+}
+
+const PODS = ["pod", "pods", "po"];
+
+function isPod(text: string): boolean {
+  return PODS.includes(splitOnce(text, "/")[0]);
 }
 
 const OWNERS: Readonly<Record<string, { readonly path: string; readonly plural: string }>> = {

@@ -12,7 +12,8 @@ import {
   SPANS_MAX,
   WRITE_RETRY_MS,
 } from "./limits.ts";
-import type { SpanEvent, SpanKind, StoredSpan } from "./trace.ts";
+import { kindOf, tagsOf } from "./read-trace.ts";
+import type { SpanEvent, StoredSpan } from "./trace.ts";
 
 export interface DatabaseBounds {
   readonly spans: number;
@@ -219,14 +220,6 @@ export function spanOf(row: Row): StoredSpan {
       .filter(isRecord)
       .map(({ atUs, name, tags }): SpanEvent => ({ atUs: Number(atUs), name: textOf(name), tags: tagsOf(tags) })),
   };
-}
-
-function kindOf(value: unknown): SpanKind {
-  return value === "server" || value === "client" || value === "producer" || value === "consumer" ? value : "internal";
-}
-
-function tagsOf(value: unknown): Readonly<Record<string, string>> {
-  return isRecord(value) ? Object.fromEntries(Object.entries(value).map(([key, tag]) => [key, textOf(tag)])) : {};
 }
 
 function textOf(value: unknown): string {

@@ -33,6 +33,7 @@ export class RecentLog {
       cause: stream.cause,
       rule: causeText(stream.route?.cause),
       failedTries: stream.forward?.failedTries ?? [],
+      cluster: stream.forward?.clusterName || stream.routeCluster,
       source: stream.connection.info.principals[0] ?? "",
       destination: stream.forward?.attempt?.connection?.peer?.uris[0] ?? stream.connection.info.localUri ?? "",
     });
@@ -48,6 +49,7 @@ export class RecentLog {
       cause,
       rule,
       failedTries: [],
+      cluster: "",
       source: info.principals[0] ?? "",
       destination: info.localUri ?? "",
     });
@@ -87,6 +89,8 @@ interface RecordAbout {
   readonly cause: string;
   readonly rule: string;
   readonly failedTries: readonly FailedTry[];
+  /** Where it would have gone, if it went nowhere. */
+  readonly cluster: string;
   /** Identities. */
   readonly source: string;
   readonly destination: string;
@@ -114,7 +118,7 @@ function requestOf(record: AccessRecord, about: RecordAbout, key: string, endTim
     cause: short(about.cause),
     rule: about.rule,
     route: record.routeName ?? "",
-    cluster: record.upstreamCluster ?? "",
+    cluster: record.upstreamCluster ?? about.cluster,
     tries: record.attemptCount ?? 0,
     failedTries: about.failedTries,
     transportFailure: short(record.upstreamTransportFailureReason),
