@@ -2,6 +2,7 @@
 
 import type { KubeObject } from "../api/object.ts";
 import { analyzeAuthorization } from "./authorization.ts";
+import { analyzeCanaries } from "./canary.ts";
 import { analyzeDestinations } from "./destination.ts";
 import { type Finding, inOrder } from "./finding.ts";
 import { analyzeGateways } from "./gateway.ts";
@@ -34,5 +35,6 @@ export function analyze(world: World, previous: readonly KubeObject[] = []): rea
     ...analyzeTelemetry(world),
     ...analyzeSidecars(world),
     ...analyzeServiceEntries(world),
+    ...analyzeCanaries(world),
   ]);
 }

@@ -96,6 +96,13 @@ function put<K extends ResourceName>(store: ResourceStore, name: K, object: Kube
   store.put(name, typed(SOURCES[name].kind, object));
 }
 
+/** Those of a kind that the mesh itself is not made of. */
+export function typedObjects<T extends KubeObject>({ objects }: World, kind: Kind<T>): readonly T[] {
+  return objects
+    .filter((object) => object.kind === kind.kind && object.apiVersion.startsWith(`${kind.group}/`))
+    .map((object) => typed(kind, object));
+}
+
 function typed<T extends KubeObject>(kind: Kind<T>, object: KubeObject): T {
   const { object: parsed } = validateStructure(kind, object);
   return kind.applyDefaults?.(parsed) ?? parsed;

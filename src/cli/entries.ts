@@ -136,6 +136,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./authz.ts"),
   },
   {
+    name: "canary",
+    aliases: [],
+    summary: "give a new version its share of a service's requests step by step",
+    load: () => import("./canary.ts"),
+  },
+  {
     name: "ca",
     aliases: [],
     summary: "show who signs the mesh's certificates and until when they hold, and replace the root",

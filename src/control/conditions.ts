@@ -61,13 +61,15 @@ function programmedDraft({ concerned, programmed, refusals }: Programming): Draf
   return { type: "Programmed", status: "True", reason: concerned === 0 ? "NoProxies" : "Programmed", message };
 }
 
+const OWN: ReadonlySet<string> = new Set(["Accepted", "ResolvedRefs", "Conflicted", "Programmed"]);
+
 /** The drafts with times, or undefined when the stored conditions say the same already. */
 export function mergeConditions(
   stored: readonly Condition[],
   drafts: readonly Draft[],
   at: { readonly time: string; readonly generation: number | undefined },
+  own: ReadonlySet<string> = OWN,
 ): readonly Condition[] | undefined {
-  const own = new Set(["Accepted", "ResolvedRefs", "Conflicted", "Programmed"]);
   const next = drafts.map((draft): Condition => {
     const before = stored.find((each) => each.type === draft.type);
     const time = before !== undefined && before.status === draft.status ? before.lastTransitionTime : at.time;

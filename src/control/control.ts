@@ -17,6 +17,7 @@ import { clusterNames } from "../translate/names.ts";
 import type { ProxyConfiguration } from "../translate/translate.ts";
 import { AllocatedAddresses } from "./allocated-addresses.ts";
 import { admitEverybody, makeAuthenticate } from "./authenticate.ts";
+import { startCanaries } from "./canaries.ts";
 import { type DebugServer, type Listening, startDebugServer } from "./debug-http.ts";
 import type { DebugSource } from "./debug-pages.ts";
 import { type KeptFormsOptions, KeptFormsWriter } from "./kept-forms.ts";
@@ -100,9 +101,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     targets: () => core.discovery.connections().map(scrapeTarget),
     scope: core.registry.scope({ statPrefix: "", namePrefix: "", labels: {} }),
   });
+  const canaries = startCanaries({ client, clock, traffic, snapshot: () => core.state.snapshot, log: options.log });
   const ports = new Ports(options, { ...core, trust });
   const close = async (): Promise<void> => {
     trust.stop();
+    canaries.stop();
     traffic.stop();
     core.stop();
     await ports.close();

@@ -40,3 +40,7 @@ export const SCRAPE_TIMEOUT_MS = 3_000;
 export const SCRAPE_BYTES_MAX = 32 * 1_048_576;
 /** Rounds at most that a proxy is left out of, which did not answer before. */
 export const SCRAPE_SKIP_ROUNDS_MAX = 16;
+/** Between two looks at the rollouts that are under way. */
+export const CANARY_LOOK_MS = 1_000;
+/** Rollouts that are followed at one time; further ones wait. */
+export const CANARIES_MAX = 200;

@@ -122,7 +122,7 @@ export function toEndpoint(address: string, port: number, pod: PodResource | und
   };
 }
 
-function workloadOfPod({ metadata }: PodResource): string {
+export function workloadOfPod({ metadata }: PodResource): string {
   const { name, labels = {}, ownerReferences = [] } = metadata;
   return workloadOwner({ name, labels, controller: ownerReferences.find(({ controller }) => controller === true) })
     .name;

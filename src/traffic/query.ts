@@ -70,7 +70,8 @@ export interface FlowFilter {
   readonly serviceNamespace?: string;
   readonly sourceWorkload?: string;
   readonly sourceNamespace?: string;
-  readonly workload?: string;
+  /** One of several where it is a list. */
+  readonly workload?: string | readonly string[];
   readonly workloadNamespace?: string;
   readonly version?: string;
 }
@@ -216,7 +217,9 @@ function passes(flow: Flow, filter: FlowFilter): boolean {
     equal(filter.serviceNamespace, flow.serviceNamespace) &&
     equal(filter.sourceWorkload, flow.source.workload) &&
     equal(filter.sourceNamespace, flow.source.namespace) &&
-    equal(filter.workload, flow.destination.workload) &&
+    (Array.isArray(filter.workload)
+      ? filter.workload.includes(flow.destination.workload)
+      : filter.workload === undefined || filter.workload === flow.destination.workload) &&
     equal(filter.workloadNamespace, flow.destination.namespace) &&
     equal(filter.version, flow.destination.version)
   );

@@ -21,6 +21,7 @@ const PURE = [
   "preview",
   "identity",
   "traffic",
+  "canary",
   "proxy/compile",
   "proxy/route",
 ];

@@ -1,6 +1,7 @@
-// The Istio kinds that weft serves.
+// The kinds of the mesh that weft serves: Istio's, and one of its own.
 
 import { eraseKind, type Kind } from "../kind.ts";
+import { canaryKind } from "../weft/canary.ts";
 import { authorizationPolicyKind } from "./authorization-policy.ts";
 import { destinationRuleKind } from "./destination-rule.ts";
 import { gatewayKind } from "./gateway.ts";
@@ -27,4 +28,5 @@ export const istioKinds: readonly Kind[] = [
   eraseKind(authorizationPolicyKind),
   eraseKind(requestAuthenticationKind),
   eraseKind(telemetryKind),
+  eraseKind(canaryKind),
 ];

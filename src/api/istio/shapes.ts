@@ -82,7 +82,7 @@ export const serverTls = Type.Object({
   cipherSuites: Type.Optional(Type.Array(Type.String())),
 });
 
-const condition = Type.Object({
+export const condition = Type.Object({
   type: Type.String(),
   status: oneOf(["True", "False", "Unknown"]),
   reason: Type.String(),
