@@ -13,6 +13,7 @@ import {
   TYPES,
 } from "./resource.ts";
 import { between, type Difference, isNothing, NOTHING, type ResourceList, upsertsOf } from "./resource-list.ts";
+import { stateVersion } from "./state-version.ts";
 import { Subscription, type SubscriptionChange } from "./subscription.ts";
 import { isTakenApart } from "./virtual-hosts.ts";
 
@@ -338,7 +339,8 @@ export class Session {
     const due = subscription.due(wanted);
     const going = part === "all" ? due : upsertsOf(due);
     if (isNothing(going) && !subscription.owed) return;
-    const nonce = this.#events.send({ ...going, type, state: () => stateAfter(subscription, wanted, { due, going }) });
+    const sending = { due, going, sequence: target.sequence };
+    const nonce = this.#events.send({ ...going, type, state: () => stateAfter(subscription, wanted, sending) });
     if (nonce === undefined) return;
     state.nonce = nonce;
     state.lastSent = nonce;
@@ -350,13 +352,15 @@ export class Session {
 }
 
 interface Sending {
+  readonly sequence: number;
   readonly due: Difference;
   readonly going: Difference;
 }
 
-function stateAfter(subscription: Subscription, wanted: ResourceList, { due, going }: Sending): StateOfType {
-  const version = subscription.stateVersion(wanted);
-  if (due === going) return { version, all: subscription.wildcard ? [...wanted.values()] : undefined };
+function stateAfter(subscription: Subscription, wanted: ResourceList, { due, going, sequence }: Sending): StateOfType {
+  if (!subscription.wildcard && due === going) return { version: String(sequence), all: undefined };
+  const version = stateVersion(wanted);
+  if (due === going) return { version, all: [...wanted.values()] };
   const staying = new Set(due.removed);
   const old = [...subscription.held()].filter(({ name }) => staying.has(name));
   return { version: `${version}+${old.length}`, all: [...wanted.values(), ...old] };

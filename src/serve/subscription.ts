@@ -110,7 +110,8 @@ export class Subscription {
     for (const name of unsubscribe) this.#remove(name);
     if (first) {
       this.#known = new Map(Object.entries(versions));
-      this.#state = state === "" ? undefined : state;
+      // A version says nothing of names: what it stands for may have been given up and asked for anew since.
+      this.#state = state === "" || !this.#wildcard ? undefined : state;
       const answered = this.#type === "cluster" || this.#type === "listener";
       this.#owed = answered && this.#wildcard && this.#known.size === 0 && this.#state === undefined;
     }
@@ -149,7 +150,7 @@ export class Subscription {
       if (isNothing(difference)) this.#base = wanted;
       return difference;
     }
-    if (this.#state !== undefined && this.#state === this.stateVersion(wanted)) {
+    if (this.#state !== undefined && this.#state === stateVersion(wanted)) {
       this.#settle(wanted);
       return NOTHING;
     }
@@ -202,11 +203,6 @@ export class Subscription {
     const counted = [...this.held()].length;
     this.#counted = { base: this.#base, names: this.#names.size, size: counted };
     return counted;
-  }
-
-  /** Of all that it wants: equal states have equal versions, also after a restart. */
-  stateVersion(wanted: ResourceList): string {
-    return stateVersion(wanted, this.#wildcard ? undefined : (name) => this.wants(name));
   }
 
   #isPlain(): boolean {

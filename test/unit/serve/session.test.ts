@@ -33,6 +33,7 @@ class Wire {
   readonly log: string[] = [];
   readonly open: { type: ResourceType; nonce: string }[] = [];
   readonly settled: number[] = [];
+  readonly states: string[] = [];
   readonly session: Session;
   #nonce = 0;
 
@@ -41,6 +42,7 @@ class Wire {
       send: (batch: Batch) => {
         const nonce = String(++this.#nonce);
         this.open.push({ type: batch.type, nonce });
+        this.states.push(batch.state().version);
         const changed = batch.changed.map(({ name, version }) => `${name}@${version}`);
         this.log.push([batch.type, ...changed, ...batch.removed.map((name) => `-${name}`)].join(" "));
         return nonce;
@@ -233,6 +235,20 @@ describe("a session", () => {
     wire.subscribe("cluster", [], { a: "1" });
     wire.subscribe("endpoint", ["a"], { a: "1" });
     assert.deepEqual(wire.take(), ["cluster a@2", "endpoint a@1"]);
+  });
+
+  it("trusts the version of a state of the world only where it stands for all of a type", () => {
+    const former = new Wire();
+    former.session.setTarget(configuration(1, FIRST));
+    former.session.setNames("cluster", []);
+    former.session.setNames("endpoint", ["a"]);
+    const [state = "", version = ""] = former.states;
+    const wire = new Wire();
+    wire.session.setTarget(configuration(1, FIRST));
+    wire.session.setNames("cluster", [], state);
+    assert.deepEqual(wire.take(), []);
+    wire.session.setNames("endpoint", ["a"], version);
+    assert.deepEqual(wire.take(), ["endpoint a@1"], "it may have let go of it since, and asked again");
   });
 
   it("removes no cluster from a proxy that comes back before it has said what it has of the rest", () => {
