@@ -40,8 +40,10 @@ export class Subscription {
   #state: string | undefined;
   /** What it is to be sent whatever it has, from before it asked. */
   readonly #anew: (readonly EncodedResource[])[] = [];
-  /** Names to send although their version may be known: the proxy asked anew. */
+  /** Names to send although their version may be known: the proxy asked anew … */
   readonly #asked = new Set<string>();
+  /** … or waits for them without asking. */
+  readonly #awaited = new Set<string>();
   /** What was found due, until anything changes. */
   #workedOut: { readonly wanted: ResourceList; readonly difference: Difference } | undefined;
   #counted = { base: EMPTY, names: 0, size: 0 };
@@ -133,6 +135,7 @@ export class Subscription {
     if (name === "*") this.#wildcard = false;
     this.#names.delete(name);
     this.#asked.delete(name);
+    this.#awaited.delete(name);
     if (!this.#wildcard) this.#differs.delete(name);
   }
 
@@ -141,7 +144,7 @@ export class Subscription {
     if (!this.#started) this.#anew.push(resources);
     if (this.#names.size === 0) return;
     this.#workedOut = undefined;
-    for (const { name } of resources) if (this.#names.has(name)) this.#asked.add(name);
+    for (const { name } of resources) if (this.#names.has(name)) this.#awaited.add(name);
   }
 
   due(wanted: ResourceList): Difference {
@@ -206,7 +209,8 @@ export class Subscription {
   }
 
   #isPlain(): boolean {
-    return this.#differs.size === 0 && this.#asked.size === 0 && this.#known.size === 0 && this.#state === undefined;
+    const asked = this.#asked.size > 0 || this.#awaited.size > 0;
+    return !asked && this.#differs.size === 0 && this.#known.size === 0 && this.#state === undefined;
   }
 
   #settle(wanted: ResourceList): void {
@@ -214,6 +218,7 @@ export class Subscription {
     this.#workedOut = undefined;
     this.#differs.clear();
     this.#asked.clear();
+    this.#awaited.clear();
     this.#known = NONE_KNOWN;
     this.#state = undefined;
   }
@@ -243,13 +248,17 @@ export class Subscription {
     const changed: EncodedResource[] = [];
     for (const resource of this.#candidates(wanted)) {
       const has = this.#resource(resource.name)?.version ?? this.#known.get(resource.name);
-      if (has !== resource.version || this.#asked.has(this.#key(resource.name))) changed.push(resource);
+      if (has !== resource.version || this.#isAskedFor(this.#key(resource.name))) changed.push(resource);
     }
     const removed = this.#wildcard || SCOPES[this.#type] === "prefix" ? this.#gone(wanted) : [];
     // A name that leads nowhere is answered once, so that the proxy doesn't wait for it.
     for (const name of this.#asked) if (!removed.includes(name) && !this.#leads(name, wanted)) removed.push(name);
     const everything = removed.length === 0 && changed.length === wanted.size;
     return everything ? between(EMPTY, wanted) : differenceOf({ changed, removed });
+  }
+
+  #isAskedFor(key: string): boolean {
+    return this.#asked.has(key) || this.#awaited.has(key);
   }
 
   #candidates(wanted: ResourceList): Iterable<EncodedResource> {

@@ -355,6 +355,18 @@ describe("a session", () => {
     assert.deepEqual(wire.take(), ["cluster a@2", "endpoint a@1"]);
   });
 
+  it("takes no endpoints from a changed cluster that is to go: it may still be called", () => {
+    const wire = settledWire();
+    wire.session.setTarget(configuration(2, { ...FIRST, endpoint: ["a@2"] }));
+    wire.session.setTarget(configuration(3, { ...FIRST, cluster: ["a@2"], endpoint: ["a@3"] }));
+    wire.session.setTarget(configuration(4, { listener: ["l@2"], route: ["r@1"] }));
+    assert.deepEqual(wire.take(), ["endpoint a@2", "cluster a@2"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), ["listener l@2"]);
+    wire.ack();
+    assert.deepEqual(wire.take(), ["cluster -a"]);
+  });
+
   it("sends again what a proxy asks for again, and answers a name that leads nowhere", () => {
     const wire = settledWire();
     wire.subscribe("endpoint", ["a"]);
