@@ -118,7 +118,7 @@ export function describeService(world: World, service: Service): ServiceDescript
     authorization: policies,
     endpoints: endpoints.map(({ address, port, hasSidecar }) => ({
       address: `${address}:${port}`,
-      pod: world.snapshot.pods.get(address)?.metadata.name ?? "",
+      pod: world.snapshot.pods.byAddress.get(address)?.metadata.name ?? "",
       sidecar: hasSidecar,
     })),
     findings: analyze(world).filter((each) => involved.has(formatRef(each.resource))),

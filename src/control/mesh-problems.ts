@@ -55,7 +55,7 @@ function podsWithoutAddress({ resources }: MeshSnapshot): readonly string[] {
 }
 
 function notReady({ slices }: MeshSnapshot): readonly string[] {
-  return [...slices].flatMap(([key, all]) =>
+  return [...slices.byService].flatMap(([key, all]) =>
     all.flatMap(({ endpoints }) =>
       endpoints
         .filter(({ conditions }) => conditions?.ready === false && conditions.terminating !== true)

@@ -1,7 +1,8 @@
 // What the log says once of resources that have no status of their own to say it.
 
 import { MESH_CONFIG_NAME } from "../api/istio/mesh-config.ts";
-import type { MeshSnapshot } from "../model/snapshot.ts";
+import type { ResourceSet } from "../ingest/resources.ts";
+import { type MeshSnapshot, sameShapes } from "../model/snapshot.ts";
 import { WARNINGS_REMEMBERED_MAX } from "./limits.ts";
 
 const AS_TCP: ReadonlySet<string> = new Set(["http2", "grpc", "kubernetes.io/h2c"]);
@@ -9,13 +10,16 @@ const AS_TCP: ReadonlySet<string> = new Set(["http2", "grpc", "kubernetes.io/h2c
 export class Warnings {
   readonly #log: (level: "warn", message: string) => void;
   readonly #told = new Set<string>();
+  #resources: ResourceSet | undefined;
 
   constructor(log: (level: "warn", message: string) => void) {
     this.#log = log;
   }
 
   tell(snapshot: MeshSnapshot): void {
-    this.#tellTcp(snapshot);
+    // What is told of services is told of their ports, whatever their endpoints.
+    if (!sameShapes(snapshot.resources, this.#resources)) this.#tellTcp(snapshot);
+    this.#resources = snapshot.resources;
     this.#tellMeshConfig(snapshot);
   }
 

@@ -3,23 +3,26 @@
 import type { KubeObject } from "../api/object.ts";
 import { deepEqual } from "../base/equal.ts";
 import { isRecord } from "../base/json.ts";
-import { SOURCES } from "./kinds.ts";
-import {
-  emptyResources,
-  keyOf,
-  type ResourceMaps,
-  type ResourceName,
-  type ResourceSet,
-  type ResourceTypes,
-} from "./resources.ts";
+import { VersionedMap } from "../base/versioned-map.ts";
+import { resourceNames, SOURCES } from "./kinds.ts";
+import { emptyResources, keyOf, type ResourceName, type ResourceSet, type ResourceTypes } from "./resources.ts";
+
+type PendingResources = { [K in ResourceName]: Pending<ResourceTypes[K]> };
+
+/** What came since the last set was taken. */
+interface Pending<T> {
+  /** By key; undefined: gone. */
+  readonly objects: Map<string, T | undefined>;
+  /** Whether any of it means something to the mesh. */
+  differs: boolean;
+}
 
 export class ResourceStore {
-  #current: ResourceMaps = emptyResources();
   #taken: ResourceSet = emptyResources();
-  #changed = new Set<ResourceName>();
+  readonly #pending: Partial<PendingResources> = {};
 
   get<K extends ResourceName>(name: K, object: KubeObject): ResourceTypes[K] | undefined {
-    return this.#current[name].get(keyOf(object));
+    return this.#current(name, keyOf(object));
   }
 
   /** False when nothing that the mesh reads differs: status and bookkeeping fields alone change nothing. */
@@ -28,25 +31,50 @@ export class ResourceStore {
     const object = keep === undefined ? given : keep(given);
     if (object === undefined) return this.remove(name, given);
     const key = keyOf(object);
-    const previous = this.#current[name].get(key);
-    this.#current[name].set(key, object);
+    const previous = this.#current(name, key);
+    const pending = this.#pendingOf(name);
+    pending.objects.set(key, object);
     if (previous !== undefined && deepEqual(essence(name, previous), essence(name, object))) return false;
-    this.#changed.add(name);
+    pending.differs = true;
     return true;
   }
 
   remove<K extends ResourceName>(name: K, object: ResourceTypes[K]): boolean {
-    if (!this.#current[name].delete(keyOf(object))) return false;
-    this.#changed.add(name);
+    const key = keyOf(object);
+    if (this.#current(name, key) === undefined) return false;
+    const pending = this.#pendingOf(name);
+    pending.objects.set(key, undefined);
+    pending.differs = true;
     return true;
   }
 
+  /** Each map is a later version of the one that was taken before. */
   take(): ResourceSet {
-    if (this.#changed.size === 0) return this.#taken;
-    const changed = [...this.#changed].map((name) => [name, new Map(this.#current[name])]);
-    this.#taken = { ...this.#taken, ...Object.fromEntries(changed) };
-    this.#changed.clear();
+    const changed = resourceNames().flatMap((name) => {
+      const map = this.#takeKind(name);
+      return map === undefined ? [] : [[name, map] as const];
+    });
+    if (changed.length > 0) this.#taken = { ...this.#taken, ...Object.fromEntries(changed) };
     return this.#taken;
+  }
+
+  #takeKind<K extends ResourceName>(name: K): VersionedMap<string, ResourceTypes[K]> | undefined {
+    const pending = this.#pending[name];
+    if (pending?.differs !== true) return undefined;
+    const taken: ReadonlyMap<string, ResourceTypes[K]> = this.#taken[name];
+    delete this.#pending[name];
+    return VersionedMap.of(taken).with(pending.objects);
+  }
+
+  #current<K extends ResourceName>(name: K, key: string): ResourceTypes[K] | undefined {
+    const pending = this.#pending[name]?.objects;
+    return pending?.has(key) === true ? pending.get(key) : this.#taken[name].get(key);
+  }
+
+  #pendingOf<K extends ResourceName>(name: K): Pending<ResourceTypes[K]> {
+    const made = this.#pending[name] ?? { objects: new Map(), differs: false };
+    this.#pending[name] = made;
+    return made;
   }
 }
 

@@ -1,7 +1,8 @@
 // Where a service's requests can go, and which workloads there are.
 
 import { workloadOwner } from "../api/workload-name.ts";
-import type { EndpointSliceResource, PodResource, ResourceSet } from "../ingest/resources.ts";
+import type { EndpointSliceResource, PodResource } from "../ingest/resources.ts";
+import type { PodsByAddress } from "./endpoint-source.ts";
 import { labelledLocality } from "./locality.ts";
 
 export interface Endpoint {
@@ -25,33 +26,6 @@ export interface Endpoint {
   readonly workload: string;
   /** True when a sidecar answers there, which takes the mesh's TLS. */
   readonly hasSidecar: boolean;
-}
-
-/** Pods by address; the ones that ended keep theirs in their status but have no endpoint. */
-export type PodsByAddress = ReadonlyMap<string, PodResource>;
-
-export function indexPods(pods: ReadonlyMap<string, PodResource>): PodsByAddress {
-  const byAddress = new Map<string, PodResource>();
-  for (const pod of pods.values()) {
-    const { podIP = "", podIPs = [], phase } = pod.status ?? {};
-    if (phase === "Succeeded" || phase === "Failed") continue;
-    for (const address of [podIP, ...podIPs.map(({ ip = "" }) => ip)]) if (address !== "") byAddress.set(address, pod);
-  }
-  return byAddress;
-}
-
-/** `namespace/service` to its slices. */
-export function indexSlices(resources: ResourceSet): ReadonlyMap<string, readonly EndpointSliceResource[]> {
-  const byService = new Map<string, EndpointSliceResource[]>();
-  for (const slice of resources.endpointSlices.values()) {
-    const service = slice.metadata.labels?.["kubernetes.io/service-name"];
-    if (service === undefined) continue;
-    const key = `${slice.metadata.namespace}/${service}`;
-    const list = byService.get(key);
-    if (list === undefined) byService.set(key, [slice]);
-    else list.push(slice);
-  }
-  return byService;
 }
 
 /** Whether a pod takes new requests. */

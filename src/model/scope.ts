@@ -1,6 +1,7 @@
 // Which resources take part in the mesh, and what MeshConfig says for those that say nothing: discoverySelectors, default exportTo.
 
 import { matchesSelector } from "../api/kubernetes/selector-match.ts";
+import { VersionedMap } from "../base/versioned-map.ts";
 import { resourceNames } from "../ingest/kinds.ts";
 import type { ResourceName, ResourceSet, ResourceTypes } from "../ingest/resources.ts";
 import type { MeshConfig } from "./mesh-config.ts";
@@ -74,14 +75,12 @@ class Narrowing {
     const raw: ReadonlyMap<string, ResourceTypes[K]> = this.#raw[name];
     const older: ReadonlyMap<string, ResourceTypes[K]> | undefined = this.#before?.raw[name];
     const made: ReadonlyMap<string, ResourceTypes[K]> | undefined = this.#before?.resources[name];
-    if (older === raw && made !== undefined) return made;
-    const out = new Map<string, ResourceTypes[K]>();
-    for (const [key, object] of raw) {
-      if (this.#selected?.has(key.slice(0, key.indexOf("/"))) === false) continue;
-      const known = older?.get(key) === object ? made?.get(key) : undefined;
-      out.set(key, known ?? fill(object));
-    }
-    return out;
+    const changes = VersionedMap.changes(older ?? new Map(), raw).map((key) => {
+      const object = raw.get(key);
+      const selected = this.#selected?.has(key.slice(0, key.indexOf("/"))) !== false;
+      return [key, object !== undefined && selected ? fill(object) : undefined] as const;
+    });
+    return VersionedMap.of(made ?? new Map()).with(changes);
   }
 }
 

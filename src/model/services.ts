@@ -1,9 +1,11 @@
 // Every service of the mesh by its host: Kubernetes' Services first, then ServiceEntries, oldest first.
 
 import { deepEqual } from "../base/equal.ts";
+import { VersionedMap } from "../base/versioned-map.ts";
 import type { EndpointSliceResource, PodResource, ResourceSet, ServiceResource } from "../ingest/resources.ts";
 import type { Allocation } from "./auto-address.ts";
-import { type Endpoint, endpointsOfPort, matchesLabels, type PodsByAddress } from "./endpoint.ts";
+import { type Endpoint, endpointsOfPort, matchesLabels } from "./endpoint.ts";
+import type { PodIndex, SliceIndex } from "./endpoint-source.ts";
 import { type Alias, externalNames } from "./external-name.ts";
 import { byAge, type Finding, formatRef } from "./finding.ts";
 import { isExportedTo, mostSpecificOf } from "./hosts.ts";
@@ -27,8 +29,8 @@ export interface ServiceIndex {
 export interface IndexInput {
   readonly resources: ResourceSet;
   readonly mesh: MeshConfig;
-  readonly pods: PodsByAddress;
-  readonly slices: ReadonlyMap<string, readonly EndpointSliceResource[]>;
+  readonly pods: PodIndex;
+  readonly slices: SliceIndex;
   readonly instances: InstanceIndex;
   readonly allocation: Allocation;
 }
@@ -37,6 +39,12 @@ export interface IndexInput {
 export type FormerIndex = IndexInput & { readonly index: ServiceIndex };
 
 export function indexServices(input: IndexInput, before: FormerIndex | undefined): ServiceIndex {
+  return before !== undefined && onlyEndpointsDiffer(input, before)
+    ? laterIndex(input, before)
+    : wholeIndex(input, before);
+}
+
+function wholeIndex(input: IndexInput, before: FormerIndex | undefined): ServiceIndex {
   const findings: Finding[] = [];
   const services = new Map<string, Service>();
   for (const service of kubernetesServices(input, before)) services.set(service.host, service);
@@ -56,7 +64,37 @@ export function indexServices(input: IndexInput, before: FormerIndex | undefined
   for (const service of names.services) services.set(service.host, sameAsBefore(service, before));
   const all = [...services.values(), ...[...local.values()].flatMap((own) => [...own.values()])];
   const wild = new Map(all.filter(({ host }) => host.startsWith("*")).map((each) => [each.host, each]));
-  return { services, local, wild, aliases: names.aliases, findings: [...findings, ...names.findings] };
+  const { aliases } = names;
+  return { services: VersionedMap.of(services), local, wild, aliases, findings: [...findings, ...names.findings] };
+}
+
+function onlyEndpointsDiffer(
+  { resources, mesh, pods, instances, allocation }: IndexInput,
+  before: FormerIndex,
+): boolean {
+  const { services, serviceEntries } = resources;
+  if (services !== before.resources.services || serviceEntries !== before.resources.serviceEntries) return false;
+  if (mesh !== before.mesh || instances !== before.instances || allocation !== before.allocation) return false;
+  return pods === before.pods || !isAnySelecting(serviceEntries);
+}
+
+/** Of the services whose slices or pods differ. */
+function laterIndex(input: IndexInput, before: FormerIndex): ServiceIndex {
+  const { resources, mesh, pods, slices } = input;
+  const addresses = VersionedMap.changes(before.pods.byAddress, pods.byAddress);
+  const keys = new Set([
+    ...VersionedMap.changes(before.slices.byService, slices.byService),
+    ...addresses.flatMap((address) => slices.services.get(address) ?? []),
+  ]);
+  const changes: [string, Service][] = [];
+  for (const key of keys) {
+    const resource = resources.services.get(key);
+    if (resource === undefined || !hasEndpoints(resource)) continue;
+    const older = before.index.services.get(hostOf(resource, mesh.clusterDomain));
+    const service = kubernetesService(key, resource, input);
+    if (older === undefined || !sameEndpoints(older, service)) changes.push([service.host, service]);
+  }
+  return { ...before.index, services: VersionedMap.of(before.index.services).with(changes) };
 }
 
 /** The service that a client of a namespace means by a host. */
@@ -113,14 +151,20 @@ function entryServices(input: IndexInput, findings: Finding[]): readonly Service
   const { resources, instances, allocation } = input;
   const entries = [...resources.serviceEntries.values()].sort(byAge);
   if (entries.length === 0) return [];
-  const selecting = entries.some(({ spec }) => spec.workloadSelector !== undefined);
-  const pods = selecting ? podsByNamespace(resources.pods) : new Map<string, readonly PodResource[]>();
+  const pods = isAnySelecting(resources.serviceEntries)
+    ? podsByNamespace(resources.pods)
+    : new Map<string, readonly PodResource[]>();
   const built = entries.flatMap((entry) => {
     findings.push(...unreachableInstances(entry, { instances }));
     const allocated = (host: string): readonly string[] => allocation.addressesOf(entry, host);
     return buildServiceEntry(entry, { pods, instances, allocated });
   });
   return [...built.filter((each) => !isLocal(each)), ...built.filter(isLocal)];
+}
+
+function isAnySelecting(entries: ResourceSet["serviceEntries"]): boolean {
+  for (const { spec } of entries.values()) if (spec.workloadSelector !== undefined) return true;
+  return false;
 }
 
 function sameAsBefore(service: Service, before: FormerIndex | undefined): Service {
@@ -147,24 +191,34 @@ function kubernetesServices(input: IndexInput, before: FormerIndex | undefined):
   const found: Service[] = [];
   for (const key of [...resources.services.keys()].sort()) {
     const resource = resources.services.get(key);
-    if (resource?.spec === undefined || resource.spec.type === "ExternalName") continue;
-    const own = slices.get(key) ?? [];
+    if (resource === undefined || !hasEndpoints(resource)) continue;
+    const own = slices.byService.get(key) ?? [];
     const host = hostOf(resource, mesh.clusterDomain);
     const older = before?.resources.services.get(key) === resource ? before.index.services.get(host) : undefined;
     const same =
-      before?.pods === pods && before.instances === instances && sameSlices(before.slices.get(key) ?? [], own);
+      before?.pods === pods &&
+      before.instances === instances &&
+      sameSlices(before.slices.byService.get(key) ?? [], own);
     if (older !== undefined && same) {
       found.push(older);
       continue;
     }
-    const selected = (port: ServicePort) => selectedInstances(resource, port, instances);
-    const service = buildService(resource, mesh.clusterDomain, (port) => [
-      ...endpointsOfPort(own, port.name, pods, familiesOf(resource)),
-      ...selected(port),
-    ]);
+    const service = kubernetesService(key, resource, input);
     found.push(older !== undefined && sameEndpoints(older, service) ? older : service);
   }
   return found;
+}
+
+function hasEndpoints({ spec }: ServiceResource): boolean {
+  return spec !== undefined && spec.type !== "ExternalName";
+}
+
+function kubernetesService(key: string, resource: ServiceResource, input: IndexInput): Service {
+  const { mesh, pods, slices, instances } = input;
+  return buildService(resource, mesh.clusterDomain, (port) => [
+    ...endpointsOfPort(slices.byService.get(key) ?? [], port.name, pods.byAddress, familiesOf(resource)),
+    ...selectedInstances(resource, port, instances),
+  ]);
 }
 
 /** A headless Service's clients call the addresses that they find, whichever these are. */

@@ -1,12 +1,12 @@
 // All mesh resources at one instant, indexed for translation. Never changed, only replaced.
 
-import type { EndpointSliceResource, ResourceName, ResourceSet } from "../ingest/resources.ts";
+import type { ResourceName, ResourceSet } from "../ingest/resources.ts";
 import { type AuthorizationIndex, providerFindings } from "./authorization.ts";
 import { type Allocation, allocateAddresses } from "./auto-address.ts";
 import { byNamespace } from "./by-namespace.ts";
 import { type ClientTraits, clientTraits } from "./client-traits.ts";
 import { type DestinationIndex, indexDestinations, keepSubsets } from "./destination.ts";
-import { indexPods, indexSlices, type PodsByAddress } from "./endpoint.ts";
+import { indexPods, indexSlices, type PodIndex, type SliceIndex } from "./endpoint-source.ts";
 import type { Finding } from "./finding.ts";
 import { type IndexedGateway, indexGateways } from "./gateway.ts";
 import { gatewayFindings } from "./gateway-finding.ts";
@@ -32,13 +32,15 @@ export interface MeshSnapshot {
   readonly resources: ResourceSet;
   /** By host, in the order of hosts. */
   readonly services: ReadonlyMap<string, Service>;
+  /** The keys of Services by namespace, in their order. */
+  readonly serviceKeys: ReadonlyMap<string, readonly string[]>;
   /** What `services` is a part of. */
   readonly index: ServiceIndex;
   readonly instances: InstanceIndex;
   readonly allocation: Allocation;
   readonly routing: RoutingParts;
-  readonly slices: ReadonlyMap<string, readonly EndpointSliceResource[]>;
-  readonly pods: PodsByAddress;
+  readonly slices: SliceIndex;
+  readonly pods: PodIndex;
   readonly nodes: NodeIndex;
   readonly destinations: DestinationIndex;
   readonly routes: readonly HostRoutes[];
@@ -82,13 +84,12 @@ export function buildSnapshot(
   const older = known?.resources;
   const kept = <T>(name: ResourceName, old: T | undefined, make: () => T): T =>
     old !== undefined && older?.[name] === resources[name] ? old : make();
-  const pods = kept("pods", known?.pods, () => indexPods(resources.pods));
+  const pods = indexPods(resources.pods, known?.pods);
   const nodes = kept("nodes", known?.nodes, () => indexNodes(resources.nodes));
-  const slices = indexSlices(resources);
+  const slices = indexSlices(resources.endpointSlices, known?.slices);
   const instances = kept("workloadEntries", known?.instances, () => indexInstances(resources.workloadEntries));
   const allocation = kept("serviceEntries", known?.allocation, () => allocateAddresses(resources.serviceEntries));
   const index = indexServices({ resources, mesh, pods, slices, instances, allocation }, known);
-  const { services } = index;
   const { peerAuthentications, authorizationPolicies, requestAuthentications } = resources;
   const knownMtls = known && { index: known.mtls, findings: known.mtlsFindings };
   const mtls = kept("peerAuthentications", knownMtls, () => indexMtls(peerAuthentications.values()));
@@ -111,7 +112,8 @@ export function buildSnapshot(
     meshSource,
     scope,
     resources,
-    services,
+    services: index.services,
+    serviceKeys: kept("services", known?.serviceKeys, () => keysByNamespace(resources.services)),
     index,
     instances,
     allocation,
@@ -145,6 +147,10 @@ export function buildSnapshot(
       ...telemetryFindings(telemetry.index, { mesh, resources }),
     ],
   };
+}
+
+function keysByNamespace(services: ResourceSet["services"]): ReadonlyMap<string, readonly string[]> {
+  return Map.groupBy([...services.keys()].sort(), (key) => key.slice(0, key.indexOf("/")));
 }
 
 /** Whether the services that two snapshots were made from are the same but for their endpoints. */

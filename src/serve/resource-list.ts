@@ -1,6 +1,7 @@
 // What a proxy is to have of one type, and what differs between two such lists. What many proxies have in common is one
 // value, so that it is compared once and encoded once for all of them.
 
+import { VersionedMap } from "../base/versioned-map.ts";
 import type { EncodedResource, ResourceMap } from "./resource.ts";
 
 export class ResourceList {
@@ -32,7 +33,7 @@ export class ResourceList {
   }
 }
 
-const NO_RESOURCES: ResourceMap = new Map();
+export const NO_RESOURCES: ResourceMap = new Map();
 export const EMPTY = new ResourceList(NO_RESOURCES, NO_RESOURCES);
 
 export interface Change {
@@ -101,9 +102,11 @@ function compareOnce(from: ResourceMap, to: ResourceMap): Difference {
 
 function compare(from: ResourceMap, to: ResourceMap): Change {
   const changed: EncodedResource[] = [];
-  for (const [name, resource] of to) {
-    const older = from.get(name);
-    if (older !== resource && older?.version !== resource.version) changed.push(resource);
+  const removed: string[] = [];
+  for (const name of VersionedMap.changes(from, to)) {
+    const resource = to.get(name);
+    if (resource === undefined) removed.push(name);
+    else if (from.get(name)?.version !== resource.version) changed.push(resource);
   }
-  return { changed, removed: [...from.keys()].filter((name) => !to.has(name)) };
+  return { changed, removed };
 }

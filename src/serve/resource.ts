@@ -1,6 +1,7 @@
 // Resources as they go over the wire: named, versioned by content, encoded once for everybody.
 
 import { createHash } from "node:crypto";
+import { VersionedMap } from "../base/versioned-map.ts";
 import { Cluster } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import { TypedExtensionConfig } from "../proto/gen/envoy/config/core/v3/extension.ts";
 import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
@@ -11,10 +12,11 @@ import { Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/s
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { NameTable } from "../proto/gen/istio/nds.ts";
 import { toBuffer } from "../proto/grpc.ts";
+import { type Assignments, NO_ASSIGNMENTS } from "../translate/assignments.ts";
 import type { ProxyNode } from "../translate/proxy.ts";
-import type { PartedConfiguration, ProxyConfiguration } from "../translate/translate.ts";
+import type { ConfigurationPart, PartedConfiguration } from "../translate/translate.ts";
 import { VERSION_LENGTH } from "./limits.ts";
-import { ResourceList } from "./resource-list.ts";
+import { NO_RESOURCES, ResourceList } from "./resource-list.ts";
 import { renamed, takeApart } from "./virtual-hosts.ts";
 
 /** In the order in which they are looked at. */
@@ -54,10 +56,11 @@ interface TypeRow<T> {
   readonly scope: Scope;
   readonly codec: { encode(message: T): { finish(): Uint8Array } };
   readonly nameOf: (message: T) => string;
-  readonly listOf: (configuration: ProxyConfiguration) => readonly T[];
+  readonly listOf: (configuration: ConfigurationPart) => readonly T[];
 }
 
 const NO_HOSTS: readonly VirtualHost[] = [];
+const NO_LIST: readonly ClusterLoadAssignment[] = [];
 /** A proxy has one name table, which has no name of its own. */
 const NAME_TABLE = "";
 
@@ -70,13 +73,14 @@ const ROWS: { readonly [K in ResourceType]: TypeRow<Messages[K]> } = {
     nameOf: ({ name }) => name,
     listOf: ({ clusters }) => clusters,
   },
+  // Made with their clusters.
   endpoint: {
     url: "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
     shortName: "eds",
     scope: "name",
     codec: ClusterLoadAssignment,
     nameOf: ({ clusterName }) => clusterName,
-    listOf: ({ endpoints }) => endpoints,
+    listOf: () => NO_LIST,
   },
   listener: {
     url: "type.googleapis.com/envoy.config.listener.v3.Listener",
@@ -171,6 +175,12 @@ export interface EncodeOptions {
   readonly virtualHosts: ProxyNode["virtualHosts"];
 }
 
+/** Endpoints, encoded for the clusters that they are of. */
+interface BoundEndpoints {
+  readonly endpoints: Assignments;
+  readonly bound: ResourceMap;
+}
+
 interface ApartRoutes {
   readonly routes: ResourceMap;
   readonly hosts: ResourceMap;
@@ -186,7 +196,7 @@ export class Encoder {
   readonly #alone = new WeakMap<ResourceMap, ResourceList>();
   readonly #byRoutes = new WeakMap<readonly RouteConfiguration[], ApartRoutes>();
   readonly #byHost = new WeakMap<VirtualHost, EncodedResource>();
-  readonly #ofClusters = new WeakMap<ResourceMap, WeakMap<ResourceMap, ResourceMap>>();
+  readonly #ofClusters = new WeakMap<ResourceMap, BoundEndpoints>();
   #byVersion = new Map<string, WeakRef<EncodedResource>>();
 
   encode(configuration: PartedConfiguration, { sequence, virtualHosts }: EncodeOptions): EncodedConfiguration {
@@ -199,7 +209,7 @@ export class Encoder {
     return { sequence, resources: { ...lists, route, virtualHost } };
   }
 
-  #list({ shared, own }: PartedConfiguration, encoded: (part: ProxyConfiguration) => ResourceMap): ResourceList {
+  #list({ shared, own }: PartedConfiguration, encoded: (part: ConfigurationPart) => ResourceMap): ResourceList {
     const common = encoded(shared);
     const rest = encoded(own);
     const before = rest.size === 0 ? this.#alone.get(common) : this.#joined.get(rest);
@@ -210,39 +220,45 @@ export class Encoder {
     return list;
   }
 
-  #all<K extends ResourceType>(type: K, configuration: ProxyConfiguration): ResourceMap {
-    const row = ROWS[type];
-    const messages = row.listOf(configuration);
+  #all<K extends ResourceType>(type: K, configuration: ConfigurationPart): ResourceMap {
+    const messages = ROWS[type].listOf(configuration);
     const before = this.#byList.get(messages);
     if (before !== undefined) return before;
     const encoded = new Map<string, EncodedResource>();
     this.#byList.set(messages, encoded);
     for (const message of messages) {
-      const known = this.#byMessage.get(message) ?? this.#one(type, message);
+      const known = this.#byMessage.get(message) ?? this.#shared(type, this.#one(type, message));
       this.#byMessage.set(message, known);
       encoded.set(known.name, known);
     }
     return encoded;
   }
 
-  /**
-   * With the versions of their clusters in their own: a proxy that takes a changed cluster waits for its endpoints anew,
-   * and one that comes back with endpoints of before the change is still to get them.
-   */
-  #endpoints(configuration: ProxyConfiguration): ResourceMap {
-    const plain = this.#all("endpoint", configuration);
+  /** A later version of what was made for the same clusters: only of what differs from it anything is looked at. */
+  #endpoints(configuration: ConfigurationPart): ResourceMap {
+    const { endpoints } = configuration;
+    if (endpoints.size === 0) return NO_RESOURCES;
     const clusters = this.#all("cluster", configuration);
-    const known = this.#ofClusters.get(plain) ?? new WeakMap<ResourceMap, ResourceMap>();
-    this.#ofClusters.set(plain, known);
-    const before = known.get(clusters);
-    if (before !== undefined) return before;
-    const bound = new Map([...plain].map(([name, each]) => [name, this.#ofCluster(each, clusters.get(name)?.version)]));
-    known.set(clusters, bound);
+    const before = this.#ofClusters.get(clusters) ?? { endpoints: NO_ASSIGNMENTS, bound: VersionedMap.of([]) };
+    if (before.endpoints === endpoints) return before.bound;
+    const changes = VersionedMap.changes(before.endpoints, endpoints).map((name) => {
+      const message = endpoints.get(name);
+      return [name, message && this.#ofCluster(message, clusters.get(name)?.version)] as const;
+    });
+    const bound = VersionedMap.of(before.bound).with(changes);
+    this.#ofClusters.set(clusters, { endpoints, bound });
     return bound;
   }
 
-  #ofCluster({ name, version: own, any }: EncodedResource, cluster = ""): EncodedResource {
-    return this.#shared("endpoint", { name, version: `${own}.${cluster}`, any });
+  /**
+   * With the version of its cluster in its own: a proxy that takes a changed cluster waits for its endpoints anew, and one
+   * that comes back with endpoints of before the change is still to get them.
+   */
+  #ofCluster(message: ClusterLoadAssignment, cluster = ""): EncodedResource {
+    const plain = this.#byMessage.get(message) ?? this.#one("endpoint", message);
+    this.#byMessage.set(message, plain);
+    const { name, version, any } = plain;
+    return this.#shared("endpoint", { name, version: `${version}.${cluster}`, any });
   }
 
   /** The route configurations of a list without their virtual hosts, and these. */
@@ -254,10 +270,11 @@ export class Encoder {
     this.#byRoutes.set(list, { routes, hosts });
     for (const config of list) {
       const parts = takeApart(config);
-      const route = this.#one("route", parts.config);
+      const route = this.#shared("route", this.#one("route", parts.config));
       routes.set(route.name, route);
       for (const host of parts.hosts) {
-        const known = this.#byHost.get(host) ?? this.#one("virtualHost", renamed(host, config));
+        const known =
+          this.#byHost.get(host) ?? this.#shared("virtualHost", this.#one("virtualHost", renamed(host, config)));
         this.#byHost.set(host, known);
         hosts.set(known.name, known);
       }
@@ -270,7 +287,7 @@ export class Encoder {
     const name = row.nameOf(message);
     const value = toBuffer(row.codec.encode(message).finish());
     const version = createHash("sha256").update(value).digest("base64url").slice(0, VERSION_LENGTH);
-    return this.#shared(type, { name, version, any: { typeUrl: row.url, value } });
+    return { name, version, any: { typeUrl: row.url, value } };
   }
 
   /** The one that all have who have this version. */

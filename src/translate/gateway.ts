@@ -1,8 +1,10 @@
 // All that a gateway runs: its listeners and routes, the clusters that those lead to, and the secrets of its servers.
 
 import { deepEqual } from "../base/equal.ts";
+import { VersionedMap } from "../base/versioned-map.ts";
 import { gatewaysFor, mergeServers, type PlacedServer, portTranslation } from "../model/gateway.ts";
 import { portOfPod } from "../model/gateway-finding.ts";
+import { visibleService } from "../model/services.ts";
 import type { Cluster } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
 import type { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import type { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
@@ -10,6 +12,7 @@ import type { FilterChain } from "../proto/gen/envoy/config/listener/v3/listener
 import type { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import type { Route } from "../proto/gen/envoy/config/route/v3/route_components.ts";
 import { TcpProxy } from "../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
+import { assignments } from "./assignments.ts";
 import { blackHoleCluster, isDiscovered, outboundCluster, unreachableCluster } from "./cluster.ts";
 import { loadAssignment } from "./endpoint.ts";
 import { defaultEndpointClusters, passedAssignment, passedCluster, passedName } from "./gateway-endpoint.ts";
@@ -21,9 +24,9 @@ import type { ProxyNode } from "./proxy.ts";
 import { sameShape } from "./same-shape.ts";
 import type { ClusterTarget } from "./target.ts";
 import { decorate, traceClusters } from "./tracing.ts";
-import type { ProxyConfiguration } from "./translate.ts";
+import type { ConfigurationPart } from "./translate.ts";
 import { type ClientView, ruleFor } from "./view.ts";
-import { type Workload, workloadOf } from "./workload.ts";
+import { sameWorkload, type Workload, workloadOf } from "./workload.ts";
 
 /** What was made for a gateway, and of what. */
 export interface GatewayParts {
@@ -31,7 +34,10 @@ export interface GatewayParts {
   readonly workload: Workload;
   readonly listening: Listening;
   readonly byName: ReadonlyMap<string, ClusterParts>;
-  readonly configuration: ProxyConfiguration;
+  readonly traces: ReturnType<typeof traceClusters>;
+  /** Of the services that it leads to. */
+  readonly hosts: ReadonlySet<string>;
+  readonly configuration: ConfigurationPart;
 }
 
 interface Listening {
@@ -51,6 +57,7 @@ interface ClusterParts {
 
 export function gatewayParts(view: ClientView, proxy: ProxyNode, before: GatewayParts | undefined): GatewayParts {
   const { snapshot } = view;
+  if (before !== undefined && isUnconcerned(before, view, proxy)) return { ...before, view };
   const workload = workloadOf(snapshot, proxy);
   const same = before !== undefined && isSame(before, view, workload) ? before : undefined;
   const listening = same?.listening ?? listen(view, workload);
@@ -69,14 +76,33 @@ export function gatewayParts(view: ClientView, proxy: ProxyNode, before: Gateway
   const older = before?.configuration;
   const configuration = {
     clusters: kept(older?.clusters, clusters),
-    endpoints: kept(older?.endpoints, [...endpoints, ...traces.endpoints]),
+    endpoints: assignments([...endpoints, ...traces.endpoints], older?.endpoints),
     listeners: listening.listeners,
     routes: listening.routes,
     secrets: kept(older?.secrets, secrets),
     extensions: older?.extensions ?? [],
     nameTables: older?.nameTables ?? [],
   };
-  return { view, workload, listening, byName, configuration };
+  const hosts = new Set([...byName.values()].map(({ target }) => target.service.host));
+  return { view, workload, listening, byName, traces, hosts, configuration };
+}
+
+/** Where nothing but endpoints of services differs that the gateway leads to none of. */
+function isUnconcerned(before: GatewayParts, view: ClientView, proxy: ProxyNode): boolean {
+  const { snapshot } = view;
+  const older = before.view.snapshot;
+  const changed = VersionedMap.changes(older.services, snapshot.services);
+  return (
+    sameWorkload(snapshot, older, proxy) &&
+    snapshot.gateways.all === older.gateways.all &&
+    snapshot.bound === older.bound &&
+    snapshot.nodes === older.nodes &&
+    snapshot.resources.credentials === older.resources.credentials &&
+    before.view.key === view.key &&
+    sameShape(view, before.view) &&
+    changed.every((host) => !before.hosts.has(host)) &&
+    deepEqual(before.traces, traceClusters(view))
+  );
 }
 
 function isSame(before: GatewayParts, view: ClientView, workload: Workload): boolean {
@@ -176,7 +202,7 @@ function deadCluster(name: string, deadEnd: DeadEnd | undefined): readonly Clust
 /** `outbound|8080|v1|api.production.svc.cluster.local`, or as a server name says it, where it is there. */
 function targetOf(name: string, view: ClientView): ClusterTarget | undefined {
   const [, number, subset = "", host = ""] = name.split(name.startsWith("outbound_.") ? "_." : "|");
-  const service = view.services.find((each) => each.host === host);
+  const service = visibleService(view.snapshot.index, host, view.namespace);
   const port = service?.ports.find((each) => each.number === Number(number));
   if (service === undefined || port === undefined) return undefined;
   const rule = ruleFor(view, service);

@@ -233,8 +233,8 @@ function plainCluster(name: string): Cluster {
 /** Datagrams go to the applications themselves, since no sidecar takes them. */
 function agents(target: TraceTarget, { snapshot }: ClientView): ClusterLoadAssignment {
   const spec = snapshot.resources.services.get(target.service)?.spec?.ports?.find(({ port }) => port === target.port);
-  const slices = snapshot.slices.get(target.service) ?? [];
-  const found = endpointsOfPort(slices, spec?.name ?? "", snapshot.pods);
+  const slices = snapshot.slices.byService.get(target.service) ?? [];
+  const found = endpointsOfPort(slices, spec?.name ?? "", snapshot.pods.byAddress);
   return ClusterLoadAssignment.fromPartial({
     clusterName: key(target),
     endpoints: [

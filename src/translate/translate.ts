@@ -1,6 +1,7 @@
 // (snapshot, proxy) to everything that the proxy runs. Outbound parts are made once for all proxies that see the same.
 
 import { deepEqual } from "../base/equal.ts";
+import { VersionedMap } from "../base/versioned-map.ts";
 import type { HostRule } from "../model/destination.ts";
 import type { Service } from "../model/service.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
@@ -11,6 +12,7 @@ import type { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts
 import type { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import type { Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import type { NameTable } from "../proto/gen/istio/nds.ts";
+import { type Assignments, assignments, NO_ASSIGNMENTS, withAssignments } from "./assignments.ts";
 import { egressClusters, isDiscovered, outboundCluster, podClusters, unreachableCluster } from "./cluster.ts";
 import { egressTarget, hasEgressProxy } from "./egress.ts";
 import { loadAssignment } from "./endpoint.ts";
@@ -25,7 +27,7 @@ import { sameShape } from "./same-shape.ts";
 import { sidecarListeners } from "./sidecar.ts";
 import { serviceTargets } from "./target.ts";
 import { traceClusters } from "./tracing.ts";
-import { type ClientView, capturedView, clientOf, clientView, ruleFor, viewOf } from "./view.ts";
+import { type Client, type ClientView, capturedView, clientOf, clientView, ruleFor, viewOf } from "./view.ts";
 import { sameWorkload, type Workload, workloadOf } from "./workload.ts";
 
 export interface ProxyConfiguration {
@@ -39,15 +41,21 @@ export interface ProxyConfiguration {
   readonly nameTables: readonly NameTable[];
 }
 
+/** A part of it. Of endpoints the most change at a time and the fewest of them: they are versions of one map, by cluster. */
+export interface ConfigurationPart extends Omit<ProxyConfiguration, "endpoints"> {
+  readonly endpoints: Assignments;
+}
+
 /** What a proxy has in common with all that see the same, and what is its own: both stay the same values while equal. */
 export interface PartedConfiguration {
-  readonly shared: ProxyConfiguration;
-  readonly own: ProxyConfiguration;
+  readonly shared: ConfigurationPart;
+  readonly own: ConfigurationPart;
 }
 
 interface OutboundConfiguration {
+  readonly client: Client;
   readonly view: ClientView;
-  readonly shared: ProxyConfiguration;
+  readonly shared: ConfigurationPart;
   readonly deadEnds: readonly DeadEnd[];
   readonly byHost: ReadonlyMap<string, ServiceParts>;
   /** Those of the clusters that spans go through. */
@@ -64,6 +72,8 @@ interface ServiceParts {
 
 interface ProxyParts extends PartedConfiguration {
   readonly snapshot: MeshSnapshot;
+  /** Of the view that it shares. */
+  readonly key: string;
   readonly workload: Workload;
 }
 
@@ -88,7 +98,7 @@ export class Translator {
     const { shared, own } = this.parts(proxy);
     return {
       clusters: [...shared.clusters, ...own.clusters],
-      endpoints: [...shared.endpoints, ...own.endpoints],
+      endpoints: [...shared.endpoints.values(), ...own.endpoints.values()],
       listeners: [...shared.listeners, ...own.listeners],
       routes: [...shared.routes, ...own.routes],
       secrets: [...shared.secrets, ...own.secrets],
@@ -106,18 +116,22 @@ export class Translator {
     return parts;
   }
 
-  #outbound(proxy: ProxyNode): OutboundConfiguration {
+  /** `key`: of the view that is the proxy's, where that is known. */
+  #outbound(proxy: ProxyNode, key: string | undefined): OutboundConfiguration {
     const { shared } = this.#memory;
-    const client = clientOf(this.#snapshot, proxy);
-    const before = shared.get(client.key);
+    const known = key === undefined ? undefined : shared.get(key);
+    if (known?.view.snapshot === this.#snapshot) return known;
+    const client = known?.client ?? clientOf(this.#snapshot, proxy);
+    const before = known ?? shared.get(client.key);
     if (before?.view.snapshot === this.#snapshot) return before;
     if (shared.size >= VIEWS_REMEMBERED_MAX) shared.clear();
-    const made = outbound(viewOf(this.#snapshot, client), before);
+    const view = viewOf(this.#snapshot, client);
+    const made = { ...((before && laterOutbound(view, before)) ?? outbound(view, before)), client };
     shared.set(client.key, made);
     return made;
   }
 
-  #gateway(proxy: ProxyNode): ProxyConfiguration {
+  #gateway(proxy: ProxyNode): ConfigurationPart {
     const before = this.#memory.gateways.get(proxy);
     if (before?.view.snapshot === this.#snapshot) return before.configuration;
     const parts = gatewayParts(clientView(this.#snapshot, proxy), proxy, before);
@@ -126,24 +140,31 @@ export class Translator {
   }
 
   #compose(proxy: ProxyNode, before: ProxyParts | undefined): ProxyParts {
-    const { shared, view } = this.#outbound(proxy);
     const snapshot = this.#snapshot;
-    const known = before !== undefined && sameWorkload(snapshot, before.snapshot, proxy) ? before.workload : undefined;
-    const workload = known ?? workloadOf(snapshot, proxy);
+    const known = before !== undefined && sameWorkload(snapshot, before.snapshot, proxy) ? before : undefined;
+    const seen = known !== undefined && sameTraits(snapshot, known.snapshot) ? known.key : undefined;
+    const { shared, view } = this.#outbound(proxy, seen);
+    const workload = known?.workload ?? workloadOf(snapshot, proxy);
     const same = before?.snapshot.mesh === snapshot.mesh ? before : undefined;
     // In explicit mode listeners bind the pod's own address.
     const outer = view.mode === "NONE" ? explicitListeners(view, proxy.address) : [];
     const unchanged = same !== undefined && outer.length === 0 && deepEqual(same.workload, workload);
-    if (unchanged) return { snapshot, workload, shared, own: same.own };
+    const parts = { snapshot, key: view.key, workload, shared };
+    if (unchanged) return { ...parts, own: same.own };
     const listeners = [...outer, ...inboundListeners(workload, snapshot.mesh)];
-    return { snapshot, workload, shared, own: { ...NOTHING, clusters: inboundClusters(workload), listeners } };
+    return { ...parts, own: { ...NOTHING, clusters: inboundClusters(workload), listeners } };
   }
 }
 
+/** Whether the view of a proxy whose workload is the same is still that of the same others. */
+function sameTraits(snapshot: MeshSnapshot, before: MeshSnapshot): boolean {
+  return snapshot.routing.traits === before.routing.traits && snapshot.nodes === before.nodes;
+}
+
 /** The same lists each time: what is the same value needs no encoding and no comparing. */
-const NOTHING: ProxyConfiguration = {
+const NOTHING: ConfigurationPart = {
   clusters: [],
-  endpoints: [],
+  endpoints: NO_ASSIGNMENTS,
   listeners: [],
   routes: [],
   secrets: [],
@@ -153,8 +174,35 @@ const NOTHING: ProxyConfiguration = {
 
 const VIEWS_REMEMBERED_MAX = 1_000;
 
-function outbound(view: ClientView, before: OutboundConfiguration | undefined): OutboundConfiguration {
-  const byHost = new Map(view.services.map((service) => [service.host, partsOf(service, view, before)]));
+type Outbound = Omit<OutboundConfiguration, "client">;
+
+/** Where nothing but endpoints differs: what was made before, but for the services that have others. */
+function laterOutbound(view: ClientView, before: OutboundConfiguration): Outbound | undefined {
+  const { snapshot } = view;
+  const older = before.view.snapshot;
+  if (!sameShape(view, before.view) || snapshot.nodes !== older.nodes) return undefined;
+  const changed: ServiceParts[] = [];
+  for (const host of VersionedMap.changes(older.services, snapshot.services)) {
+    const known = before.byHost.get(host);
+    const service = snapshot.services.get(host);
+    // The view's own of this name may be another one, or none.
+    if (known === undefined || service === undefined || known.service !== older.services.get(host)) continue;
+    const parts = partsOf(service, view, before);
+    if (parts.clusters !== known.clusters) return undefined;
+    changed.push(parts);
+  }
+  const traces = traceClusters(view);
+  if (!deepEqual(before.traces, traces.clusters)) return undefined;
+  const endpoints = withAssignments(before.shared.endpoints, [
+    ...changed.flatMap((each) => each.endpoints),
+    ...traces.endpoints,
+  ]);
+  const byHost = VersionedMap.of(before.byHost).with(changed.map((each) => [each.service.host, each]));
+  return { ...before, view, byHost, shared: { ...before.shared, endpoints } };
+}
+
+function outbound(view: ClientView, before: OutboundConfiguration | undefined): Outbound {
+  const byHost = VersionedMap.of(view.services.map((service) => [service.host, partsOf(service, view, before)]));
   const routing =
     sameShape(view, before?.view) && before !== undefined
       ? { ...before.shared, deadEnds: before.deadEnds }
@@ -180,7 +228,7 @@ function outbound(view: ClientView, before: OutboundConfiguration | undefined): 
       ...egressClusters(view),
       ...traces.clusters,
     ],
-    endpoints: [...parts.flatMap((each) => each.endpoints), ...traces.endpoints],
+    endpoints: assignments([...parts.flatMap((each) => each.endpoints), ...traces.endpoints], before?.shared.endpoints),
     routes,
     listeners,
     nameTables: routing.nameTables,

@@ -56,7 +56,9 @@ interface ListenerSight extends Sight {
 }
 
 /** What decides what a proxy sees. */
-type Client = Omit<ClientView, "snapshot" | "services" | "routes" | "captured" | "apart">;
+export type Client = Omit<ClientView, "snapshot" | keyof Seen>;
+
+type Seen = Pick<ClientView, "services" | "routes" | "captured" | "apart">;
 
 export function clientOf(snapshot: MeshSnapshot, proxy: ProxyNode): Client {
   const { traits } = snapshot.routing;
@@ -100,18 +102,37 @@ export function clientView(snapshot: MeshSnapshot, proxy: ProxyNode): ClientView
   return viewOf(snapshot, clientOf(snapshot, proxy));
 }
 
+/** Services and routes are found when they are asked for: what only endpoints differ in asks for neither. */
 export function viewOf(snapshot: MeshSnapshot, client: Client): ClientView {
-  const { namespace, sidecar } = client;
+  let seen: Seen | undefined;
+  const see = (): Seen => (seen ??= seenBy(snapshot, client));
+  return {
+    ...client,
+    snapshot,
+    get services() {
+      return see().services;
+    },
+    get routes() {
+      return see().routes;
+    },
+    get captured() {
+      return see().captured;
+    },
+    get apart() {
+      return see().apart;
+    },
+  };
+}
+
+function seenBy(snapshot: MeshSnapshot, { namespace, sidecar }: Client): Seen {
   const all = { services: visibleServices(snapshot.index, namespace), routes: routesFor(snapshot.routes, namespace) };
   const egress = sidecar === undefined ? undefined : egressOf(sidecar, namespace);
-  if (egress === undefined) return { ...client, snapshot, ...all, captured: undefined, apart: [] };
+  if (egress === undefined) return { ...all, captured: undefined, apart: [] };
   const sight = (scope: EgressScope) => {
     const routes = scope.routes(all.routes);
     return { routes, services: scope.services(all.services, routedHosts(routes, snapshot)) };
   };
   return {
-    ...client,
-    snapshot,
     ...sight(egress.whole),
     captured: egress.captured === undefined ? undefined : sight(egress.captured),
     apart: egress.apart.map((listener) => ({ listener, ...sight(listener.scope) })),

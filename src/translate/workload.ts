@@ -5,6 +5,7 @@ import type { JwtRule } from "../api/istio/request-authentication.ts";
 import type { ConnectionPool } from "../api/istio/traffic.ts";
 import { selecting } from "../model/by-namespace.ts";
 import { matchesLabels } from "../model/endpoint.ts";
+import { byAge } from "../model/finding.ts";
 import { mtlsOf, type WorkloadMtls } from "../model/mtls.ts";
 import { jwtRulesOf, type KeySets, keySetsOf } from "../model/request-authentication.ts";
 import { declaredProtocol, type Protocol } from "../model/service.ts";
@@ -80,11 +81,10 @@ function ingressPort(ingress: IngressListener): WorkloadPort {
 /** The target ports of every Service and ServiceEntry that selects the pod, known before the pod is ready and has an endpoint. */
 function portsOf(snapshot: MeshSnapshot, proxy: ProxyNode): readonly WorkloadPort[] {
   const found = new Map<number, WorkloadPort>();
-  const own = `${proxy.namespace}/`;
-  for (const [key, resource] of snapshot.resources.services) {
-    if (!key.startsWith(own)) continue;
-    const selector = resource.spec?.selector;
-    if (selector === undefined || Object.keys(selector).length === 0) continue;
+  for (const key of snapshot.serviceKeys.get(proxy.namespace) ?? []) {
+    const resource = snapshot.resources.services.get(key);
+    const selector = resource?.spec?.selector;
+    if (resource === undefined || selector === undefined || Object.keys(selector).length === 0) continue;
     if (!matchesLabels(selector, proxy.labels)) continue;
     const service = snapshot.services.get(
       `${resource.metadata.name}.${proxy.namespace}.svc.${snapshot.mesh.clusterDomain}`,
@@ -106,12 +106,14 @@ function portsOf(snapshot: MeshSnapshot, proxy: ProxyNode): readonly WorkloadPor
 }
 
 function entryPorts(snapshot: MeshSnapshot, proxy: ProxyNode): readonly WorkloadPort[] {
-  const own = [...snapshot.resources.serviceEntries.values()].filter(
-    ({ metadata, spec }) =>
-      (metadata.namespace ?? "default") === proxy.namespace &&
-      spec.workloadSelector !== undefined &&
-      matchesLabels(spec.workloadSelector.labels, proxy.labels),
-  );
+  const own = [...snapshot.resources.serviceEntries.values()]
+    .filter(
+      ({ metadata, spec }) =>
+        (metadata.namespace ?? "default") === proxy.namespace &&
+        spec.workloadSelector !== undefined &&
+        matchesLabels(spec.workloadSelector.labels, proxy.labels),
+    )
+    .sort(byAge);
   const ports = own.flatMap(({ spec }) => (spec.ports ?? []).map((port) => ({ ...port, host: spec.hosts[0] ?? "" })));
   return ports
     .map(({ number, targetPort, protocol, host }) => {
