@@ -8,6 +8,7 @@ import { type Finding, inOrder } from "./finding.ts";
 import { analyzeGateways } from "./gateway.ts";
 import { analyzeGatewayServices } from "./gateway-service.ts";
 import { analyzeInjection } from "./injection.ts";
+import { analyzeNetworkPolicies } from "./network-policy.ts";
 import { analyzePeers } from "./peer.ts";
 import { analyzeReferences } from "./reference.ts";
 import { analyzeRoutes } from "./route.ts";
@@ -35,6 +36,7 @@ export function analyze(world: World, previous: readonly KubeObject[] = []): rea
     ...analyzeTelemetry(world),
     ...analyzeSidecars(world),
     ...analyzeServiceEntries(world),
+    ...analyzeNetworkPolicies(world),
     ...analyzeCanaries(world),
   ]);
 }

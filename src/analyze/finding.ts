@@ -64,6 +64,7 @@ export const CODES = {
   WEFT0301: { name: "TracingProviderUndefined", severity: "Warning" },
   WEFT0302: { name: "TracingProviderFoundAsService", severity: "Info" },
   WEFT0401: { name: "SidecarContainerOverridden", severity: "Info" },
+  WEFT0402: { name: "NetworkPolicyCutsOffMesh", severity: "Warning" },
   WEFT0501: { name: "CanaryCannotRun", severity: "Warning" },
 } as const satisfies Readonly<Record<string, CodeEntry>>;
 

@@ -3,6 +3,7 @@
 import type { ListOptions } from "../api/client.ts";
 import { eraseKind, type Kind } from "../api/kind.ts";
 import { kubernetesKinds } from "../api/kubernetes/kinds.ts";
+import { networkPolicyKind } from "../api/kubernetes/network-policy.ts";
 import { TEMPLATE_PATHS } from "../api/kubernetes/templates.ts";
 import { resourceNames, SOURCES } from "../ingest/kinds.ts";
 
@@ -11,4 +12,5 @@ export const ANALYZED: readonly { readonly kind: Kind; readonly which: ListOptio
   ...kubernetesKinds
     .filter(({ kind }) => kind !== "Pod" && TEMPLATE_PATHS[kind] !== undefined)
     .map((kind) => ({ kind, which: {} })),
+  { kind: eraseKind(networkPolicyKind), which: {} },
 ];

@@ -30,6 +30,7 @@ import type { RunningCluster } from "./running.ts";
 import type { ApiSocket, InsideConfig } from "./task.ts";
 import { openTraces } from "./trace-part.ts";
 import { keepTraceService } from "./trace-service.ts";
+import { unenforcedPolicies } from "./unenforced.ts";
 
 const NODE_NAME = "weft";
 
@@ -58,7 +59,10 @@ async function start(
     kinds,
     socket,
     podRuntime: runtime,
-    admission: [injectionPlugin(() => clientOf(api), injectOptions(config, nodeIP))],
+    admission: [
+      injectionPlugin(() => clientOf(api), injectOptions(config, nodeIP)),
+      ...(config.mode === "explicit" ? [unenforcedPolicies] : []),
+    ],
   });
   if (!api.ok) return api;
   parts.add(() => api.value.close());

@@ -6,6 +6,7 @@ import type { EventRecorder } from "../controllers/events.ts";
 import type { RestartDelays } from "./container-runner.ts";
 import type { PodFacts } from "./facts.ts";
 import type { ImageTable } from "./images.ts";
+import type { PolicyWatch } from "./policies.ts";
 import type { SandboxProvider } from "./sandbox.ts";
 import type { ServiceTable } from "./services.ts";
 import type { StartGate } from "./start-gate.ts";
@@ -18,6 +19,7 @@ export interface NodeContext {
   readonly clock: Clock;
   readonly events: EventRecorder;
   readonly services: ServiceTable;
+  readonly policies: PolicyWatch;
   readonly starts: StartGate;
   readonly delays: RestartDelays;
   readonly runDirectory: string;

@@ -53,6 +53,8 @@ export const STATUS_RETRY_MS = 1_000;
 export const PROXY_GRACE_MIN_MS = 2_000;
 /** Changes of services that come closer together than this become one table. */
 export const SERVICES_DEBOUNCE_MS = 10;
+/** The same for NetworkPolicies, and for pods and namespaces, which they choose by their labels. */
+export const POLICIES_DEBOUNCE_MS = 20;
 /** A pod that has ended but could not be taken out of the API is tried again after this. */
 export const REMOVE_RETRY_MS = 500;
 /** How long a pod that ends waits for its services to leave it out, and then for the proxies to hear of it. */

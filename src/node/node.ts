@@ -26,6 +26,7 @@ import {
 } from "./limits.ts";
 import { removeLogs } from "./log-file.ts";
 import { PodWorker } from "./pod-worker.ts";
+import { PolicyWatch } from "./policies.ts";
 import { NodeRuntime } from "./runtime.ts";
 import type { SandboxProvider } from "./sandbox.ts";
 import { ServiceTable } from "./services.ts";
@@ -68,6 +69,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   rmSync(join(options.dataDir, "run", "pods"), { recursive: true, force: true });
   const events = new EventRecorder(client, clock, { component: "kubelet", host: nodeName });
   const services = new ServiceTable(client, provider, clock);
+  const policies = new PolicyWatch(client, provider, clock);
   const context: NodeContext = {
     nodeName,
     client,
@@ -76,6 +78,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     clock,
     events,
     services,
+    policies,
     starts: new StartGate(clock, cpus().length + STARTS_BESIDE_CPUS),
     delays: options.restartDelays ?? { baseMs: RESTART_BASE_MS, maxMs: RESTART_MAX_MS, resetMs: RESTART_RESET_MS },
     runDirectory: join(options.dataDir, "run"),
@@ -89,6 +92,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const problem = await register(context);
   if (problem !== undefined) {
     services.close();
+    policies.close();
     throw new Error(`the node ${nodeName} could not be registered: ${problem.message}`);
   }
   return new LocalNode(context);
@@ -198,6 +202,7 @@ class LocalNode implements Node {
   async #close(): Promise<void> {
     for (const watch of this.#watches) watch.stop();
     this.#context.services.close();
+    this.#context.policies.close();
     await Promise.all([...this.#workers.values()].map((worker) => worker.end(CLOSE_GRACE_MS)));
     await Promise.all([...this.#removals.values()].map(({ done }) => done));
     await this.#context.events.flush();

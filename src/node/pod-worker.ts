@@ -150,6 +150,7 @@ export class PodWorker {
     while (this.#ending === undefined) {
       try {
         mkdirSync(this.#directory, { recursive: true, mode: 0o755 });
+        await this.#context.policies.settle(this.#pod);
         this.#sandbox ??= await provider.create({
           namespace: this.#namespace,
           name: this.#pod.metadata.name,

@@ -2,6 +2,7 @@
 
 import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
+import type { PodFirewalls } from "./network-policy.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface SandboxRequest {
@@ -107,6 +108,8 @@ export interface SandboxProvider {
   create(request: SandboxRequest): Promise<Sandbox>;
   /** Replaces the whole table; the provider applies the difference. */
   setServices(routes: readonly ServiceRoute[]): void;
+  /** Replaces what NetworkPolicies allow; a pod that is made from now on has its rules before anything of it runs. */
+  setFirewalls(firewalls: PodFirewalls): void;
   /** Ends everything that is left and gives it back. Never rejects. */
   close(): Promise<void>;
 }

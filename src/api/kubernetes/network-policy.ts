@@ -1,4 +1,4 @@
-// NetworkPolicy: which connections pods may have. Stored and checked, not yet enforced.
+// NetworkPolicy: which connections pods may have.
 
 import { isIP } from "node:net";
 import type { Static } from "typebox";
@@ -43,7 +43,6 @@ export const networkPolicyKind: Kind<NetworkPolicy> = {
   namespaced: true,
   origin: "builtin",
   subresources: [],
-  keptOnly: "a NetworkPolicy is not enforced on the local cluster: use an AuthorizationPolicy",
   summary: "NetworkPolicy describes what network traffic is allowed for a set of pods.",
   schema: struct({}, { spec: policySpec }),
   columns: [

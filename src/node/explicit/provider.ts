@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { lstatSync, mkdirSync, symlinkSync, unlinkSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { dirname, join } from "node:path";
+import type { PodFirewalls } from "../network-policy.ts";
 import type {
   Mount,
   ProcessFacts,
@@ -73,6 +74,11 @@ class ExplicitProvider implements SandboxProvider {
   /** Nothing to do: names reach other pods only through a proxy in this mode. */
   setServices(routes: readonly ServiceRoute[]): void {
     void routes;
+  }
+
+  /** Nothing stands between processes on one loopback: whoever makes a policy is told. */
+  setFirewalls(firewalls: PodFirewalls): void {
+    void firewalls;
   }
 
   async close(): Promise<void> {

@@ -8,14 +8,17 @@ import { assert } from "../../base/assert.ts";
 import { DnsServer } from "../../dns/server.ts";
 import { DnsUpstream, parseNameservers } from "../../dns/upstream.ts";
 import { nameTable, resolveName } from "../cluster-names.ts";
+import { type PodFirewalls, podKey } from "../network-policy.ts";
 import type { Sandbox, SandboxProvider, SandboxRequest, ServiceRoute } from "../sandbox.ts";
 import { AddressPool } from "./addresses.ts";
 import { type CgroupTree, openCgroups } from "./cgroup.ts";
+import { type ChainTable, tableDifference } from "./chain-table.ts";
 import type { ContainerTools } from "./container.ts";
+import { EGRESS_CHAINS, type FirewallTables, firewallTables, INGRESS_CHAINS, NO_FIREWALLS } from "./firewall-table.ts";
 import { TransparentPod } from "./pod.ts";
 import { createScript, destroyScript, type PodNetwork } from "./pod-network.ts";
 import { findTool, quote, runScript, runTool } from "./script.ts";
-import { nodeRules, type ServiceTable, serviceTable, tableDifference } from "./service-table.ts";
+import { nodeRules, SERVICE_CHAINS, serviceTable } from "./service-table.ts";
 
 export interface TransparentOptions {
   /** Names the control groups, so that a later run on the same directory finds a crashed one's leftovers. */
@@ -60,6 +63,21 @@ export async function startTransparentProvider(options: TransparentOptions): Pro
   return new Provider(options, { tools, cgroups, dns });
 }
 
+interface Tables {
+  readonly services: ChainTable;
+  readonly firewalls: FirewallTables;
+}
+
+const NO_TABLES: Tables = { services: new Map(), firewalls: NO_FIREWALLS };
+
+function difference(applied: Tables, wanted: Tables): string {
+  return [
+    tableDifference(applied.services, wanted.services, SERVICE_CHAINS),
+    tableDifference(applied.firewalls.ingress, wanted.firewalls.ingress, INGRESS_CHAINS),
+    tableDifference(applied.firewalls.egress, wanted.firewalls.egress, EGRESS_CHAINS),
+  ].join("");
+}
+
 interface Parts {
   readonly tools: ContainerTools;
   readonly cgroups: CgroupTree;
@@ -73,9 +91,10 @@ class Provider implements TransparentProvider {
   readonly #options: TransparentOptions;
   readonly #parts: Parts;
   readonly #pool: AddressPool;
-  readonly #pods = new Set<TransparentPod>();
-  #wanted: ServiceTable = new Map();
-  #applied: ServiceTable = new Map();
+  readonly #pods = new Map<TransparentPod, string>();
+  #firewalls: PodFirewalls = new Map();
+  #wanted: Tables = NO_TABLES;
+  #applied: Tables = NO_TABLES;
   #applying: Promise<void> | undefined;
 
   constructor(options: TransparentOptions, parts: Parts) {
@@ -110,24 +129,29 @@ class Provider implements TransparentProvider {
       nameserver: this.#options.dnsIP,
       released: () => {
         this.#pods.delete(pod);
+        void this.#guard();
         this.#pool.giveBack(addresses);
       },
     });
-    this.#pods.add(pod);
+    this.#pods.set(pod, podKey(request));
+    await this.#guard();
     return pod;
+  }
+
+  setFirewalls(firewalls: PodFirewalls): void {
+    this.#firewalls = firewalls;
+    void this.#guard();
   }
 
   setServices(routes: readonly ServiceRoute[]): void {
     const names = nameTable(routes);
     this.#parts.dns.setNames((name) => resolveName(names, name));
-    this.#wanted = serviceTable(routes);
-    this.#applying ??= this.#apply().finally(() => {
-      this.#applying = undefined;
-    });
+    this.#wanted = { ...this.#wanted, services: serviceTable(routes) };
+    void this.#settle();
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#pods].map((pod) => pod.destroy()));
+    await Promise.all([...this.#pods.keys()].map((pod) => pod.destroy()));
     await this.#applying;
     this.#parts.dns.close();
     await this.#parts.cgroups.remove();
@@ -137,15 +161,31 @@ class Provider implements TransparentProvider {
     );
   }
 
+  /** The policies' rules for the pods that there are now. */
+  #guard(): Promise<void> {
+    const pods = new Map<string, string[]>();
+    for (const [pod, key] of this.#pods) pods.set(key, [...(pods.get(key) ?? []), pod.podIP]);
+    const { dnsIP } = this.#options;
+    this.#wanted = { ...this.#wanted, firewalls: firewallTables(this.#firewalls, { pods, dnsIP }) };
+    return this.#settle();
+  }
+
+  #settle(): Promise<void> {
+    this.#applying ??= this.#apply().finally(() => {
+      this.#applying = undefined;
+    });
+    return this.#applying;
+  }
+
   /** One transaction at a time, each with everything that changed since the last. */
   async #apply(): Promise<void> {
     while (this.#applied !== this.#wanted) {
       const wanted = this.#wanted;
-      const change = tableDifference(this.#applied, wanted);
+      const change = difference(this.#applied, wanted);
       if (change !== "") {
         const done = await runTool(tool("nft"), ["-f", "-"], change);
         // A refused transaction has changed nothing: the next change tries all of it again.
-        if (!done.ok) return this.#options.warn(`service addresses could not be updated: ${done.error}`);
+        if (!done.ok) return this.#options.warn(`the node's rules could not be updated: ${done.error}`);
       }
       this.#applied = wanted;
     }
@@ -164,7 +204,7 @@ async function mustRun(script: string): Promise<void> {
 }
 
 // Service addresses are local to the node, so that what no rule takes is answered at once; connections that the node
-// itself opens to them come from its own address.
+// itself opens to them come from its own address. Every refusal is told, not one a second.
 function nodeScript({ runDirectory, nodeIP, serviceCidr }: TransparentOptions): string {
   return `
 set -e
@@ -174,6 +214,7 @@ ip addr add ${nodeIP}/32 dev lo
 ip route add local ${serviceCidr} dev lo src ${nodeIP}
 cd /proc/sys/net/ipv4
 echo 1 > ip_forward
+echo 0 > icmp_ratelimit
 for kind in all default; do
   echo 0 > conf/$kind/rp_filter
   echo 0 > conf/$kind/send_redirects

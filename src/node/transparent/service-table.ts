@@ -1,10 +1,10 @@
-// Services as nftables text: the difference between two tables, to be applied in one transaction.
+// Services as nftables text, and the node's own table.
 
 import type { ServiceRoute } from "../sandbox.ts";
+import type { ChainMap, ChainTable } from "./chain-table.ts";
 import { ENDPOINTS_MAX } from "./limits.ts";
 
-/** `10.96.0.7 . tcp . 80` to the rule of its chain. A port without endpoints is absent, and so refused. */
-export type ServiceTable = ReadonlyMap<string, string>;
+export const SERVICE_CHAINS: ChainMap = { map: "services", verdict: "goto", prefix: "service" };
 
 export interface NodeAddresses {
   readonly nodeIP: string;
@@ -14,13 +14,16 @@ export interface NodeAddresses {
 
 /**
  * The node's own table. Service addresses are local to the node: what no service's chain took is refused at once,
- * by name resolution's port excepted, instead of running into a timeout.
+ * by name resolution's port excepted, instead of running into a timeout. What pods send to each other is forwarded, and
+ * meets the policies of both; what the node itself sends, probes among it, meets none, and neither does what is sent to it.
  */
 export function nodeRules({ nodeIP, dnsIP, serviceCidr }: NodeAddresses): string {
   return `table ip weft
 delete table ip weft
 table ip weft {
   map services { type ipv4_addr . inet_proto . inet_service : verdict; }
+  map ingress { type ipv4_addr : verdict; }
+  map egress { type ipv4_addr : verdict; }
   set hairpin { type ipv4_addr . ipv4_addr; }
   chain services {
     ip daddr . meta l4proto . th dport vmap @services
@@ -38,9 +41,16 @@ table ip weft {
     ip saddr . ip daddr @hairpin snat to ${nodeIP}
     oifname != "lo" ip saddr ${serviceCidr} snat to ${nodeIP}
   }
+  chain forward {
+    type filter hook forward priority 0; policy accept;
+    ct state established,related accept
+    ip saddr vmap @egress
+    ip daddr vmap @ingress
+  }
   chain input {
     type filter hook input priority 0; policy accept;
     ip daddr != ${serviceCidr} accept
+    ip daddr ${dnsIP} ip saddr vmap @egress
     ip daddr ${dnsIP} udp dport 53 accept
     ip daddr ${dnsIP} tcp dport 53 accept
     meta l4proto tcp reject with tcp reset
@@ -50,7 +60,8 @@ table ip weft {
 `;
 }
 
-export function serviceTable(routes: readonly ServiceRoute[]): ServiceTable {
+/** A port without endpoints is absent, and so refused. */
+export function serviceTable(routes: readonly ServiceRoute[]): ChainTable {
   const table = new Map<string, string>();
   for (const route of routes) {
     if (!IPV4.test(route.clusterIP)) continue;
@@ -64,35 +75,9 @@ export function serviceTable(routes: readonly ServiceRoute[]): ServiceTable {
   return table;
 }
 
-/** What turns `applied` into `wanted`; empty when nothing differs. */
-export function tableDifference(applied: ServiceTable, wanted: ServiceTable): string {
-  const lines: string[] = [];
-  for (const [key, rule] of wanted) {
-    const before = applied.get(key);
-    if (before === rule) continue;
-    const chain = chainName(key);
-    if (before === undefined) {
-      lines.push(`add chain ip weft ${chain}`, `add rule ip weft ${chain} ${rule}`);
-      lines.push(`add element ip weft services { ${key} : goto ${chain} }`);
-    } else {
-      lines.push(`flush chain ip weft ${chain}`, `add rule ip weft ${chain} ${rule}`);
-    }
-  }
-  for (const key of applied.keys()) {
-    if (wanted.has(key)) continue;
-    lines.push(`delete element ip weft services { ${key} }`);
-    lines.push(`flush chain ip weft ${chainName(key)}`, `delete chain ip weft ${chainName(key)}`);
-  }
-  return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
-}
-
 const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/;
 
 function chainRule(protocol: "tcp" | "udp", endpoints: readonly { ip: string; port: number }[]): string {
   const targets = endpoints.map(({ ip, port }, index) => `${index} : ${ip} . ${port}`);
   return `meta l4proto ${protocol} dnat ip to numgen random mod ${endpoints.length} map { ${targets.join(", ")} }`;
-}
-
-function chainName(key: string): string {
-  return `service_${key.replaceAll(" . ", "_").replaceAll(".", "_")}`;
 }

@@ -6,9 +6,10 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { ServiceRoute } from "../../../src/node/sandbox.ts";
 import { AddressPool } from "../../../src/node/transparent/addresses.ts";
+import { tableDifference } from "../../../src/node/transparent/chain-table.ts";
 import { PODS_MAX } from "../../../src/node/transparent/limits.ts";
 import { quote } from "../../../src/node/transparent/script.ts";
-import { serviceTable, tableDifference } from "../../../src/node/transparent/service-table.ts";
+import { SERVICE_CHAINS, serviceTable } from "../../../src/node/transparent/service-table.ts";
 
 function route(clusterIP: string, ips: readonly string[]): ServiceRoute {
   const endpoints = ips.map((ip) => ({ ip, port: 8080 }));
@@ -39,10 +40,10 @@ describe("pod addresses", () => {
 describe("service tables", () => {
   it("differ by what changed only", () => {
     const before = serviceTable([route("10.96.0.1", ["10.244.0.2"]), route("10.96.0.2", ["10.244.0.3"])]);
-    assert.equal(tableDifference(before, before), "");
+    assert.equal(tableDifference(before, before, SERVICE_CHAINS), "");
     const after = serviceTable([route("10.96.0.1", ["10.244.0.2", "10.244.0.4"]), route("10.96.0.3", ["10.244.0.3"])]);
     assert.equal(
-      tableDifference(before, after),
+      tableDifference(before, after, SERVICE_CHAINS),
       `flush chain ip weft service_10_96_0_1_tcp_80
 add rule ip weft service_10_96_0_1_tcp_80 meta l4proto tcp dnat ip to numgen random mod 2 map { 0 : 10.244.0.2 . 8080, 1 : 10.244.0.4 . 8080 }
 add chain ip weft service_10_96_0_3_tcp_80
