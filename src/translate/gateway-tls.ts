@@ -17,7 +17,7 @@ import {
 import { SdsSecretConfig, Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import { CommonTlsContext, DownstreamTlsContext } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
 import type { ProxyNode } from "./proxy.ts";
-import { ALPN_MESH, ALPN_MESH_HTTP, meshServerSocket, pemFile, tlsSocket } from "./tls.ts";
+import { ALPN_MESH, ALPN_MESH_HTTP, meshEdgeSocket, pemFile, tlsSocket } from "./tls.ts";
 import { inline, trustedBy } from "./trust.ts";
 import { any } from "./wire.ts";
 
@@ -32,7 +32,7 @@ const MESH_ALPN: Readonly<Record<Use, readonly string[]>> = {
 /** Of a server that ends TLS itself. */
 export function serverSocket(tls: ServerTls, use: Use, engine: ProxyNode["engine"]): TransportSocket {
   const { mode, subjectAltNames = [] } = tls;
-  if (mode === "ISTIO_MUTUAL") return meshServerSocket(MESH_ALPN[use], subjectAltNames);
+  if (mode === "ISTIO_MUTUAL") return meshEdgeSocket(MESH_ALPN[use], subjectAltNames);
   const context = DownstreamTlsContext.fromPartial({ requireClientCertificate: mode === "MUTUAL" });
   const common = CommonTlsContext.fromPartial({ alpnProtocols: alpnOf(use, engine), tlsParams: parameters(tls) });
   const named = serverCredentials(tls);

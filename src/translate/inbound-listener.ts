@@ -202,7 +202,7 @@ function buildChain(context: PortContext, mode: PortMode, parts: NamedParts): Fi
         ...tcpRbacFilters(workload.policies, rbacTarget(context)),
         tcpProxy(parts.cluster, undefined, workload.telemetry.serverLogs),
       ];
-  if (parts.tls !== undefined) chain.transportSocket = meshServerSocket(parts.tls);
+  if (parts.tls !== undefined) chain.transportSocket = meshServerSocket(parts.tls, context.mesh);
   if (mode.resource !== undefined) {
     const own = port !== undefined && workload.mtls.byPort.has(port);
     const rule = own ? `spec.portLevelMtls[${port}]` : "spec.mtls.mode";

@@ -1,6 +1,7 @@
 // TLS contexts: the mesh's own certificates on both sides, and what a DestinationRule asks for.
 
 import type { ClientTls } from "../api/istio/destination-rule.ts";
+import type { MeshConfig } from "../model/mesh-config.ts";
 import { TransportSocket } from "../proto/gen/envoy/config/core/v3/base.ts";
 import { ApiConfigSource_ApiType, ApiVersion } from "../proto/gen/envoy/config/core/v3/config_source.ts";
 import { RawBuffer } from "../proto/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.ts";
@@ -54,7 +55,13 @@ function localSecret(name: string): SdsSecretConfig {
   });
 }
 
-function meshContext(alpn: readonly string[], identities: readonly string[]): CommonTlsContext {
+/** Which names of a certificate are let in: whole ones, or all that begin so. None: any. */
+interface Accepted {
+  readonly match: "exact" | "prefix";
+  readonly identities: readonly string[];
+}
+
+function meshContext(alpn: readonly string[], { match, identities }: Accepted): CommonTlsContext {
   return CommonTlsContext.fromPartial({
     tlsParams: { tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_2 },
     tlsCertificateSdsSecretConfigs: [localSecret("default")],
@@ -65,7 +72,7 @@ function meshContext(alpn: readonly string[], identities: readonly string[]): Co
         defaultValidationContext: {
           matchTypedSubjectAltNames: identities.map((identity) => ({
             sanType: SubjectAltNameMatcher_SanType.URI,
-            matcher: { matchPattern: { $case: "exact", value: identity } },
+            matcher: { matchPattern: { $case: match, value: identity } },
           })),
         },
         validationContextSdsSecretConfig: localSecret("ROOTCA"),
@@ -77,16 +84,29 @@ function meshContext(alpn: readonly string[], identities: readonly string[]): Co
 /** Towards a sidecar that must be one of the given identities. */
 export function meshClientSocket(serverName: string, identities: readonly string[]): TransportSocket {
   const context = UpstreamTlsContext.fromPartial({
-    commonTlsContext: meshContext([ALPN_MESH], identities),
+    commonTlsContext: meshContext([ALPN_MESH], { match: "exact", identities }),
     sni: serverName,
   });
   return tlsSocket(any(`${TLS}.UpstreamTlsContext`, UpstreamTlsContext, context));
 }
 
-/** For callers that have a certificate of the mesh. */
-export function meshServerSocket(alpn: readonly string[], identities: readonly string[] = []): TransportSocket {
+/** For callers that have a certificate of the mesh, which is of these trust domains: roots may vouch for others too. */
+export function meshServerSocket(
+  alpn: readonly string[],
+  { trustDomain, trustDomainAliases }: Pick<MeshConfig, "trustDomain" | "trustDomainAliases">,
+): TransportSocket {
+  const identities = [trustDomain, ...trustDomainAliases].map((domain) => `spiffe://${domain}/`);
+  return serverSocketFor(alpn, { match: "prefix", identities });
+}
+
+/** For callers that are one of these. */
+export function meshEdgeSocket(alpn: readonly string[], identities: readonly string[]): TransportSocket {
+  return serverSocketFor(alpn, { match: "exact", identities });
+}
+
+function serverSocketFor(alpn: readonly string[], accepted: Accepted): TransportSocket {
   const context = DownstreamTlsContext.fromPartial({
-    commonTlsContext: meshContext(alpn, identities),
+    commonTlsContext: meshContext(alpn, accepted),
     requireClientCertificate: true,
   });
   return tlsSocket(any(`${TLS}.DownstreamTlsContext`, DownstreamTlsContext, context));

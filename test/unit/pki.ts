@@ -6,6 +6,7 @@ import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { importKey, serialNumber, x509PublicKey } from "../../src/ca/signer.ts";
 import { privateKeyToPem } from "../../src/identity/key.ts";
+import { formatPem } from "../../src/identity/pem.ts";
 
 export type KeyKind = "P-256" | "P-384" | "RSA";
 
@@ -22,7 +23,10 @@ export interface Wanted {
   readonly isCa?: true;
   /** Signs itself otherwise. */
   readonly issuer?: Certified;
+  /** From now on; negative: it is over. */
   readonly days?: number;
+  /** When it begins, in days from now. */
+  readonly fromDays?: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -40,7 +44,7 @@ export async function certify(wanted: Wanted): Promise<Certified> {
     serialNumber: serialNumber(),
     subject: wanted.subject,
     issuer: issuer === undefined ? wanted.subject : new x509.X509Certificate(issuer.pem).subject,
-    notBefore: new Date(Date.now() - 60_000),
+    notBefore: new Date(Date.now() + (wanted.fromDays ?? -1 / 1440) * DAY_MS),
     notAfter: new Date(Date.now() + (wanted.days ?? 2) * DAY_MS),
     publicKey: x509PublicKey(key),
     ...signing.value,
@@ -51,6 +55,27 @@ export async function certify(wanted: Wanted): Promise<Certified> {
     ],
   });
   return { key, keyPem: privateKeyToPem(key), pem: `${certificate.toString("pem")}\n` };
+}
+
+/** The list of what an authority has revoked. */
+export async function revoke(
+  issuer: Certified,
+  revoked: readonly Certified[],
+  days: { readonly from: number; readonly until: number } = { from: -1, until: 1 },
+): Promise<string> {
+  const signing = await importKey(issuer.key);
+  assert.ok(signing.ok, signing.ok ? "" : signing.error);
+  const list = await x509.X509CrlGenerator.create({
+    issuer: new x509.X509Certificate(issuer.pem).subject,
+    thisUpdate: new Date(Date.now() + days.from * DAY_MS),
+    nextUpdate: new Date(Date.now() + days.until * DAY_MS),
+    entries: revoked.map(({ pem }) => ({
+      serialNumber: new x509.X509Certificate(pem).serialNumber,
+      reason: x509.X509CrlReason.keyCompromise,
+    })),
+    ...signing.value,
+  });
+  return formatPem("X509 CRL", new Uint8Array(list.rawData));
 }
 
 function newKey(kind: KeyKind): KeyObject {

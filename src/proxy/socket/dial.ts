@@ -6,7 +6,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { Clock } from "../../base/clock.ts";
 import { TLS_SESSIONS_MAX } from "../limits.ts";
 import type { TlsContexts } from "./contexts.ts";
-import { isPinned, type Peer, peerOf, sanMatches } from "./identity.ts";
+import { isOneWorkload, isOver, isPinned, type Peer, peerOf, sanMatches } from "./identity.ts";
 import { systemPath } from "./unix-path.ts";
 
 export type DialFailure = "connect" | "timeout" | "tls";
@@ -251,6 +251,9 @@ function openTls(target: DialTarget, tls: TlsContexts, sessions: SessionCache, o
 
 /** The session's key holds destination, context and name, so that what was checked then holds now. */
 function resumed(socket: TLSSocket, peer: Peer | undefined): Peer | undefined | string {
+  if (peer !== undefined && isOver(peer.certificate)) {
+    return "TLS error: CERTIFICATE_VERIFY_FAILED: the certificate of the resumed session has expired";
+  }
   if (peer === undefined || socket.authorized) return peer;
   return `TLS error: CERTIFICATE_VERIFY_FAILED: ${String(socket.authorizationError)}`;
 }
@@ -266,6 +269,8 @@ function verify(socket: TLSSocket, tls: TlsContexts, name: string | undefined): 
   if (certificate === undefined) return "TLS error: the server sent no certificate";
   if (!isPinned(certificate, config))
     return "TLS error: CERTIFICATE_VERIFY_FAILED: the certificate is not a pinned one";
+  if (!isOneWorkload(certificate))
+    return "TLS error: CERTIFICATE_VERIFY_FAILED: the certificate names several workloads";
   const accepted = name === undefined ? sanMatches(certificate, config.sans) : isNamed(certificate, name);
   if (!accepted) {
     return `TLS error: CERTIFICATE_VERIFY_FAILED: SAN matcher: ${certificate.subjectAltName ?? "no subject alternative name"}`;

@@ -78,6 +78,17 @@ export function isPinned(certificate: X509Certificate, config: Pick<TlsConfig, "
   return spkis.has(createHash("sha256").update(der).digest("base64"));
 }
 
+/** One SPIFFE id and no other URI beside it, as its standard has it: who is several workloads is none. True without any. */
+export function isOneWorkload(certificate: X509Certificate): boolean {
+  const uris = subjectAltNames(certificate.subjectAltName).filter(({ type }) => type === "URI");
+  return uris.length < 2 || !uris.some(({ value }) => value.startsWith("spiffe://"));
+}
+
+/** A session that goes on shows no certificate: the one that it began with may have ended since. */
+export function isOver(certificate: X509Certificate, nowMs = Date.now()): boolean {
+  return certificate.validToDate.getTime() <= nowMs;
+}
+
 export function sanMatches(certificate: X509Certificate, matchers: readonly SanMatcher[]): boolean {
   if (matchers.length === 0) return true;
   const names = subjectAltNames(certificate.subjectAltName);

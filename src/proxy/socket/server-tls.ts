@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket, type TlsOptions } from "node:tls";
 import { HANDSHAKE_MS } from "../limits.ts";
 import type { TlsContexts } from "./contexts.ts";
-import { isPinned, type Peer, peerOf, sanMatches } from "./identity.ts";
+import { isOneWorkload, isOver, isPinned, type Peer, peerOf, sanMatches } from "./identity.ts";
 
 export type HandshakeFailure =
   | "no-certificate"
@@ -142,7 +142,8 @@ export class TlsAcceptor {
   #problem(socket: TLSSocket, certificate: X509Certificate): HandshakeFailure | undefined {
     const { config, trusts } = this.contexts;
     if (trusts && !socket.authorized) return "verify-error";
-    if (trusts && !sanMatches(certificate, config.sans)) return "san-mismatch";
+    if (trusts && socket.isSessionReused() && isOver(certificate)) return "verify-error";
+    if (trusts && !(isOneWorkload(certificate) && sanMatches(certificate, config.sans))) return "san-mismatch";
     return isPinned(certificate, config) ? undefined : "hash-mismatch";
   }
 
