@@ -89,6 +89,7 @@ function handshake(chain: FilterChain, call: SimCall): string | undefined {
   if (call.tls.mesh !== true) return required ? "no certificate of the mesh: closed" : undefined;
   const fits = names.some(({ matcher }) => {
     const pattern = matcher?.matchPattern;
+    if (pattern?.$case === "prefix") return PEER.startsWith(pattern.value);
     return pattern?.$case === "exact" && pattern.value === PEER;
   });
   return names.length === 0 || fits ? undefined : "a certificate of another name: closed";
