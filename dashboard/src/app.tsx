@@ -10,7 +10,10 @@ import { href, route } from "./route.ts";
 import { type Theme, theme } from "./theme.ts";
 import { ConfigurationView } from "./views/configuration.tsx";
 import { GraphView } from "./views/graph.tsx";
+import { MetricsView } from "./views/metrics.tsx";
+import { RolloutsView } from "./views/rollouts.tsx";
 import { ServicesView } from "./views/services.tsx";
+import { TracesView } from "./views/traces.tsx";
 
 interface Entry {
   readonly view: string;
@@ -23,6 +26,9 @@ const ENTRIES: readonly Entry[] = [
   { view: "graph", title: "Graph", icon: "graph", component: GraphView },
   { view: "services", title: "Services", icon: "services", component: ServicesView },
   { view: "configuration", title: "Configuration", icon: "configuration", component: ConfigurationView },
+  { view: "metrics", title: "Metrics", icon: "metrics", component: MetricsView },
+  { view: "traces", title: "Traces", icon: "traces", component: TracesView },
+  { view: "rollouts", title: "Rollouts", icon: "rollouts", component: RolloutsView },
 ];
 
 export function App() {

@@ -10,15 +10,10 @@ export type Loaded<T> =
   | { readonly state: "failed"; readonly message: string }
   | { readonly state: "ready"; readonly value: T };
 
-async function ask<T>(path: string, method: "GET" | "POST" = "GET", body?: object): Promise<Loaded<T>> {
+export async function ask<T>(path: string, method: "GET" | "POST" = "GET"): Promise<Loaded<T>> {
   try {
-    const change = method === "GET" ? {} : { "x-weft-csrf": csrf.peek() };
-    const response = await fetch(path, {
-      method,
-      headers: { ...change, ...(body === undefined ? {} : { "content-type": "application/json" }) },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    if (response.status === 204) return { state: "failed", message: "" };
+    const headers = method === "GET" ? {} : { "x-weft-csrf": csrf.peek() };
+    const response = await fetch(path, { method, headers });
     const answer = await response.json();
     if (response.ok) return { state: "ready", value: answer };
     if (response.status === 401) location.reload();

@@ -21,11 +21,11 @@ interface Options {
 export function define(command: Command): void {
   command
     .description(
-      "Prints a link to the page of the local cluster: who calls whom, services, configuration. The link is good once, " +
-        "for two minutes; the session that it opens may only look.",
+      "Prints a link to the page of the local cluster: who calls whom, services, configuration, metrics, traces and " +
+        "rollouts. The link is good once, for two minutes; the session that it opens may only look.",
     )
     .option("--open", "open the link in a browser")
-    .option("--allow-changes", "let the page change things too")
+    .option("--allow-changes", "let the page steer rollouts too: promote, pause, resume and abort them")
     .addOption(dataDirOption())
     .addOption(formatOption())
     .action(async (options: Options) => {

@@ -71,9 +71,10 @@ async function start(
   if (!namespace.ok) return err(startFailure(namespace.error.message));
 
   const { mode } = config;
+  // In the transparent mode it brings the node's address, which what follows listens on.
+  const provider = await openProvider(config, dir, socket);
   const traces = await openTraces({ dir, mode, nodeIP, warn });
   if (traces !== undefined) parts.add(() => traces.close());
-  const provider = await openProvider(config, dir, socket);
   const injection = injectOptions(config, nodeIP);
   const control = await openControl({ client, dir, nodeIP, ports: config.control, warn, injection, traces }, parts);
   if (!control.ok) return control;
@@ -110,7 +111,7 @@ async function start(
   parts.add(() => node.close());
   runtime.set(node.runtime);
   const dashboard = await openDashboard(
-    { client, config, cache: join(dir.root, "cache"), control: control.value, runtime: node.runtime, warn },
+    { client, config, cache: join(dir.root, "cache"), control: control.value, runtime: node.runtime, traces, warn },
     parts,
   );
   return ok({

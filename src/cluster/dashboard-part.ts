@@ -17,6 +17,7 @@ import { startDashboard } from "../dashboard/server.ts";
 import { WorldReader } from "../dashboard/world.ts";
 import { defaultMeshConfig } from "../model/mesh-config.ts";
 import { VERSION } from "../proxy/admin/server-info.ts";
+import type { TraceReader } from "../traces/trace.ts";
 import { inheritedSocket } from "./launch/launch.ts";
 import type { Parts } from "./parts.ts";
 import { runScript } from "./run-script.ts";
@@ -29,6 +30,7 @@ export interface DashboardPartOptions {
   readonly cache: string;
   readonly control: ControlPlane;
   readonly runtime: PodRuntime;
+  readonly traces: TraceReader | undefined;
   readonly warn: (message: string) => void;
 }
 
@@ -48,8 +50,10 @@ export async function openDashboard(options: DashboardPartOptions, parts: Parts)
       sequence: () => control.sequence(),
       connections: () => control.connections(),
       world: new WorldReader({ client, clock, mesh: defaultMeshConfig }),
+      client,
       ask: (pod, path) => askProxy(options, pod, path),
       traffic: control.traffic.view,
+      traces: options.traces,
     }),
     clock,
     client,

@@ -1,18 +1,21 @@
 // The page's data: one path, one answer. What they are made of is in files of their own.
 
-import type { IncomingMessage } from "node:http";
 import type { Clock } from "../base/clock.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
 import type { Connection } from "../serve/server.ts";
+import type { TraceReader } from "../traces/trace.ts";
 import type { TrafficView } from "../traffic/query.ts";
 import type { Asset } from "./assets.ts";
+import { chartsOf } from "./charts.ts";
 import { configurationDetail, configurationOf } from "./configuration.ts";
 import { mtlsByService } from "./mtls.ts";
 import type { ProxyAsk } from "./proxies.ts";
 import { pulseOf, serviceListOf } from "./pulse.ts";
 import type { Caller } from "./request.ts";
+import { isRolloutAction, listRollouts, type RolloutClient, steerRollout } from "./rollouts.ts";
 import { serviceDetail } from "./service.ts";
 import type { MeshInfo, MeshPulse } from "./shapes.ts";
+import { findTraces, readTrace } from "./traces.ts";
 import type { WorldReader } from "./world.ts";
 
 export type Answer =
@@ -32,15 +35,17 @@ export interface ApiOptions {
   readonly sequence: () => number;
   readonly connections: () => readonly Connection[];
   readonly world: WorldReader;
+  readonly client: RolloutClient;
   readonly ask: ProxyAsk;
   readonly traffic: TrafficView;
+  /** Undefined where none are kept. */
+  readonly traces: TraceReader | undefined;
 }
 
 export interface ApiRequest {
   readonly method: string;
   readonly url: URL;
   readonly caller: Caller;
-  readonly message: IncomingMessage | undefined;
 }
 
 const WINDOW_SECONDS = 30;
@@ -73,11 +78,13 @@ export async function answerApi({ options }: Api, request: ApiRequest): Promise<
   const { pathname } = request.url;
   const parts = pathname.split("/").slice(2).map(decodeURIComponent);
   const [view = "", ...rest] = parts;
+  if (request.method !== "GET") return change(options, view, rest);
   if (view === "mesh") return json(meshInfo(options, request.caller));
   const snapshot = options.snapshot();
   if (snapshot === undefined) return problem(503, "the cluster has not been read yet");
   const analyzed = await options.world.read();
   if (!analyzed.ok) return problem(503, analyzed.error);
+  const query = request.url.searchParams;
   switch (view) {
     case "services":
       if (rest.length === 0) return json(serviceListOf(snapshot, analyzed.value, mtlsByService(analyzed.value.world)));
@@ -87,9 +94,33 @@ export async function answerApi({ options }: Api, request: ApiRequest): Promise<
       const [kind = "", namespace = "", name = ""] = rest;
       return found(configurationDetail(analyzed.value, { kind, namespace, name }));
     }
+    case "metrics": {
+      const charts = chartsOf(options.traffic, snapshot, { id: rest.join("/"), nowMs: options.clock.wallMs(), query });
+      return found(charts);
+    }
+    case "traces": {
+      if (options.traces === undefined) return problem(404, "this cluster keeps no traces: its log says why");
+      const [traceId] = rest;
+      return traceId === undefined
+        ? json(await findTraces(options.traces, query, options.clock.wallMs()))
+        : found(await readTrace(options.traces, traceId));
+    }
+    case "rollouts": {
+      const listed = await listRollouts(options.client);
+      return listed.ok ? json(listed.value) : problem(503, listed.error);
+    }
     default:
       return problem(404, `there is no ${pathname}`);
   }
+}
+
+/** Who asks may change things: that was looked at before. */
+async function change(options: ApiOptions, view: string, rest: readonly string[]): Promise<Answer> {
+  const [namespace = "", name = "", action = ""] = rest;
+  if (view !== "rollouts" || !isRolloutAction(action)) return problem(404, "there is nothing to change there");
+  const id = new Date(options.clock.wallMs()).toISOString();
+  const done = await steerRollout(options.client, { namespace, name }, { action, id });
+  return done.ok ? json({}) : problem(409, done.error);
 }
 
 function meshInfo({ version, place, snapshot }: ApiOptions, { session }: Caller): MeshInfo {

@@ -28,8 +28,13 @@ export const WORLD_AGE_MS = 2_000;
 export const ROWS_MAX = 2_000;
 /** Proxies that one view of a service asks. */
 export const PROXIES_ASKED_MAX = 12;
+/** Requests that failed, of one service. */
+export const FAILURES_MAX = 40;
 export const PROXY_ANSWER_MS = 2_000;
 /** Of one proxy's answer that is read. */
 export const PROXY_ANSWER_BYTES_MAX = 8 * 1024 * 1024;
-/** One file of the page, and how long it may be built. */
+/** One file of the page. */
 export const ASSET_BYTES_MAX = 4 * 1024 * 1024;
+/** Points of one line of a chart, and the time that it shows at most. */
+export const CHART_POINTS_MAX = 120;
+export const CHART_MINUTES_MAX = 120;

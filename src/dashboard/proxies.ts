@@ -4,10 +4,11 @@ import { isRecord, parseJson } from "../base/json.ts";
 import type { Result } from "../base/result.ts";
 import type { Endpoint } from "../model/endpoint.ts";
 import type { Service } from "../model/service.ts";
+import { type RecentRequest, readRecentRequests } from "../observe/recent-request.ts";
 import type { Connection } from "../serve/server.ts";
 import type { Edge, TrafficView } from "../traffic/query.ts";
-import { PROXIES_ASKED_MAX } from "./limits.ts";
-import type { CertificateRow } from "./shapes.ts";
+import { FAILURES_MAX, PROXIES_ASKED_MAX } from "./limits.ts";
+import type { CertificateRow, FailureRow } from "./shapes.ts";
 
 export interface PodName {
   readonly namespace: string;
@@ -23,6 +24,7 @@ export interface Asked {
   readonly ejectedBy: ReadonlyMap<string, readonly string[]>;
   /** How many callers were asked. */
   readonly callers: number;
+  readonly failures: readonly FailureRow[];
 }
 
 interface AskInput {
@@ -37,9 +39,11 @@ export async function askProxies(input: AskInput, service: Service, endpoints: r
   const own = uniquePods(endpoints.filter(({ hasSidecar }) => hasSidecar)).slice(0, PROXIES_ASKED_MAX);
   const calls = input.traffic.calls(CALLERS_SECONDS).filter((call) => call.service === service.host);
   const callers = callersOf(calls, input.connections()).slice(0, PROXIES_ASKED_MAX);
-  const [certificates, ejections] = await Promise.all([
+  const [certificates, ejections, inbound, outbound] = await Promise.all([
     Promise.all(own.map((pod) => certificateOf(input.ask, pod))),
     Promise.all(callers.map((pod) => ejectionsAt(input.ask, pod, service.host))),
+    Promise.all(own.map((pod) => failedAt(input.ask, pod))),
+    Promise.all(callers.map((pod) => failedAt(input.ask, pod))),
   ]);
   const ejectedBy = new Map<string, string[]>();
   for (const [index, addresses] of ejections.entries()) {
@@ -47,7 +51,12 @@ export async function askProxies(input: AskInput, service: Service, endpoints: r
       ejectedBy.set(address, [...(ejectedBy.get(address) ?? []), callers[index]?.pod ?? ""]);
     }
   }
-  return { certificates, ejectedBy, callers: ejections.filter((each) => each !== undefined).length };
+  return {
+    certificates,
+    ejectedBy,
+    callers: ejections.filter((each) => each !== undefined).length,
+    failures: failuresOf(service.host, inbound.flat(), outbound.flat()),
+  };
 }
 
 function uniquePods(endpoints: readonly Endpoint[]): readonly PodName[] {
@@ -93,6 +102,61 @@ function identityOf(certificate: unknown): string {
       .map((each) => text(each, "uri"))
       .find((uri) => uri !== "") ?? ""
   );
+}
+
+interface Remembered {
+  readonly pod: string;
+  readonly request: RecentRequest;
+}
+
+async function failedAt(ask: ProxyAsk, pod: PodName): Promise<readonly Remembered[]> {
+  const answer = await ask(pod, `/weft/requests?failed&limit=${FAILURES_MAX}`);
+  const parsed = answer.ok ? parseJson(answer.value) : undefined;
+  const recent = parsed?.ok === true ? readRecentRequests(parsed.value) : undefined;
+  return recent?.requests.map((request) => ({ pod: pod.pod, request })) ?? [];
+}
+
+/** A request that both sides remember is told once: with the cause by whoever knows it, and the caller's name for itself. */
+function failuresOf(
+  host: string,
+  inbound: readonly Remembered[],
+  outbound: readonly Remembered[],
+): readonly FailureRow[] {
+  const causes = new Map(inbound.map(({ request }) => [request.requestId, causeOf(request)]));
+  const called = outbound.filter(({ request }) => request.cluster.endsWith(`|${host}`));
+  const known = new Set(called.map(({ request }) => request.requestId));
+  const seen = [
+    ...called.map((one) => failureRow(one, causeOf(one.request) || (causes.get(one.request.requestId) ?? ""))),
+    ...inbound
+      .filter(({ request }) => request.direction === "inbound" && !known.has(request.requestId))
+      .map((one) => failureRow(one, causeOf(one.request))),
+  ];
+  const alike = Map.groupBy(seen, ({ from, method, path, code, flags, cause }) =>
+    [from, method, path, code, flags, cause].join("\0"),
+  );
+  return [...alike.values()]
+    .flatMap((group) => {
+      const last = group.toSorted((a, b) => b.atMs - a.atMs)[0];
+      return last === undefined ? [] : [{ ...last, count: group.length }];
+    })
+    .sort((a, b) => b.atMs - a.atMs)
+    .slice(0, FAILURES_MAX);
+}
+
+/** That the other side answered tells nothing. */
+function causeOf({ cause, transportFailure, details }: RecentRequest): string {
+  return cause || transportFailure || (details === "via_upstream" ? "" : details);
+}
+
+function failureRow({ pod, request }: Remembered, cause: string): FailureRow {
+  const { code, flags, method, path, traceId, source, direction, endTimeMs } = request;
+  const caller = source.identity.replace(/^spiffe:\/\/[^/]+\//, "") || source.address;
+  return {
+    atMs: endTimeMs,
+    count: 1,
+    from: direction === "outbound" ? pod : caller,
+    ...{ method, path, code, flags, cause, traceId },
+  };
 }
 
 /** Addresses that this proxy keeps out; undefined where it doesn't answer. */

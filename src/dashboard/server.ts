@@ -113,7 +113,7 @@ class Handler {
     }
     const forbidden = checkMayChange(caller.session);
     if (forbidden !== undefined) return failed(forbidden.status, forbidden.message);
-    return answerApi(this.#options.api, { method, url, caller, message });
+    return answerApi(this.#options.api, { method, url, caller });
   }
 
   async #get(url: URL, caller: Caller, response: ServerResponse): Promise<Answer | undefined> {
@@ -122,7 +122,7 @@ class Handler {
       return failed(503, "too many pages are open: close one");
     }
     if (url.pathname.startsWith("/api/")) {
-      return answerApi(this.#options.api, { method: "GET", url, caller, message: undefined });
+      return answerApi(this.#options.api, { method: "GET", url, caller });
     }
     const assets = await this.#options.assets();
     if (!assets.ok) return failed(500, `the page's files are missing: ${assets.error}`);

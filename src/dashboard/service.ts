@@ -49,6 +49,7 @@ export async function serviceDetail(input: ServiceInput, id: string): Promise<Se
     })),
     certificates: asked.certificates,
     resources: resourcesOf(described, service, analyzed),
+    failures: asked.failures,
   };
 }
 

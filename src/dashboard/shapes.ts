@@ -175,6 +175,8 @@ export interface ServiceDetail {
   readonly policies: readonly PolicyRow[];
   readonly certificates: readonly CertificateRow[];
   readonly resources: readonly ConfigurationRow[];
+  /** The newest first. */
+  readonly failures: readonly FailureRow[];
 }
 
 /** What share a version is meant to get, and what it got. */
@@ -188,4 +190,110 @@ export interface VersionRow {
   /** Percent of the requests of the window. */
   readonly seen: number | undefined;
   readonly errorShare: number;
+}
+
+/** Requests that failed or were refused in the same way, as the proxies remember them. */
+export interface FailureRow {
+  /** The last of them. */
+  readonly atMs: number;
+  readonly count: number;
+  readonly from: string;
+  readonly method: string;
+  readonly path: string;
+  /** 0: no answer. */
+  readonly code: number;
+  /** Envoy's flags; empty where the application answered. */
+  readonly flags: string;
+  /** The resource and rule behind an answer that the proxy gave by itself, or what broke. */
+  readonly cause: string;
+  /** Of the last one; empty where it was not traced. */
+  readonly traceId: string;
+}
+
+export interface ChartLine {
+  readonly name: string;
+  /** One for each instant; null where nothing was counted. */
+  readonly values: readonly (number | null)[];
+}
+
+export interface Chart {
+  readonly title: string;
+  readonly unit: "rate" | "percent" | "milliseconds";
+  readonly lines: readonly ChartLine[];
+}
+
+export interface ServiceCharts {
+  readonly timesMs: readonly number[];
+  readonly charts: readonly Chart[];
+  /** In all of the time. */
+  readonly requests: number;
+  readonly failures: number;
+}
+
+export interface TraceRow {
+  readonly traceId: string;
+  readonly service: string;
+  readonly operation: string;
+  readonly startMs: number;
+  readonly durationMs: number;
+  readonly spans: number;
+  readonly errors: number;
+  readonly services: readonly string[];
+}
+
+export interface TraceList {
+  readonly rows: readonly TraceRow[];
+  readonly services: readonly string[];
+}
+
+export interface SpanRow {
+  readonly spanId: string;
+  /** How deep it is in the tree. */
+  readonly depth: number;
+  readonly service: string;
+  readonly name: string;
+  readonly kind: string;
+  /** After the trace's beginning. */
+  readonly startMs: number;
+  readonly durationMs: number;
+  readonly isError: boolean;
+  readonly tags: readonly (readonly [string, string])[];
+  readonly events: readonly { readonly atMs: number; readonly name: string }[];
+}
+
+export interface TraceDetail extends TraceRow {
+  readonly rows: readonly SpanRow[];
+  /** Spans that are not shown. */
+  readonly left: number;
+}
+
+export type RolloutAction = "promote" | "pause" | "resume" | "abort";
+
+export interface RolloutFigures {
+  readonly requests: number;
+  readonly failurePercent: number;
+  readonly latencyMs: number | undefined;
+}
+
+export interface RolloutRow {
+  readonly namespace: string;
+  readonly name: string;
+  /** Subsets: what serves now, and what is to. */
+  readonly stable: string;
+  readonly canary: string;
+  readonly phase: "Waiting" | "Progressing" | "Paused" | "RollingBack" | "Succeeded" | "Aborted";
+  readonly message: string;
+  /** The index of the one that it is at. */
+  readonly step: number;
+  readonly steps: readonly { readonly text: string; readonly intervalMs: number }[];
+  /** How often the step went on because it could not be told yet. */
+  readonly holds: number;
+  readonly stepStartedAt: string;
+  readonly figures: { readonly canary: RolloutFigures | undefined; readonly stable: RolloutFigures | undefined };
+  /** The newest first. */
+  readonly history: readonly { readonly at: string; readonly event: string; readonly message: string }[];
+}
+
+export interface RolloutList {
+  readonly rows: readonly RolloutRow[];
 }

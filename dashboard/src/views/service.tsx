@@ -5,6 +5,7 @@ import type {
   CertificateRow,
   ConfigurationRow,
   EndpointRow,
+  FailureRow,
   RouteRow,
   ServiceDetail,
   VersionRow,
@@ -13,7 +14,7 @@ import { useAnswer } from "../fetch.ts";
 import { count, duration, number, percent, share } from "../format.ts";
 import { ConditionBadges, FindingList } from "../parts/resource.tsx";
 import { Badge, Mtls, Nothing, Show } from "../parts/state.tsx";
-import { href } from "../route.ts";
+import { href, hrefOf } from "../route.ts";
 
 interface Props {
   readonly id: string;
@@ -63,8 +64,12 @@ function Sections({ detail }: { readonly detail: ServiceDetail }) {
           ))}
         </dd>
       </dl>
+      <p class="links">
+        <a href={hrefOf("metrics", detail.id)}>Metrics over time</a>
+      </p>
       <Versions rows={detail.versions} />
       <Endpoints rows={detail.endpoints} />
+      <Failures rows={detail.failures} />
       <Routes rows={detail.routes} />
       <Section title="Policies">
         {detail.policies.length === 0 && <Nothing>No policy: whoever reaches it may call it.</Nothing>}
@@ -155,6 +160,33 @@ function Health({ row }: { readonly row: EndpointRow }) {
     <span title={row.ejectedBy.join(", ")}>
       <Badge tone="bad">{`ejected by ${row.ejectedBy.length} of ${count(row.askedCallers, "caller")}`}</Badge>
     </span>
+  );
+}
+
+function Failures({ rows }: { readonly rows: readonly FailureRow[] }) {
+  const nowMs = Date.now();
+  return (
+    <Section title="Recent errors and refusals">
+      {rows.length === 0 && <Nothing>The proxies remember none.</Nothing>}
+      <ul class="rows">
+        {rows.map((row) => (
+          <li key={`${row.from} ${row.method} ${row.path} ${row.code} ${row.flags} ${row.cause}`}>
+            <span>
+              <strong>{`${row.method} ${row.path}`}</strong>
+              <span class="sub">{`from ${row.from}, ${row.count === 1 ? "once" : `${row.count} times`}, ${duration(nowMs - row.atMs)} ago`}</span>
+              {row.cause !== "" && <span class="sub cause">{row.cause}</span>}
+            </span>
+            <span class="badges">
+              <Badge tone={row.code >= 400 && row.code < 500 ? "warn" : "bad"}>
+                {row.code === 0 ? "no answer" : String(row.code)}
+                {row.flags === "" ? "" : ` ${row.flags}`}
+              </Badge>
+              {row.traceId !== "" && <a href={href("traces", row.traceId)}>trace</a>}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Section>
   );
 }
 

@@ -39,7 +39,8 @@ const reviewer: Pick<KubeClient, "reviewToken"> = {
 
 async function withPage(run: (page: Page) => Promise<void>): Promise<void> {
   const clock = new VirtualClock();
-  const client = { list: async () => ok([]) };
+  const gone = { code: 404, reason: "NotFound", message: "there is no such Canary" };
+  const client = { list: async () => ok([]), mergePatch: async () => err(gone) };
   const html = Buffer.from("<!doctype html><title>weft</title>");
   const started = await startDashboard({
     api: new Api({
@@ -50,8 +51,10 @@ async function withPage(run: (page: Page) => Promise<void>): Promise<void> {
       sequence: () => 0,
       connections: () => [],
       world: new WorldReader({ client, clock, mesh: defaultMeshConfig }),
+      client,
       ask: async () => err("there is no proxy"),
       traffic: new TrafficView(new TrafficStore()),
+      traces: undefined,
     }),
     clock,
     client: reviewer,
@@ -168,7 +171,7 @@ test("a change needs the page's origin, its token, and a session that may change
     const csrf = field((await ask(page, "/api/mesh", { cookie: session })).body, "csrf");
     const origin = `http://127.0.0.1:${page.port}`;
     const change = async (headers: http.OutgoingHttpHeaders) =>
-      (await ask(page, "/api/nothing", { cookie: session, ...headers }, "POST")).status;
+      (await ask(page, "/api/rollouts/a/b/abort", { cookie: session, ...headers }, "POST")).status;
     assert.equal(await change({ "x-weft-csrf": csrf }), 403, "no origin");
     assert.equal(await change({ "x-weft-csrf": csrf, origin: "http://127.0.0.1:1" }), 403, "another port");
     assert.equal(await change({ "x-weft-csrf": csrf, origin: "https://evil.example" }), 403, "another site");
@@ -179,11 +182,11 @@ test("a change needs the page's origin, its token, and a session that may change
       403,
       "the browser says so",
     );
-    assert.equal(await change({ origin, "x-weft-csrf": csrf }), 503, "let through to a mesh that is not read yet");
+    assert.equal(await change({ origin, "x-weft-csrf": csrf }), 409, "let through: there is only no such rollout");
 
     const viewer = await cookie(page);
     const seen = field((await ask(page, "/api/mesh", { cookie: viewer })).body, "csrf");
-    const refused = await ask(page, "/api/nothing", { cookie: viewer, origin, "x-weft-csrf": seen }, "POST");
+    const refused = await ask(page, "/api/rollouts/a/b/abort", { cookie: viewer, origin, "x-weft-csrf": seen }, "POST");
     assert.equal(refused.status, 403);
     assert.match(refused.body, /--allow-changes/);
   });
