@@ -36,12 +36,16 @@ export interface SidecarConfig {
   readonly probers: ReadonlyMap<string, Prober>;
   readonly appMetrics: AppMetrics | undefined;
   readonly drainMs: number;
+  /** Envoy's worker threads; 0: one for each processor. */
+  readonly concurrency: number;
 }
 
 export interface SidecarFiles {
   readonly token: string;
   readonly root: string;
   readonly certificateDirectory: string;
+  /** The proxy's own: its bootstrap, and the agent's sockets. */
+  readonly proxyDirectory: string;
 }
 
 export interface EnvironmentInput {
@@ -101,11 +105,13 @@ export function readEnvironment(input: EnvironmentInput): Result<SidecarConfig, 
       token: place("/var/run/secrets/tokens/istio-token"),
       root: place("/var/run/secrets/istio/root-cert.pem"),
       certificateDirectory: place("/etc/certs/out"),
+      proxyDirectory: place("/etc/istio/proxy"),
     },
     certificate,
     probers: probers.value,
     appMetrics: readAppMetrics(env["ISTIO_PROMETHEUS_ANNOTATIONS"], annotations),
     drainMs: readDrain(proxyConfig),
+    concurrency: readConcurrency(proxyConfig["concurrency"]),
   });
 }
 
@@ -195,6 +201,11 @@ function readDrain(proxyConfig: Readonly<Record<string, unknown>>): number {
   if (match === null) return DRAIN_MS;
   const [, amount = "0", unit = "s"] = match;
   return Math.min(Number(amount) * ({ ms: 1, s: 1_000, m: 60_000 }[unit] ?? 1_000), DRAIN_MAX_MS);
+}
+
+/** A sidecar's share of a machine is one thread, unless ProxyConfig says otherwise. */
+function readConcurrency(value: unknown): number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 ? value : 1;
 }
 
 function stringAt(record: Readonly<Record<string, unknown>>, key: string): string | undefined {

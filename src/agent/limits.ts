@@ -25,3 +25,29 @@ export const DRAIN_MAX_MS = 3_600_000;
 
 /** How often a sidecar looks at its memory. */
 export const OVERLOAD_REFRESH_MS = 250;
+export const XDS_CONNECT_TIMEOUT_S = 10;
+export const XDS_KEEPALIVE_S = 30;
+/** What Envoy may send at once: a batch of its access log, or of spans. */
+export const ENVOY_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
+/** A question to Envoy's admin interface. */
+export const ADMIN_TIMEOUT_MS = 2_000;
+/** All of Envoy's statistics as Prometheus has them. */
+export const ADMIN_BYTES_MAX = 64 * 1024 * 1024;
+/** A unix socket's path can't be longer. */
+export const SOCKET_PATH_BYTES_MAX = 100;
+/** While draining: how often the connections that are left are counted. */
+export const DRAIN_CHECK_MS = 250;
+/** After SIGTERM, how long until Envoy is killed. */
+export const ENVOY_KILL_MS = 2_000;
+/** Series of Istio's metrics; beyond them one overflow handle counts. */
+export const ISTIO_SERIES_MAX = 20_000;
+/** What a peer may say of itself. */
+export const PEER_BYTES_MAX = 8 * 1024;
+/** Peers whose metadata is kept in its read form. */
+export const PEERS_MAX = 2_000;
+/** TCP connections whose bytes are told while they are open. */
+export const TCP_STREAMS_MAX = 10_000;
+/** Bytes of a datagram to a Jaeger agent: few fragments, so that one lost packet costs few spans. */
+export const JAEGER_DATAGRAM_BYTES_MAX = 8 * 1024;
+/** Envoy keeps a span at most this long. */
+export const SPAN_FLUSH_MS = 500;

@@ -5,7 +5,7 @@ import { type ListenAddress, listen } from "../base/listen.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { Log } from "../observe/log.ts";
 import type { Registry } from "../observe/metrics.ts";
-import { PROMETHEUS_CONTENT_TYPE, writePrometheus } from "../observe/prometheus.ts";
+import { PROMETHEUS_CONTENT_TYPE } from "../observe/prometheus.ts";
 import { fetchAppMetrics } from "./app-metrics.ts";
 import type { AppMetrics } from "./environment.ts";
 import { CONNECTIONS_MAX } from "./limits.ts";
@@ -13,11 +13,12 @@ import { type Prober, probe } from "./prober.ts";
 
 export interface StatusOptions {
   /** What is still missing, in words; undefined when ready. */
-  notReady(): string | undefined;
-  readonly proxyRegistry: Registry;
+  notReady(): string | undefined | Promise<string | undefined>;
+  /** The proxy's metrics as Prometheus has them. */
+  proxyPage(): string | Promise<string>;
+  /** The proxy's and the agent's, on one page: a metric that both have must have one TYPE line. */
+  mergedPage(): string | Promise<string>;
   readonly agentRegistry: Registry;
-  /** Brings gauges up to date before a scrape. */
-  beforeScrape(): void;
   readonly probers: ReadonlyMap<string, Prober>;
   /** Where the application listens. */
   readonly appAddress: string;
@@ -42,19 +43,17 @@ export async function startStatusServers(
   addresses: StatusAddresses,
 ): Promise<Result<StatusServers, string>> {
   const scrapes = makeScrapeCounters(options.agentRegistry);
-  const proxyMetrics = () => writePrometheus(options.proxyRegistry.series());
   const readiness: Handler = (_request, response) => {
-    const missing = options.notReady();
-    reply(response, missing === undefined ? 200 : 503, missing === undefined ? "" : `${missing}\n`);
+    void Promise.resolve(options.notReady()).then((missing) =>
+      reply(response, missing === undefined ? 200 : 503, missing === undefined ? "" : `${missing}\n`),
+    );
+  };
+  const prometheus: Handler = (_request, response) => {
+    void Promise.resolve(options.proxyPage()).then((page) => reply(response, 200, page, PROMETHEUS_CONTENT_TYPE));
   };
   const handlers: readonly (readonly [ListenAddress, Handler])[] = [
     [addresses.readiness, route({ "/healthz/ready": readiness })],
-    [
-      addresses.prometheus,
-      route({
-        "/stats/prometheus": (_request, response) => reply(response, 200, proxyMetrics(), PROMETHEUS_CONTENT_TYPE),
-      }),
-    ],
+    [addresses.prometheus, route({ "/stats/prometheus": prometheus })],
     [addresses.status, statusRoutes(options, { readiness, scrapes })],
   ];
   const servers: http.Server[] = [];
@@ -127,9 +126,7 @@ async function mergedMetrics(
   parts: StatusParts & { readonly accept: string },
 ): Promise<string> {
   parts.scrapes.all.inc();
-  options.beforeScrape();
-  // One page from both: a metric that both have must have one TYPE line.
-  let page = writePrometheus(chain(options.proxyRegistry.series(), options.agentRegistry.series()));
+  let page = await options.mergedPage();
   if (options.appMetrics === undefined) return page;
   const fetched = await fetchAppMetrics({ ...options.appMetrics, address: options.appAddress });
   if (fetched.ok) page += fetched.value;
@@ -138,10 +135,6 @@ async function mergedMetrics(
     options.log.debug(`the application's metrics were not had: ${fetched.error}`);
   }
   return page;
-}
-
-function* chain<T>(...parts: readonly Iterable<T>[]): IterableIterator<T> {
-  for (const part of parts) yield* part;
 }
 
 function makeScrapeCounters(registry: Registry) {

@@ -38,6 +38,7 @@ async function demo(options: DemoOptions): Promise<void> {
     dashboardPort: undefined,
     intercept: options.intercept,
     main: resolve(process.argv[1] ?? ""),
+    proxy: { kind: "weft", envoy: undefined },
     task: {
       kind: "demo",
       once: options.once === true,

@@ -124,12 +124,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./preview.ts"),
   },
   {
-    name: "assess",
-    aliases: [],
-    summary: "say whether an application needs a mesh, from its manifests or its cluster",
-    load: () => import("./assess.ts"),
-  },
-  {
     name: "describe",
     aliases: [],
     summary: "show what applies to a service or a pod of the local cluster, and why",
@@ -176,6 +170,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     aliases: [],
     summary: "run weft's proxy, as a sidecar's container does",
     load: () => import("./proxy.ts"),
+  },
+  {
+    name: "agent",
+    aliases: [],
+    summary: "run Envoy as a sidecar, with what it needs of the mesh beside it",
+    load: () => import("./agent.ts"),
   },
   {
     name: "completion",

@@ -25,6 +25,8 @@ interface UpOptions {
   readonly apiPort?: number;
   readonly dashboardPort?: number;
   readonly publish: readonly PublishedPort[];
+  readonly proxy: "weft" | "envoy";
+  readonly envoy?: string;
 }
 
 export function define(command: Command): void {
@@ -37,6 +39,8 @@ export function define(command: Command): void {
     .addOption(dataDirOption())
     .addOption(interceptOption())
     .addOption(publishOption())
+    .addOption(proxyOption())
+    .option("--envoy <path>", 'Envoy\'s binary (default: WEFT_ENVOY, else "envoy" on the PATH)')
     .option("--api-port <port>", "port of the API on 127.0.0.1 (default: a free one, kept from then on)", readPort)
     .option(
       "--dashboard-port <port>",
@@ -49,6 +53,7 @@ export function define(command: Command): void {
     'export KUBECONFIG="$(weft kubeconfig)"; kubectl get nodes',
     "weft up -f manifests/ --data-dir /tmp/mesh",
     "weft up --intercept explicit --api-port 6443",
+    "weft up --proxy envoy",
     "weft up -f examples/gateway --publish 8080:edge/ingress:80",
   ]);
 }
@@ -62,6 +67,12 @@ function publishOption(): Option {
       return [...before, parsed.value];
     })
     .default([], "none");
+}
+
+function proxyOption(): Option {
+  return new Option("--proxy <proxy>", "what the sidecars run: weft's own proxy, or Envoy with weft agent beside it")
+    .choices(["weft", "envoy"])
+    .default("weft");
 }
 
 export function interceptOption(): Option {
@@ -87,6 +98,7 @@ async function up(options: UpOptions): Promise<void> {
     dashboardPort: options.dashboardPort,
     intercept: options.intercept,
     main,
+    proxy: { kind: options.proxy, envoy: options.envoy },
     task: { kind: "up", files, published: options.publish },
   });
   if (!done.ok) throw asFailure(done.error);
@@ -102,6 +114,9 @@ async function upDetached(dir: DataDir, main: string, options: UpOptions): Promi
     dir.root,
     "--intercept",
     options.intercept,
+    "--proxy",
+    options.proxy,
+    ...(options.envoy === undefined ? [] : ["--envoy", options.envoy]),
     ...options.filename.flatMap((file) => ["-f", file]),
     ...options.publish.flatMap((each) => ["--publish", writePublished(each)]),
     ...(options.apiPort === undefined ? [] : ["--api-port", String(options.apiPort)]),

@@ -105,6 +105,7 @@ async function start(
     dataDir: dir.root,
     nodeName: NODE_NAME,
     proxyCommand: command.value,
+    proxy: config.proxy,
     environment: podEnvironment(process.env),
     apiCertificate: api.value.caPem,
   });

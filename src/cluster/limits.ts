@@ -20,3 +20,5 @@ export const LOCK_LOOK_MS = 2_000;
 export const STANDARD_INPUT_POLL_MS = 10;
 /** Building the page takes less than a second on an idle machine. */
 export const SCRIPT_TIMEOUT_MS = 60_000;
+/** `envoy --version`: a hundred megabytes are read for it. */
+export const ENVOY_VERSION_TIMEOUT_MS = 20_000;

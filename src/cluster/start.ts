@@ -4,6 +4,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { err, ok, type Result } from "../base/result.ts";
 import { beginAfresh, type DataDir, openDataDir } from "./data-dir.ts";
+import { chooseProxy, type ProxyWish } from "./envoy.ts";
 import type { ClusterError } from "./failure.ts";
 import { runInside } from "./inside.ts";
 import { launchInNamespaces } from "./launch/launch.ts";
@@ -23,6 +24,7 @@ export interface StartRequest {
   readonly intercept: Intercept;
   /** The program's entry, for starting it again inside namespaces. */
   readonly main: string;
+  readonly proxy: ProxyWish;
   readonly task: Task;
 }
 
@@ -36,6 +38,8 @@ const ISTIO_PORTS = { plain: 15_010, tls: 15_012, debug: 15_014 };
 
 /** Runs the task and everything below it until it ends; the exit code is the task's. */
 export async function startCluster(request: StartRequest): Promise<Result<number, ClusterError>> {
+  const proxy = chooseProxy(request.proxy, request.main, process.env);
+  if (!proxy.ok) return proxy;
   const isDemo = request.task.kind === "demo";
   const dir = openDataDir(request.dataDir, isDemo ? "demo" : "cluster");
   if (!dir.ok) return dir;
@@ -64,6 +68,7 @@ export async function startCluster(request: StartRequest): Promise<Result<number
       control: control.value,
       holderPid: process.pid,
       main: request.main,
+      proxy: proxy.value,
       task: task.kind === "up" ? { ...task, published: published.value.map((each) => each.published) } : task,
     };
     return await run({

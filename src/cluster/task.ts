@@ -39,7 +39,15 @@ export interface InsideConfig {
   readonly holderPid: number;
   /** The program's entry, for starting it again. */
   readonly main: string;
+  /** What the sidecars are. */
+  readonly proxy: ProxyChoice;
   readonly task: Task;
+}
+
+/** A pod can ask for Envoy where the others run weft's own: its path is known, or why there is none. */
+export interface ProxyChoice {
+  readonly kind: "weft" | "envoy";
+  readonly envoy: Result<string, string>;
 }
 
 export function writeConfig(config: InsideConfig): string {
@@ -53,11 +61,13 @@ export function readConfig(text: string): Result<InsideConfig, string> {
   const value = isRecord(parsed.value) ? parsed.value : {};
   const task = readTask(value["task"]);
   const control = readPorts(value["control"]);
+  const proxy = readProxy(value["proxy"]);
   const { dataDir, mode, modeReason, apiPort, dashboardPort, holderPid, main } = value;
-  if (task === undefined || control === undefined || (mode !== "transparent" && mode !== "explicit")) return FOREIGN;
+  if (task === undefined || control === undefined || proxy === undefined) return FOREIGN;
+  if (mode !== "transparent" && mode !== "explicit") return FOREIGN;
   if (typeof dataDir !== "string" || typeof modeReason !== "string" || typeof main !== "string") return FOREIGN;
   if (typeof apiPort !== "number" || typeof dashboardPort !== "number" || typeof holderPid !== "number") return FOREIGN;
-  return ok({ dataDir, mode, modeReason, apiPort, dashboardPort, control, holderPid, main, task });
+  return ok({ dataDir, mode, modeReason, apiPort, dashboardPort, control, holderPid, main, proxy, task });
 }
 
 const FOREIGN = err("not written by weft");
@@ -78,6 +88,14 @@ function readPublished(value: unknown): readonly PublishedPort[] {
   const { namespace, service, port, hostPort } = isRecord(value) ? value : {};
   if (typeof namespace !== "string" || typeof service !== "string") return [];
   return typeof port === "number" && typeof hostPort === "number" ? [{ namespace, service, port, hostPort }] : [];
+}
+
+function readProxy(value: unknown): ProxyChoice | undefined {
+  const { kind, envoy } = isRecord(value) ? value : {};
+  if ((kind !== "weft" && kind !== "envoy") || !isRecord(envoy)) return undefined;
+  const { ok: isFound, value: path, error } = envoy;
+  if (isFound === true) return typeof path === "string" ? { kind, envoy: ok(path) } : undefined;
+  return typeof error === "string" ? { kind, envoy: err(error) } : undefined;
 }
 
 function readPorts(value: unknown): ControlPorts | undefined {

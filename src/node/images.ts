@@ -22,14 +22,17 @@ export interface NamedImage extends ImageCommand {
 
 export type Resolution =
   | { readonly kind: "command"; readonly command: ImageCommand }
-  /** Runs weft's own proxy. */
+  /** Runs the cluster's proxy: weft's own, or Envoy. */
   | { readonly kind: "proxy" }
+  /** Runs Envoy with the agent beside it, whatever the cluster's proxy is. */
+  | { readonly kind: "agent" }
   | { readonly kind: "unknown" }
   /** The table itself can't be read. */
   | { readonly kind: "broken"; readonly message: string };
 
-/** Names that need no entry: whatever registry and tag, they are weft's proxy. */
+/** Names that need no entry, whatever registry and tag: the mesh's proxy. */
 const PROXY_IMAGE = /^(?:.*\/)?(?:weft\/proxy|istio\/proxyv2|proxyv2|auto)$/;
+const AGENT_IMAGE = /^(?:.*\/)?weft\/agent$/;
 
 export class ImageTable {
   readonly path: string;
@@ -40,6 +43,7 @@ export class ImageTable {
 
   resolve(image: string): Resolution {
     if (PROXY_IMAGE.test(withoutTag(image))) return { kind: "proxy" };
+    if (AGENT_IMAGE.test(withoutTag(image))) return { kind: "agent" };
     const table = this.#read();
     if (!table.ok) return { kind: "broken", message: table.error };
     const found = table.value.get(image) ?? table.value.get(withoutTag(image));

@@ -43,6 +43,7 @@ export interface NodeOptions {
   readonly nodeName: string;
   /** Runs weft; a proxy container's args come after it. */
   readonly proxyCommand: readonly string[];
+  readonly proxy: NodeContext["proxy"];
   /** What every process starts with: PATH and the like. */
   readonly environment: Readonly<Record<string, string>>;
   /** For applications that talk to the API server. */
@@ -85,6 +86,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
     logDirectory: join(options.dataDir, "logs"),
     claimDirectory: join(options.dataDir, "volumes"),
     proxyCommand: options.proxyCommand,
+    proxy: options.proxy,
     environment: options.environment,
     apiCertificate: options.apiCertificate,
     capacity: { cpu: cpus().length, memoryBytes: totalmem() },

@@ -3,7 +3,7 @@
 import type { Container } from "../api/kubernetes/container.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { Prepared, RunnerEvent, Waiting } from "./container-runner.ts";
-import type { NodeContext } from "./context.ts";
+import type { NodeContext, ProxyOfNode } from "./context.ts";
 import { resolveEnvironment } from "./environment.ts";
 import { expand } from "./expand.ts";
 import type { PodFacts } from "./facts.ts";
@@ -32,7 +32,7 @@ export async function prepareContainer(preparation: Preparation): Promise<Result
   if (!own.ok) return refuse(own.error);
   const env = {
     ...context.environment,
-    ...(context.images.resolve(container.image ?? "").kind === "proxy" ? PROXY_ENVIRONMENT : {}),
+    ...proxyEnvironment(engineOf(container, context), context),
     HOSTNAME: facts.pod.spec.hostname ?? facts.pod.metadata.name,
     ...sandbox.environment({ name: container.name, ports: portsOf(container, preparation) }),
     ...own.value,
@@ -79,15 +79,33 @@ export const PROXY_ENVIRONMENT = {
   MALLOC_TOP_PAD_: "65536",
 };
 
+type Engine = ProxyOfNode["kind"];
+
+/** What serves in a container of the mesh's proxy; undefined for any other container. */
+function engineOf({ image = "" }: Container, { images, proxy }: NodeContext): Engine | undefined {
+  const { kind } = images.resolve(image);
+  if (kind === "agent") return "envoy";
+  return kind === "proxy" ? proxy.kind : undefined;
+}
+
+function proxyEnvironment(engine: Engine | undefined, { proxy: { envoy } }: NodeContext): Record<string, string> {
+  if (engine === undefined) return {};
+  return engine === "envoy" && envoy.ok ? { ...PROXY_ENVIRONMENT, WEFT_ENVOY: envoy.value } : PROXY_ENVIRONMENT;
+}
+
 /** What a container with an image of weft's own runs when it calls Istio's agent by name. */
 const AGENT_PROGRAM = /^(?:.*\/)?pilot-agent$/;
 
 /** argv of a command that is run in a container beside its main process. */
 export function translateExec(container: Container, argv: readonly string[], context: NodeContext): readonly string[] {
-  const isAgent = AGENT_PROGRAM.test(argv[0] ?? "") && context.images.resolve(container.image ?? "").kind === "proxy";
-  if (!isAgent) return argv;
+  const engine = engineOf(container, context);
+  if (engine === undefined || !AGENT_PROGRAM.test(argv[0] ?? "")) return argv;
   // The node itself holds the application back until its proxy is ready.
-  return argv[1] === "wait" ? ["true"] : [...context.proxyCommand, ...argv.slice(1)];
+  return argv[1] === "wait" ? ["true"] : [...programOf(engine, context), ...argv.slice(1)];
+}
+
+function programOf(engine: Engine, { proxyCommand }: NodeContext): readonly string[] {
+  return engine === "envoy" ? [...proxyCommand, "agent"] : proxyCommand;
 }
 
 function commandOf(
@@ -102,7 +120,11 @@ function commandOf(
   if (own.length > 0) return ok({ argv: translateExec(container, [...own, ...args], context), workingDirectory });
   switch (found.kind) {
     case "proxy":
-      return ok({ argv: [...context.proxyCommand, ...args], workingDirectory });
+    case "agent": {
+      const engine = engineOf(container, context) ?? "weft";
+      if (engine === "envoy" && !context.proxy.envoy.ok) return refuse(context.proxy.envoy.error);
+      return ok({ argv: [...programOf(engine, context), ...args], workingDirectory });
+    }
     case "command":
       return ok({ argv: imageArgv(found.command, container.args), workingDirectory });
     case "unknown":

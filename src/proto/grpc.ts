@@ -10,18 +10,17 @@ export interface Codec<T> {
 export interface MethodShape<Q, S> {
   /** `/istio.v1.auth.IstioCertificateService/CreateCertificate`. */
   readonly path: string;
-  readonly kind: "unary" | "bidi";
+  readonly kind: "unary" | "bidi" | "client-stream";
   readonly request: Codec<Q>;
   readonly response: Codec<S>;
 }
 
 /** A method as grpc-js wants it, for servers (`addService`) and clients (`makeUnaryRequest`, `makeBidiStreamRequest`) alike. */
 export function method<Q, S>(shape: MethodShape<Q, S>): MethodDefinition<Q, S> {
-  const stream = shape.kind === "bidi";
   return {
     path: shape.path,
-    requestStream: stream,
-    responseStream: stream,
+    requestStream: shape.kind !== "unary",
+    responseStream: shape.kind === "bidi",
     requestSerialize: (message) => toBuffer(shape.request.encode(message).finish()),
     requestDeserialize: (bytes) => shape.request.decode(bytes),
     responseSerialize: (message) => toBuffer(shape.response.encode(message).finish()),

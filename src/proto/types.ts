@@ -10,6 +10,7 @@ import { OpenTelemetryConfig } from "./gen/envoy/config/trace/v3/opentelemetry.t
 import { ZipkinConfig } from "./gen/envoy/config/trace/v3/zipkin.ts";
 import { FileAccessLog } from "./gen/envoy/extensions/access_loggers/file/v3/file.ts";
 import { ExpressionFilter } from "./gen/envoy/extensions/access_loggers/filters/cel/v3/cel.ts";
+import { HttpGrpcAccessLogConfig, TcpGrpcAccessLogConfig } from "./gen/envoy/extensions/access_loggers/grpc/v3/als.ts";
 import { StderrAccessLog, StdoutAccessLog } from "./gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
 import { ClusterConfig as DynamicForwardProxyCluster } from "./gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.ts";
 import { Cors, CorsPolicy } from "./gen/envoy/extensions/filters/http/cors/v3/cors.ts";
@@ -20,6 +21,7 @@ import {
   HeaderMutation,
   HeaderMutationPerRoute,
 } from "./gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation.ts";
+import { Config as HeaderToMetadata } from "./gen/envoy/extensions/filters/http/header_to_metadata/v3/header_to_metadata.ts";
 import { JwtAuthentication, PerRouteConfig } from "./gen/envoy/extensions/filters/http/jwt_authn/v3/config.ts";
 import { LocalRateLimit } from "./gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.ts";
 import { RBAC as HttpRbac, RBACPerRoute } from "./gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
@@ -94,8 +96,6 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   "envoy.config.trace.v3.ZipkinConfig": codec(ZipkinConfig),
   [`${EXT}.access_loggers.file.v3.FileAccessLog`]: codec(FileAccessLog),
   [`${EXT}.access_loggers.filters.cel.v3.ExpressionFilter`]: codec(ExpressionFilter),
-  [`${EXT}.access_loggers.stream.v3.StderrAccessLog`]: codec(StderrAccessLog),
-  [`${EXT}.access_loggers.stream.v3.StdoutAccessLog`]: codec(StdoutAccessLog),
   [`${EXT}.clusters.dynamic_forward_proxy.v3.ClusterConfig`]: codec(DynamicForwardProxyCluster),
   [`${EXT}.filters.http.cors.v3.Cors`]: codec(Cors),
   [`${EXT}.filters.http.cors.v3.CorsPolicy`]: codec(CorsPolicy),
@@ -131,6 +131,11 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   [`${EXT}.internal_redirect.previous_routes.v3.PreviousRoutesConfig`]: codec(PreviousRoutesConfig),
   [`${EXT}.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig`]: codec(SafeCrossSchemeConfig),
   [`${EXT}.path.match.uri_template.v3.UriTemplateMatchConfig`]: codec(UriTemplateMatchConfig),
+  [`${EXT}.access_loggers.grpc.v3.HttpGrpcAccessLogConfig`]: codec(HttpGrpcAccessLogConfig),
+  [`${EXT}.access_loggers.grpc.v3.TcpGrpcAccessLogConfig`]: codec(TcpGrpcAccessLogConfig),
+  [`${EXT}.access_loggers.stream.v3.StderrAccessLog`]: codec(StderrAccessLog),
+  [`${EXT}.access_loggers.stream.v3.StdoutAccessLog`]: codec(StdoutAccessLog),
+  [`${EXT}.filters.http.header_to_metadata.v3.Config`]: codec(HeaderToMetadata),
   [`${EXT}.path.rewrite.uri_template.v3.UriTemplateRewriteConfig`]: codec(UriTemplateRewriteConfig),
   [`${EXT}.request_id.uuid.v3.UuidRequestIdConfig`]: codec(UuidRequestIdConfig),
   [`${EXT}.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig`]: codec(CgroupMemoryConfig),

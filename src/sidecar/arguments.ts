@@ -35,19 +35,46 @@ export type Arguments =
       /** Flags that Istio's agent knows and this one doesn't: told, not refused. */
       readonly ignored: readonly string[];
     }
+  | {
+      /** Envoy, with the agent beside it. */
+      readonly kind: "agent";
+      readonly proxyType: ProxyType;
+      readonly dnsDomain: string;
+      readonly logLevel: LogLevel;
+      readonly ignored: readonly string[];
+      readonly envoyPath: string;
+    }
   | { readonly kind: "serve"; readonly options: ServerOptions }
   | { readonly kind: "validate"; readonly options: ServerOptions }
-  | { readonly kind: "help" | "version" };
+  | { readonly kind: "help" | "version" | "agent-help" };
 
 export function parseArguments(words: readonly string[]): Result<Arguments, string> {
   const [program, ...rest] = words;
+  if (program === "agent") return agentArguments(rest);
   if (program !== "proxy") return err(`expected "proxy", not "${program ?? ""}". ${SEE_HELP}`);
   const [type] = rest;
   return type === "sidecar" || type === "router" ? sidecarArguments(type, rest.slice(1)) : serverArguments(rest);
 }
 
 const SEE_HELP = 'Next: see "weft proxy --help".';
+const SEE_AGENT_HELP = 'Next: see "weft agent --help".';
 const LEVEL_FLAGS: ReadonlySet<string> = new Set(["-l", "--log-level", "--proxyLogLevel"]);
+
+/** Istio's own agent is called with the word "proxy" before the type. */
+function agentArguments(words: readonly string[]): Result<Arguments, string> {
+  if (words.length === 0 || words.includes("--help") || words.includes("-h")) return ok({ kind: "agent-help" });
+  if (words.includes("--version")) return ok({ kind: "version" });
+  const [type, ...rest] = words[0] === "proxy" ? words.slice(1) : words;
+  if (type !== "sidecar" && type !== "router") {
+    return err(`expected "sidecar" or "router", not "${type ?? ""}". ${SEE_AGENT_HELP}`);
+  }
+  const at = rest.findIndex((word) => word === "--envoy" || word.startsWith("--envoy="));
+  const own = at === -1 ? [] : rest.splice(at, rest[at] === "--envoy" ? 2 : 1);
+  const envoyPath = own[1] ?? own[0]?.slice("--envoy=".length) ?? "";
+  if (at !== -1 && envoyPath === "") return err(`--envoy needs the path of a binary. ${SEE_AGENT_HELP}`);
+  const read = sidecarArguments(type, rest);
+  return read.ok && read.value.kind === "sidecar" ? ok({ ...read.value, kind: "agent", envoyPath }) : read;
+}
 
 function sidecarArguments(proxyType: ProxyType, words: readonly string[]): Result<Arguments, string> {
   let level = "info";

@@ -7,11 +7,11 @@ import { LogRoot, type LogRootOptions } from "../observe/log.ts";
 import { compileLogFormat } from "../observe/log-format.ts";
 import type { Arguments } from "./arguments.ts";
 
-export function openLogs(given: Extract<Arguments, { kind: "serve" | "sidecar" }>): Result<LogRoot, string> {
+export function openLogs(given: Extract<Arguments, { kind: "serve" | "sidecar" | "agent" }>): Result<LogRoot, string> {
   const fromEnvironment = process.env["WEFT_LOG_FORMAT"] === "json" ? "json" : "plain";
   const write = (line: string) => process.stdout.write(line);
   const { wallMs } = systemClock;
-  if (given.kind === "sidecar") {
+  if (given.kind !== "serve") {
     return ok(new LogRoot({ level: given.logLevel, format: fromEnvironment, write, wallMs }));
   }
   const { options } = given;

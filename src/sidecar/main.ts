@@ -2,11 +2,12 @@
 
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
+import type { Result } from "../base/result.ts";
 import { collectGarbage } from "../proxy/socket/runtime.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { Faults } from "./faults.ts";
 import { openLogs } from "./logs.ts";
-import type { Process } from "./process.ts";
+import type { Process, Running } from "./process.ts";
 import { untilSignal } from "./shutdown.ts";
 
 // A worker thread runs the same bundle.
@@ -21,6 +22,9 @@ async function main(): Promise<void> {
     case "help":
       process.stdout.write((await import("./usage.ts")).USAGE);
       return;
+    case "agent-help":
+      process.stdout.write((await import("./usage.ts")).AGENT_USAGE);
+      return;
     case "version":
       process.stdout.write(`weft ${(await import("../proxy/admin/server-info.ts")).VERSION}\n`);
       return;
@@ -33,11 +37,12 @@ async function main(): Promise<void> {
     }
     case "serve":
     case "sidecar":
+    case "agent":
       return run(given);
   }
 }
 
-async function run(given: Extract<Arguments, { kind: "serve" | "sidecar" }>): Promise<void> {
+async function run(given: Extract<Arguments, { kind: "serve" | "sidecar" | "agent" }>): Promise<void> {
   const logs = openLogs(given);
   if (!logs.ok) return fail(logs.error, 2);
   const context: Process = { clock: systemClock, random: systemRandom, logs: logs.value, startedAtMs: 0 };
@@ -51,12 +56,7 @@ async function run(given: Extract<Arguments, { kind: "serve" | "sidecar" }>): Pr
   });
   process.on("uncaughtException", (error) => faults.onUncaught(error));
   const quit = untilSignal();
-  // Each of the two ways needs what the other doesn't.
-  const starting =
-    given.kind === "sidecar"
-      ? (await import("./sidecar.ts")).startSidecar(given, context, quit.request)
-      : (await import("./static.ts")).startStatic(given.options, context, quit.request);
-  const started = await Promise.race([starting, quit.requested]);
+  const started = await Promise.race([start(given, context, quit.request), quit.requested]);
   if (typeof started === "string") {
     log.info(`${started}: ended before it was ready`);
     process.exit(0);
@@ -74,6 +74,22 @@ async function run(given: Extract<Arguments, { kind: "serve" | "sidecar" }>): Pr
   await started.value.stop();
   log.info("ended");
   process.exit(0);
+}
+
+/** Each of the ways needs what the others don't. */
+async function start(
+  given: Extract<Arguments, { kind: "serve" | "sidecar" | "agent" }>,
+  context: Process,
+  quit: (cause: string) => void,
+): Promise<Result<Running, readonly string[]>> {
+  switch (given.kind) {
+    case "sidecar":
+      return (await import("./sidecar.ts")).startSidecar(given, context, quit);
+    case "agent":
+      return (await import("./envoy.ts")).startAgent(given, context, quit);
+    case "serve":
+      return (await import("./static.ts")).startStatic(given.options, context, quit);
+  }
 }
 
 function fail(message: string, code: number): void {

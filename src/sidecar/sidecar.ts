@@ -1,23 +1,14 @@
 // A pod's sidecar, or a gateway, in one process: the agent gets a certificate, the proxy gets its configuration, the ports tell how it goes.
 
-import {
-  ADMIN_PORT,
-  bindAddresses,
-  DNS_PORT,
-  makeBootstrap,
-  PROMETHEUS_PORT,
-  READINESS_PORT,
-  STATUS_PORT,
-} from "../agent/bootstrap.ts";
+import { ADMIN_PORT, bindAddresses, makeBootstrap } from "../agent/bootstrap.ts";
 import { CertificateKeeper } from "../agent/certificate.ts";
 import type { SidecarDns } from "../agent/dns.ts";
-import { readEnvironment, type SidecarConfig } from "../agent/environment.ts";
-import { readText } from "../agent/read-text.ts";
+import type { SidecarConfig } from "../agent/environment.ts";
 import { LocalSecrets } from "../agent/secrets.ts";
-import { type StatusServers, startStatusServers } from "../agent/status-server.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { Log } from "../observe/log.ts";
 import { Registry } from "../observe/metrics.ts";
+import { writePrometheus } from "../observe/prometheus.ts";
 import type { NameTable } from "../proto/gen/istio/nds.ts";
 import { startAdmin } from "../proxy/admin/server.ts";
 import { type RunningProxy, startProxy } from "../proxy/run/proxy.ts";
@@ -26,6 +17,7 @@ import { makeAdsSource } from "../proxy/subscribe/ads.ts";
 import { readAdsTarget } from "../proxy/subscribe/target.ts";
 import { processView } from "./admin-view.ts";
 import type { Arguments } from "./arguments.ts";
+import { openDns, openStatus, readPod, readToken } from "./pod.ts";
 import type { Process, Running } from "./process.ts";
 import { withTrust } from "./trust-source.ts";
 import { type WatchedSource, watchSource } from "./watch-source.ts";
@@ -39,16 +31,22 @@ export async function startSidecar(
   quit: (cause: string) => void,
 ): Promise<Started> {
   const log = process.logs.logger("agent");
-  if (given.ignored.length > 0) log.debug(`arguments without effect: ${given.ignored.join(" ")}`);
-  const config = readEnvironment({ ...given, env: globalThis.process.env, readFile: readOptional });
+  const config = readPod(given, log);
   if (!config.ok) return config;
-  const parts = makeParts(config.value, process, quit);
+  const parts = makeParts(config.value, process);
   const dns = await openDns(config.value);
   if (!dns.ok) return err([dns.error]);
   const watched = openSource(parts, dns.value);
   if (!watched.ok) return watched;
   const progress = new Progress(log, process.startedAtMs);
-  const status = await openStatus(parts, () => progress.notReady(parts, watched.value));
+  const status = await openStatus(config.value, {
+    notReady: () => progress.notReady(parts, watched.value),
+    ...pages(parts),
+    agentRegistry: parts.agentRegistry,
+    quit: () => quit("quitquitquit"),
+    drain: () => quit("drain"),
+    log: process.logs.logger("status"),
+  });
   if (!status.ok) return err([status.error]);
   // The certificate comes first: with it the configuration stream is the workload's own.
   await parts.keeper.start();
@@ -105,10 +103,9 @@ interface Parts {
   readonly agentRegistry: Registry;
   readonly keeper: CertificateKeeper;
   readonly bootstrap: ReturnType<typeof makeBootstrap>;
-  readonly quit: (cause: string) => void;
 }
 
-function makeParts(config: SidecarConfig, process: Process, quit: (cause: string) => void): Parts {
+function makeParts(config: SidecarConfig, process: Process): Parts {
   const secrets = new LocalSecrets();
   const agentRegistry = new Registry();
   const log = process.logs.logger("agent");
@@ -122,27 +119,27 @@ function makeParts(config: SidecarConfig, process: Process, quit: (cause: string
     agentRegistry,
     keeper: new CertificateKeeper({ config, secrets, clock, random, log, registry: agentRegistry }),
     bootstrap: makeBootstrap(config),
-    quit,
   };
 }
 
-/** Loaded only where it is asked. */
-async function openDns(config: SidecarConfig): Promise<Result<SidecarDns | undefined, string>> {
-  if (!config.dnsCapture) return ok(undefined);
-  const { startSidecarDns } = await import("../agent/dns.ts");
-  const [, ...domain] = config.dnsDomain.split(".svc.");
-  const clusterDomain = domain.join(".svc.");
-  const { namespace } = config.identity;
-  return startSidecarDns({ host: bindAddresses(config).admin, port: DNS_PORT, namespace, clusterDomain });
+function pages({ registry, agentRegistry, keeper }: Parts) {
+  return {
+    proxyPage: () => writePrometheus(registry.series()),
+    mergedPage: () => {
+      keeper.refreshMetrics();
+      return writePrometheus(chain(registry.series(), agentRegistry.series()));
+    },
+  };
+}
+
+function* chain<T>(...parts: readonly Iterable<T>[]): IterableIterator<T> {
+  for (const part of parts) yield* part;
 }
 
 function openSource(parts: Parts, dns: SidecarDns | undefined): Result<WatchedSource, readonly string[]> {
   const { config, secrets, keeper } = parts;
   const { clock, random, logs } = parts.process;
-  const token = () => {
-    const read = readText(config.files.token);
-    return read.ok ? read.value.trim() : undefined;
-  };
+  const token = () => readToken(config);
   const target = readAdsTarget(parts.bootstrap, { secrets, token, clock, random });
   if (!target.ok) return err([target.error]);
   if (target.value === undefined) return err(["the bootstrap names no control plane"]);
@@ -152,30 +149,6 @@ function openSource(parts: Parts, dns: SidecarDns | undefined): Result<WatchedSo
   const source = makeAdsSource({ ...target.value, tls: checked, onNames });
   const trusting = withTrust(source, (value) => keeper.takeTrust(value));
   return ok(watchSource(trusting, target.value.target, logs.logger("xds")));
-}
-
-function openStatus(parts: Parts, notReady: () => string | undefined): Promise<Result<StatusServers, string>> {
-  const { config } = parts;
-  const host = bindAddresses(config).open;
-  return startStatusServers(
-    {
-      notReady,
-      proxyRegistry: parts.registry,
-      agentRegistry: parts.agentRegistry,
-      beforeScrape: () => parts.keeper.refreshMetrics(),
-      probers: config.probers,
-      appAddress: config.instanceIp,
-      appMetrics: config.appMetrics,
-      quit: () => parts.quit("quitquitquit"),
-      drain: () => parts.quit("drain"),
-      log: parts.process.logs.logger("status"),
-    },
-    {
-      status: { host, port: STATUS_PORT },
-      readiness: { host, port: READINESS_PORT },
-      prometheus: { host, port: PROMETHEUS_PORT },
-    },
-  );
 }
 
 const READY_CHECK_MS = 10;
@@ -217,9 +190,4 @@ class Progress {
     collectGarbage();
     this.#log.info(`ready after ${Math.round(tookMs)} ms`);
   }
-}
-
-function readOptional(file: string): string | undefined {
-  const read = readText(file);
-  return read.ok ? read.value : undefined;
 }

@@ -46,3 +46,27 @@ Examples:
   $ weft proxy -c bootstrap.yaml --config-yaml 'admin: {address: {socket_address: {address: 127.0.0.1, port_value: 9901}}}'
   $ weft proxy sidecar --domain production.svc.cluster.local
 `;
+
+/** What `weft agent --help` prints. */
+export const AGENT_USAGE = `Usage: weft agent [proxy] sidecar|router [--domain DOMAIN] [--envoy PATH] [--proxyLogLevel LEVEL]
+
+Runs Envoy as a pod's sidecar or as a gateway (router), configured by the pod's environment, and beside it what Envoy
+needs of a mesh: the workload's key and certificate, merged metrics and rewritten probes on 15020, readiness on 15021,
+DNS on 15053, Istio's metrics. The container ends when Envoy does.
+
+      --domain DOMAIN           the pod's DNS domain (default: NAMESPACE.svc.cluster.local)
+      --envoy PATH              Envoy's binary (default: WEFT_ENVOY, else "envoy" on the PATH)
+  -l, --proxyLogLevel LEVEL     trace, debug, info (default), warning, error, critical, off
+
+  -h, --help                    this text
+      --version                 the version
+
+The environment is that of Istio's agent, as the injector writes it: POD_NAME, POD_NAMESPACE, INSTANCE_IP, PROXY_CONFIG,
+CA_ADDR, ISTIO_META_*. Next: see docs/envoy.md.
+
+Signals: SIGTERM drains (PROXY_CONFIG's terminationDrainDuration, default 5s) and exits; a second one exits at once.
+
+Examples:
+  $ weft agent sidecar --domain production.svc.cluster.local
+  $ weft agent proxy router --envoy /usr/local/bin/envoy
+`;

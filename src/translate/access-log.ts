@@ -4,26 +4,61 @@ import type { AccessLogRule } from "../model/access-log.ts";
 import { ISTIO_DEFAULT_FORMAT } from "../observe/access-record.ts";
 import { AccessLog, AccessLogFilter } from "../proto/gen/envoy/config/accesslog/v3/accesslog.ts";
 import { SubstitutionFormatString } from "../proto/gen/envoy/config/core/v3/substitution_format_string.ts";
+import { AccessLogType } from "../proto/gen/envoy/data/accesslog/v3/accesslog.ts";
 import { FileAccessLog } from "../proto/gen/envoy/extensions/access_loggers/file/v3/file.ts";
 import { ExpressionFilter } from "../proto/gen/envoy/extensions/access_loggers/filters/cel/v3/cel.ts";
+import { StderrAccessLog, StdoutAccessLog } from "../proto/gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
+import type { Any } from "../proto/gen/google/protobuf/any.ts";
+import { agentLog, isReport, type LogRule } from "./agent.ts";
 import { any } from "./wire.ts";
 
-export function accessLoggers(rules: readonly AccessLogRule[]): AccessLog[] {
+export function accessLoggers(rules: readonly LogRule[], protocol: "http" | "tcp"): AccessLog[] {
+  const reports = rules.some(isReport);
   return rules.map((rule) => {
-    const file = FileAccessLog.fromPartial({
-      path: rule.path,
-      accessLogFormat: { $case: "logFormat", value: logFormat(rule) },
-    });
-    const log = AccessLog.fromPartial({
-      name: "envoy.access_loggers.file",
-      configType: {
-        $case: "typedConfig",
-        value: any("envoy.extensions.access_loggers.file.v3.FileAccessLog", FileAccessLog, file),
-      },
-    });
-    if (rule.filter !== undefined) log.filter = expressionFilter(rule.filter);
+    if (isReport(rule)) return agentLog(rule, protocol);
+    const log = AccessLog.fromPartial(reports ? streamOf(rule) : fileOf(rule));
+    // The agent is told of a connection while it is open, a person once.
+    const once = reports && protocol === "tcp" ? [AT_END] : [];
+    const filters = [...(rule.filter === undefined ? [] : [expressionFilter(rule.filter)]), ...once];
+    const [first] = filters;
+    if (first !== undefined) log.filter = filters.length === 1 ? first : all(filters);
     return log;
   });
+}
+
+function fileOf(rule: AccessLogRule) {
+  const file = FileAccessLog.fromPartial({
+    path: rule.path,
+    accessLogFormat: { $case: "logFormat", value: logFormat(rule) },
+  });
+  const value = any("envoy.extensions.access_loggers.file.v3.FileAccessLog", FileAccessLog, file);
+  return { name: "envoy.access_loggers.file", configType: { $case: "typedConfig" as const, value } };
+}
+
+/** Envoy's standard output may be a socket, which it can't open by a path. */
+function streamOf(rule: AccessLogRule) {
+  const format = { accessLogFormat: { $case: "logFormat" as const, value: logFormat(rule) } };
+  const prefix = "envoy.extensions.access_loggers.stream.v3";
+  switch (rule.path) {
+    case "/dev/stdout":
+      return stream("stdout", any(`${prefix}.StdoutAccessLog`, StdoutAccessLog, StdoutAccessLog.fromPartial(format)));
+    case "/dev/stderr":
+      return stream("stderr", any(`${prefix}.StderrAccessLog`, StderrAccessLog, StderrAccessLog.fromPartial(format)));
+    default:
+      return fileOf(rule);
+  }
+}
+
+function stream(name: string, value: Any) {
+  return { name: `envoy.access_loggers.${name}`, configType: { $case: "typedConfig" as const, value } };
+}
+
+const AT_END = AccessLogFilter.fromPartial({
+  filterSpecifier: { $case: "logTypeFilter", value: { types: [AccessLogType.TcpConnectionEnd] } },
+});
+
+function all(filters: AccessLogFilter[]): AccessLogFilter {
+  return AccessLogFilter.fromPartial({ filterSpecifier: { $case: "andFilter", value: { filters } } });
 }
 
 function logFormat({ format }: AccessLogRule): SubstitutionFormatString {
@@ -35,7 +70,7 @@ function logFormat({ format }: AccessLogRule): SubstitutionFormatString {
   });
 }
 
-function expressionFilter(expression: string): AccessLogFilter {
+export function expressionFilter(expression: string): AccessLogFilter {
   const name = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter";
   return AccessLogFilter.fromPartial({
     filterSpecifier: {

@@ -49,8 +49,10 @@ function lbEndpoint(endpoint: Endpoint, view: ClientView, meshed: boolean): LbEn
   const match = explicit ? { tlsMode: "istio", workloadPort: String(endpoint.port) } : { tlsMode: "istio" };
   const metadata = {
     ...(viaSidecar ? { "envoy.transport_socket_match": match } : {}),
-    // What weft's proxy counts requests by; Envoy has no use for it.
-    ...(endpoint.workload !== "" && view.engine === "weft" ? { istio: { workload: workloadText(endpoint) } } : {}),
+    // What weft's proxy counts requests by, or the agent beside Envoy; Envoy alone has no use for it.
+    ...(endpoint.workload !== "" && (view.engine === "weft" || view.telemetry.agent)
+      ? { istio: { workload: workloadText(endpoint) } }
+      : {}),
   };
   return LbEndpoint.fromPartial({
     hostIdentifier: {

@@ -215,12 +215,16 @@ function manager(routeConfigName: string, context: EdgeContext): Filter {
     statPrefix: `outbound_${routeConfigName}`,
     direction: "edge",
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName } },
-    filters: gatewayHttpFilters(accessFilters(workload, rbacTarget(context)), nameFilters(context.view)),
+    filters: gatewayHttpFilters(
+      workload.telemetry,
+      accessFilters(workload, rbacTarget(context)),
+      nameFilters(context.view),
+    ),
     topology: workload.proxy.topology,
     telemetry: workload.telemetry,
   });
 }
 
-function rbacTarget({ view }: EdgeContext) {
-  return { mesh: view.snapshot.mesh, servedPort: undefined };
+function rbacTarget({ view, workload }: EdgeContext) {
+  return { mesh: view.snapshot.mesh, engine: workload.proxy.engine, servedPort: undefined };
 }

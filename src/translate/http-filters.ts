@@ -16,6 +16,8 @@ import {
 } from "../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { accessLoggers } from "./access-log.ts";
+import { clientPeerFilters, serverPeerFilters } from "./agent.ts";
+import { causes } from "./local-reply.ts";
 import type { GatewayTopology } from "./proxy.ts";
 import type { ProxyTelemetry } from "./telemetry.ts";
 import { setTracing } from "./tracing.ts";
@@ -26,25 +28,38 @@ export function httpFilter(name: string, typedConfig: Any): HttpFilter {
 }
 
 /** `names`: what looks up the names that requests bring. */
-export function outboundHttpFilters(names: readonly HttpFilter[] = []): HttpFilter[] {
+export function outboundHttpFilters(
+  { agent }: Pick<ProxyTelemetry, "agent">,
+  names: readonly HttpFilter[] = [],
+): HttpFilter[] {
   const fault = any("envoy.extensions.filters.http.fault.v3.HTTPFault", HTTPFault, HTTPFault.fromPartial({}));
   const cors = any("envoy.extensions.filters.http.cors.v3.Cors", Cors, {});
   return [
     httpFilter("envoy.filters.http.fault", fault),
     httpFilter("envoy.filters.http.cors", cors),
     meshAlpn(),
+    ...(agent ? clientPeerFilters() : []),
     ...names,
     router(),
   ];
 }
 
-export function inboundHttpFilters(access: readonly HttpFilter[]): HttpFilter[] {
-  return [...access, router()];
+/** `isMesh`: the connection is of the mesh's TLS. */
+export function inboundHttpFilters(
+  { agent }: Pick<ProxyTelemetry, "agent">,
+  access: readonly HttpFilter[],
+  isMesh: boolean,
+): HttpFilter[] {
+  return [...(agent ? serverPeerFilters(isMesh) : []), ...access, router()];
 }
 
 /** At the edge of the mesh: who may come in, then as for any request into the mesh. */
-export function gatewayHttpFilters(rbac: readonly HttpFilter[], names: readonly HttpFilter[]): HttpFilter[] {
-  return [...rbac, ...outboundHttpFilters(names)];
+export function gatewayHttpFilters(
+  telemetry: Pick<ProxyTelemetry, "agent">,
+  rbac: readonly HttpFilter[],
+  names: readonly HttpFilter[],
+): HttpFilter[] {
+  return [...rbac, ...outboundHttpFilters(telemetry, names)];
 }
 
 /** HTTP requests open their upstream connection with these protocols, by which the server's sidecar knows them. */
@@ -135,7 +150,9 @@ export function connectionManager(options: ManagerOptions): Filter {
   }
   if (options.direction === "edge") setEdge(manager, options.topology);
   setTracing(manager, options.telemetry, options.direction);
-  manager.accessLog = accessLoggers((inbound ? options.telemetry?.serverLogs : options.telemetry?.clientLogs) ?? []);
+  const logs = inbound ? options.telemetry?.serverLogs : options.telemetry?.clientLogs;
+  manager.accessLog = accessLoggers(logs ?? [], "http");
+  if (options.telemetry?.agent === true) manager.localReplyConfig = causes();
   manager.routeSpecifier = options.route;
   manager.httpFilters = options.filters;
   return Filter.fromPartial({

@@ -197,7 +197,7 @@ function buildChain(context: PortContext, mode: PortMode, parts: NamedParts): Fi
   const chain = FilterChain.fromPartial({ name: `${label}-${parts.suffix}` });
   chain.filterChainMatch = chainMatch(context, parts);
   chain.filters = parts.http
-    ? [httpManager(context, parts.cluster)]
+    ? [httpManager(context, parts)]
     : [
         ...tcpRbacFilters(workload.policies, rbacTarget(context)),
         tcpProxy(parts.cluster, undefined, workload.telemetry.serverLogs),
@@ -213,7 +213,7 @@ function buildChain(context: PortContext, mode: PortMode, parts: NamedParts): Fi
 
 function rbacTarget({ workload, mesh, port }: Pick<PortContext, "workload" | "mesh" | "port">) {
   const servedPort = workload.proxy.mode === "NONE" ? port : undefined;
-  return { mesh, servedPort };
+  return { mesh, engine: workload.proxy.engine, servedPort };
 }
 
 function chainMatch({ port, workload, bound }: PortContext, parts: ChainParts): FilterChainMatch {
@@ -227,7 +227,8 @@ function chainMatch({ port, workload, bound }: PortContext, parts: ChainParts): 
   return match;
 }
 
-function httpManager({ workload, mesh, port }: PortContext, cluster: string): Filter {
+function httpManager(context: PortContext, { cluster, tls }: NamedParts): Filter {
+  const { workload, mesh, port } = context;
   const name = port === undefined ? INBOUND_PASSTHROUGH : inboundName(port);
   const config = RouteConfiguration.fromPartial({
     name,
@@ -246,7 +247,11 @@ function httpManager({ workload, mesh, port }: PortContext, cluster: string): Fi
     direction: "inbound",
     telemetry,
     route: { $case: "routeConfig", value: config },
-    filters: inboundHttpFilters(accessFilters(workload, rbacTarget({ workload, mesh, port }))),
+    filters: inboundHttpFilters(
+      telemetry,
+      accessFilters(workload, rbacTarget({ workload, mesh, port })),
+      tls !== undefined,
+    ),
   });
 }
 

@@ -8,6 +8,10 @@ export const PASSTHROUGH = "PassthroughCluster";
 export const BLACK_HOLE = "BlackHoleCluster";
 export const INBOUND_PASSTHROUGH = "InboundPassthroughCluster";
 
+/** The agent's own sockets: clusters that a sidecar's bootstrap has. */
+export const AGENT_CLUSTER = "sds-grpc";
+export const AGENT_SPANS_CLUSTER = "agent-spans";
+
 export const OUTBOUND_PORT = 15_001;
 export const INBOUND_PORT = 15_006;
 

@@ -73,7 +73,7 @@ function explicitListener(view: ClientView, address: string): Listener {
     address: socketAddress(address, OUTBOUND_PORT),
     trafficDirection: TrafficDirection.OUTBOUND,
   });
-  const filters = outboundHttpFilters(nameFilters(view));
+  const filters = outboundHttpFilters(view.telemetry, nameFilters(view));
   const http = connectionManager({
     mesh: view.snapshot.mesh,
     statPrefix: EXPLICIT_ROUTES,

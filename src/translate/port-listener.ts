@@ -246,7 +246,7 @@ function manager(view: ClientView, statPrefix: string, routeConfigName: string):
     statPrefix,
     direction: "outbound",
     route: { $case: "rds", value: { configSource: adsSource(), routeConfigName } },
-    filters: outboundHttpFilters(nameFilters(view)),
+    filters: outboundHttpFilters(view.telemetry, nameFilters(view)),
     telemetry: view.telemetry,
   });
 }

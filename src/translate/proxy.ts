@@ -24,6 +24,10 @@ export interface ProxyNode {
   readonly dnsCapture: boolean;
   /** What runs the configuration: Envoy where the node doesn't say that it is weft's own proxy. */
   readonly engine: "weft" | "envoy";
+  /** Envoy with weft's agent beside it, which makes Istio's metrics of its access log and hands its spans on. */
+  readonly agent?: true;
+  /** Not a proxy but the agent beside one, which asks for names only. */
+  readonly names?: true;
   readonly topology: GatewayTopology;
   /** By the proxy's own ProxyConfig, which holds before the mesh's. */
   readonly tracing?: TracingDefaults;
@@ -64,6 +68,8 @@ export function readNode(node: Node): Result<ProxyNode, string> {
     mode: metadata["INTERCEPTION_MODE"] === "NONE" ? "NONE" : "REDIRECT",
     dnsCapture: metadata["DNS_CAPTURE"] === "true" || metadata["DNS_CAPTURE"] === true,
     engine: node.userAgentName === "weft" ? "weft" : "envoy",
+    ...(metadata["WEFT_AGENT"] === "true" ? { agent: true } : {}),
+    ...(metadata["WEFT_STREAM"] === "names" ? { names: true } : {}),
     topology: topologyOf(proxyConfigPart(metadata["PROXY_CONFIG"], "gatewayTopology")),
     tracing: tracingOf(proxyConfigPart(metadata["PROXY_CONFIG"], "tracing")),
     virtualHosts: takesHostsApart(node) ? "apart" : "inline",

@@ -6,6 +6,7 @@ import type { Service, ServicePort } from "../model/service.ts";
 import { visibleService } from "../model/services.ts";
 import { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/route.ts";
 import { Route, VirtualHost } from "../proto/gen/envoy/config/route/v3/route_components.ts";
+import { PEER_HEADER } from "./agent.ts";
 import { setHashPolicy } from "./consistent-hash.ts";
 import { egressTarget, hasEgressProxy, policySource } from "./egress.ts";
 import { type DeadEnd, defaultRoute, headersToAdd, hostRoutes } from "./http-route.ts";
@@ -123,6 +124,13 @@ function withPort(names: readonly string[], port: number): string[] {
   return names.flatMap((name) => [name, `${name}:${port}`]);
 }
 
+interface HostOf {
+  /** A service without rules. */
+  readonly plain?: Service | undefined;
+  /** Outside the mesh. */
+  readonly external?: boolean;
+}
+
 class HostBuilder {
   readonly #view: ClientView;
   readonly #hosts: VirtualHost[] = [];
@@ -143,7 +151,10 @@ class HostBuilder {
       setHashPolicy(plain.action.value, [target], this.#view);
     }
     const own = rules === undefined && plain?.action?.$case === "route" && plain.action.value.hashPolicy.length === 0;
-    this.#add(`${service.host}:${port.number}`, domains, routes, own ? service : undefined);
+    this.#add(`${service.host}:${port.number}`, domains, routes, {
+      plain: own ? service : undefined,
+      external: service.external,
+    });
   }
 
   /** A pod of a headless service that is called by itself is the one that is meant. */
@@ -184,18 +195,24 @@ class HostBuilder {
   }
 
   /** A domain belongs to the first that claims it: Envoy refuses a configuration where two do. */
-  #add(name: string, domains: readonly string[], routes: Route[], plain?: Service): void {
+  #add(name: string, domains: readonly string[], routes: Route[], of: HostOf = {}): void {
+    const { plain } = of;
     const free = domains.filter((domain) => !this.#taken.has(domain));
     for (const domain of free) this.#taken.add(domain);
     if (free.length === 0) return;
     const make = (): VirtualHost => {
       const host = VirtualHost.fromPartial({ name, domains: [...new Set(free)], includeRequestAttemptCount: true });
       host.routes = routes;
+      if (of.external === true) hideClient(host, this.#view);
       if (this.#view.telemetry.client !== undefined) for (const route of routes) decorate(route, name);
       return host;
     };
     const isPlain = plain !== undefined && this.#view.telemetry.client === undefined;
-    this.#hosts.push(isPlain ? plainHost(this.#view.snapshot.mesh, plain, `${name} ${free.join(" ")}`, make) : make());
+    this.#hosts.push(
+      isPlain
+        ? plainHost(this.#view.snapshot.mesh, plain, `${this.#view.telemetry.agent} ${name} ${free.join(" ")}`, make)
+        : make(),
+    );
   }
 }
 
@@ -220,7 +237,13 @@ function egressHost(view: ClientView): VirtualHost {
   // What isn't the mesh's is neither retried nor timed.
   if (route.action?.$case === "route") route.action.value.retryPolicy = undefined;
   host.routes = [route];
+  hideClient(host, view);
   return host;
+}
+
+/** Who calls is the mesh's own business. */
+function hideClient(host: VirtualHost, { telemetry }: ClientView): void {
+  if (telemetry.agent) host.requestHeadersToRemove = [PEER_HEADER];
 }
 
 /** The answer itself says which setting refuses it, whatever proxy gives it. */

@@ -1,20 +1,23 @@
 // TCP: the proxy filter, and the listener filters that look before a chain is chosen.
 
 import type { TrafficPolicy } from "../api/istio/destination-rule.ts";
-import type { AccessLogRule } from "../model/access-log.ts";
 import { Filter, ListenerFilter } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { HttpInspector } from "../proto/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector.ts";
 import { OriginalDst } from "../proto/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst.ts";
 import { TlsInspector } from "../proto/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.ts";
-import { TcpProxy } from "../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
+import {
+  TcpProxy,
+  TcpProxy_TcpAccessLogOptions,
+} from "../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { accessLoggers } from "./access-log.ts";
-import { any, durationFromText } from "./wire.ts";
+import { isReport, type LogRule } from "./agent.ts";
+import { any, durationFromText, durationOf } from "./wire.ts";
 
 /** What of a destination's policy concerns connections. */
 export type TcpPolicy = Pick<TrafficPolicy, "connectionPool" | "loadBalancer">;
 
-export function tcpProxy(cluster: string, policy?: TcpPolicy, logs?: readonly AccessLogRule[]): Filter {
+export function tcpProxy(cluster: string, policy?: TcpPolicy, logs?: readonly LogRule[]): Filter {
   const clusterSpecifier = { $case: "cluster" as const, value: cluster };
   return proxyFilter(TcpProxy.fromPartial({ statPrefix: cluster, clusterSpecifier, ...settings(policy) }), logs);
 }
@@ -24,7 +27,7 @@ export function weightedTcpProxy(
   clusters: readonly { readonly name: string; readonly weight: number }[],
   statPrefix: string,
   policy: TcpPolicy | undefined,
-  logs: readonly AccessLogRule[],
+  logs: readonly LogRule[],
 ): Filter {
   const value = { clusters: clusters.map((each) => ({ ...each })) };
   const clusterSpecifier = { $case: "weightedClusters" as const, value };
@@ -43,8 +46,9 @@ function settings(policy: TcpPolicy | undefined) {
   };
 }
 
-function proxyFilter(config: TcpProxy, logs: readonly AccessLogRule[] = []): Filter {
-  config.accessLog = accessLoggers(logs);
+function proxyFilter(config: TcpProxy, logs: readonly LogRule[] = []): Filter {
+  config.accessLog = accessLoggers(logs, "tcp");
+  if (logs.some(isReport)) config.accessLogOptions = REPORT_OPTIONS;
   return Filter.fromPartial({
     name: "envoy.filters.network.tcp_proxy",
     configType: {
@@ -53,6 +57,13 @@ function proxyFilter(config: TcpProxy, logs: readonly AccessLogRule[] = []): Fil
     },
   });
 }
+
+/** Istio's reporting interval of TCP. */
+const REPORT_INTERVAL_MS = 5_000;
+const REPORT_OPTIONS = TcpProxy_TcpAccessLogOptions.fromPartial({
+  flushAccessLogOnConnected: true,
+  accessLogFlushInterval: durationOf(REPORT_INTERVAL_MS),
+});
 
 export function originalDst(): ListenerFilter {
   const typeName = "envoy.extensions.filters.listener.original_dst.v3.OriginalDst";

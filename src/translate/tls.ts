@@ -16,6 +16,7 @@ import {
   DownstreamTlsContext,
   UpstreamTlsContext,
 } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
+import { AGENT_CLUSTER } from "./names.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { any } from "./wire.ts";
 
@@ -46,7 +47,7 @@ function localSecret(name: string): SdsSecretConfig {
           apiType: ApiConfigSource_ApiType.GRPC,
           transportApiVersion: ApiVersion.V3,
           setNodeOnFirstMessageOnly: true,
-          grpcServices: [{ targetSpecifier: { $case: "envoyGrpc", value: { clusterName: "sds-grpc" } } }],
+          grpcServices: [{ targetSpecifier: { $case: "envoyGrpc", value: { clusterName: AGENT_CLUSTER } } }],
         },
       },
       initialFetchTimeout: { seconds: 0 },

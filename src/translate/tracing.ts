@@ -27,7 +27,7 @@ import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { JaegerAgentConfig } from "../proto/gen/weft/trace.ts";
 import { isDiscovered, outboundCluster } from "./cluster.ts";
 import { loadAssignment } from "./endpoint.ts";
-import { tracesName } from "./names.ts";
+import { AGENT_SPANS_CLUSTER, tracesName } from "./names.ts";
 import type { ClusterTarget } from "./target.ts";
 import type { ProxyTelemetry } from "./telemetry.ts";
 import { type ClientView, ruleFor } from "./view.ts";
@@ -52,9 +52,13 @@ export function setTracing(
     noContextPropagation: !rule.propagates,
     // A gateway is the server of its clients and the client of its services.
     spawnUpstreamSpan: direction === "edge",
-    provider: provider(rule.target, telemetry.serviceName),
+    provider: provider(rule.target, telemetry),
   });
-  manager.tracing.customTags = [...(rule.enableIstioTags ? istioTags() : []), ...customTags(rule.customTags)];
+  manager.tracing.customTags = [
+    ...(rule.enableIstioTags ? istioTags() : []),
+    ...(telemetry.agent ? keptHeaders() : []),
+    ...customTags(rule.customTags),
+  ];
   manager.requestIdExtension = { typedConfig: requestIds(rule.useRequestId) };
 }
 
@@ -76,6 +80,13 @@ function istioTags(): CustomTag[] {
   ];
 }
 
+/** What of other tracers' contexts came with a request, as weft's own proxy tells it. */
+function keptHeaders(): CustomTag[] {
+  return ["jaeger-traceid", "uber-trace-id"].map((name) =>
+    CustomTag.fromPartial({ tag: name, type: { $case: "requestHeader", value: { name } } }),
+  );
+}
+
 function customTags(tags: CustomTags): CustomTag[] {
   return Object.entries(tags)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -94,7 +105,7 @@ function customTags(tags: CustomTags): CustomTag[] {
 
 type Provider = NonNullable<HttpConnectionManager_Tracing["provider"]>;
 
-function provider(target: TraceTarget, serviceName: string): Provider {
+function provider(target: TraceTarget, { serviceName, agent }: ProxyTelemetry): Provider {
   switch (target.protocol) {
     case "zipkin":
       return typed("envoy.tracers.zipkin", any("envoy.config.trace.v3.ZipkinConfig", ZipkinConfig, zipkin(target)));
@@ -107,6 +118,10 @@ function provider(target: TraceTarget, serviceName: string): Provider {
       return typed("envoy.tracers.opentelemetry", any(name, OpenTelemetryConfig, config));
     }
     case "jaeger-agent": {
+      if (agent) {
+        const config = zipkinToAgent(target);
+        return typed("envoy.tracers.zipkin", any("envoy.config.trace.v3.ZipkinConfig", ZipkinConfig, config));
+      }
       const config = JaegerAgentConfig.fromPartial({ agentCluster: tracesName(target.port, target.host), serviceName });
       return typed("weft.tracers.jaeger_agent", any("weft.trace.v1.JaegerAgentConfig", JaegerAgentConfig, config));
     }
@@ -129,6 +144,19 @@ function zipkin(target: TraceTarget): ZipkinConfig {
   if (target.withW3c) config.traceContextOption = ZipkinConfig_TraceContextOption.USE_B3_WITH_W3C_PROPAGATION;
   if (target.headers.length > 0 || target.timeoutMs !== undefined) config.collectorService = httpService(target);
   return config;
+}
+
+/** Envoy has no way to speak to a Jaeger agent: weft's own agent, beside it, has. */
+function zipkinToAgent(target: TraceTarget): ZipkinConfig {
+  return ZipkinConfig.fromPartial({
+    collectorCluster: AGENT_SPANS_CLUSTER,
+    collectorEndpoint: `/api/v2/spans?cluster=${encodeURIComponent(tracesName(target.port, target.host))}`,
+    collectorEndpointVersion: ZipkinConfig_CollectorEndpointVersion.HTTP_JSON,
+    collectorHostname: "agent",
+    traceId128bit: true,
+    sharedSpanContext: false,
+    traceContextOption: ZipkinConfig_TraceContextOption.USE_B3_WITH_W3C_PROPAGATION,
+  });
 }
 
 function httpService(target: TraceTarget): HttpService {

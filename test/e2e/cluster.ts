@@ -16,6 +16,8 @@ const READY_TIMEOUT_MS = 90_000;
 
 export interface ClusterOptions {
   readonly mode: "transparent" | "explicit";
+  /** What the sidecars run; weft's own proxy where nothing is said. */
+  readonly proxy?: "weft" | "envoy";
   readonly user?: User | undefined;
 }
 
@@ -39,6 +41,7 @@ function environment(home: string): Record<string, string | undefined> {
 
 export class Cluster {
   readonly mode: "transparent" | "explicit";
+  readonly proxy: "weft" | "envoy";
   readonly folder: string;
   readonly dataDir: string;
   readonly user: User | undefined;
@@ -46,6 +49,7 @@ export class Cluster {
 
   constructor(options: ClusterOptions) {
     this.mode = options.mode;
+    this.proxy = options.proxy ?? "weft";
     this.user = options.user;
     this.folder = scratch(options.user);
     this.dataDir = join(this.folder, "data");
@@ -53,7 +57,8 @@ export class Cluster {
   }
 
   async up(...args: readonly string[]): Promise<Outcome> {
-    return this.weft(["up", "-d", "--intercept", this.mode, ...args], { timeoutMs: UP_TIMEOUT_MS });
+    const asked = ["--intercept", this.mode, "--proxy", this.proxy];
+    return this.weft(["up", "-d", ...asked, ...args], { timeoutMs: UP_TIMEOUT_MS });
   }
 
   /** With another data directory than the cluster's own. */

@@ -1,4 +1,4 @@
-// Rows that the explicit mode can't hold: a closed list, each with its reason.
+// Rows that the explicit mode can't hold, or Envoy: closed lists, each with its reason.
 
 export const NOT_IN_EXPLICIT_MODE: Readonly<Record<string, string>> = {
   "PERMISSIVE lets plaintext pass":
@@ -13,4 +13,11 @@ export const NOT_IN_EXPLICIT_MODE: Readonly<Record<string, string>> = {
     "pods share one loopback; the admin interface is on the pod's own address, which another row asks",
   "the post's curl of localhost:15000/clusters shows outliers":
     "pods share one loopback; the admin interface is on the pod's own address, which another row asks",
+};
+
+export const NOT_WITH_ENVOY: Readonly<Record<string, string>> = {
+  "the post's mTLS metric is among the metrics":
+    "the name is none of Envoy's; what Envoy counts of its TLS contexts is listener.*.server_ssl_socket_factory.*",
+  "the application gets the trace in the headers of the other tracers too":
+    "Envoy writes W3C's traceparent and B3 in several headers, whatever came; b3 in one and uber-trace-id it doesn't know",
 };

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { Cluster, type ClusterOptions, kubectlPath, machineState, nothingLeft, root } from "./cluster.ts";
-import { NOT_IN_EXPLICIT_MODE } from "./exceptions.ts";
+import { NOT_IN_EXPLICIT_MODE, NOT_WITH_ENVOY } from "./exceptions.ts";
 import { type Manifest, type Post, readPost } from "./post.ts";
 import { isOnPath, run, type User } from "./process.ts";
 import type { Row, Walk } from "./row.ts";
@@ -43,7 +43,7 @@ export function walk(options: WalkOptions): void {
     const isRoot = process.getuid?.() === 0;
     const user = options.unprivileged === true && isRoot ? NOBODY : undefined;
     const before = await machineState();
-    const cluster = new Cluster({ mode: options.mode, user });
+    const cluster = new Cluster({ ...options, user });
     try {
       if (!(await t.test("weft up -d", () => bringUp(cluster)).then(() => isUp(cluster)))) return;
       await walkRows(t, { cluster, post: seed.post, ...takers(seed.post, cluster) });
@@ -98,22 +98,30 @@ async function isUp(cluster: Cluster): Promise<boolean> {
 
 async function walkRows(t: TestContext, context: Walk): Promise<void> {
   const names = Object.values(GROUPS).flatMap((rows) => rows.map(({ name }) => name));
-  const unknown = Object.keys(NOT_IN_EXPLICIT_MODE).filter((name) => !names.includes(name));
+  const excepted = [...Object.keys(NOT_IN_EXPLICIT_MODE), ...Object.keys(NOT_WITH_ENVOY)];
+  const unknown = excepted.filter((name) => !names.includes(name));
   assert.deepEqual(unknown, [], "every exception names a row");
   const only = process.env["WEFT_WALK_ROWS"];
   for (const [title, rows] of Object.entries(GROUPS)) {
     await t.test(title, async (group) => {
       for (const row of rows) {
         if (only !== undefined && row.sets !== true && !new RegExp(only).test(row.name)) continue;
-        const exception = context.cluster.mode === "explicit" ? NOT_IN_EXPLICIT_MODE[row.name] : undefined;
+        const exception = exceptionOf(row.name, context.cluster);
         await group.test(row.name, { timeout: 240_000 }, async (one) => {
           if (row.needs !== undefined && !isOnPath(row.needs)) one.skip(`needs ${row.needs}, not found`);
-          else if (exception !== undefined) one.skip(`not in explicit mode: ${exception}`);
+          else if (exception !== undefined) one.skip(exception);
           else await row.run(context);
         });
       }
     });
   }
+}
+
+function exceptionOf(row: string, { mode, proxy }: Cluster): string | undefined {
+  const explicit = mode === "explicit" ? NOT_IN_EXPLICIT_MODE[row] : undefined;
+  if (explicit !== undefined) return `not in explicit mode: ${explicit}`;
+  const envoy = proxy === "envoy" ? NOT_WITH_ENVOY[row] : undefined;
+  return envoy === undefined ? undefined : `not with Envoy: ${envoy}`;
 }
 
 function takers(post: Post, cluster: Cluster): Pick<Walk, "manifest" | "command"> {

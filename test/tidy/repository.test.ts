@@ -22,7 +22,6 @@ const PURE = [
   "identity",
   "traffic",
   "canary",
-  "assess",
   "proxy/compile",
   "proxy/route",
 ];

@@ -2,8 +2,16 @@
 // What is the same from one request to the next (peers, codes) is looked up once and kept with its counters.
 
 import type { Socket } from "node:net";
-import { canonicalRevision, canonicalService } from "../../api/workload-name.ts";
-import { isRecord } from "../../base/json.ts";
+import {
+  ISTIO_BYTES,
+  NOBODY,
+  UNKNOWN,
+  type Workload,
+  workloadLabels,
+  workloadOfEndpoint,
+  workloadOfMetadata,
+  workloadOfPrincipal,
+} from "../../observe/istio-metrics.ts";
 import type { Counter, Histogram, Labels, Registry } from "../../observe/metrics.ts";
 import type { Node } from "../../proto/gen/envoy/config/core/v3/base.ts";
 import type { ClusterConfig } from "../compile/cluster.ts";
@@ -13,30 +21,6 @@ import type { Host } from "../upstream/host.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import type { HttpStream } from "./http-stream.ts";
 
-const UNKNOWN = "unknown";
-const BYTES = [1, 10, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 10_000_000, 100_000_000];
-
-/** One end of a call, as the labels name it. */
-interface Workload {
-  readonly workload: string;
-  readonly namespace: string;
-  readonly app: string;
-  readonly version: string;
-  readonly cluster: string;
-  readonly canonicalService: string;
-  readonly canonicalRevision: string;
-}
-
-const NOBODY: Workload = {
-  workload: UNKNOWN,
-  namespace: UNKNOWN,
-  app: UNKNOWN,
-  version: UNKNOWN,
-  cluster: UNKNOWN,
-  canonicalService: UNKNOWN,
-  canonicalRevision: "latest",
-};
-
 export class IstioStats {
   readonly #self: Workload;
   readonly #registry: Registry;
@@ -45,7 +29,7 @@ export class IstioStats {
 
   /** Undefined for a node that doesn't say which workload it serves. */
   static of(node: Node | undefined, registry: Registry): IstioStats | undefined {
-    const self = node === undefined ? undefined : workloadOfNode(node);
+    const self = workloadOfMetadata(node?.metadata ?? {});
     return self === undefined ? undefined : new IstioStats(self, registry);
   }
 
@@ -285,8 +269,8 @@ class Flow {
     return {
       requests: this.#counter("istio_requests_total", own),
       duration: this.#histogram("istio_request_duration_milliseconds", own),
-      requestBytes: this.#histogram("istio_request_bytes", own, BYTES),
-      responseBytes: this.#histogram("istio_response_bytes", own, BYTES),
+      requestBytes: this.#histogram("istio_request_bytes", own, ISTIO_BYTES),
+      responseBytes: this.#histogram("istio_response_bytes", own, ISTIO_BYTES),
     };
   }
 
@@ -308,19 +292,6 @@ class Flow {
 
 const TCP_LABELS = { request_protocol: "tcp", response_flags: "-" };
 
-function workloadLabels(side: "source" | "destination", one: Workload, principal: string | undefined): Labels {
-  return {
-    [`${side}_workload`]: one.workload,
-    [`${side}_workload_namespace`]: one.namespace,
-    [`${side}_principal`]: principal ?? UNKNOWN,
-    [`${side}_app`]: one.app,
-    [`${side}_version`]: one.version,
-    [`${side}_cluster`]: one.cluster,
-    [`${side}_canonical_service`]: one.canonicalService,
-    [`${side}_canonical_revision`]: one.canonicalRevision,
-  };
-}
-
 /** A cluster that stands for no service (what is passed through, what leads nowhere) is told by its own name. */
 function serviceLabels(called: Called | undefined, cluster = called?.name ?? ""): Labels {
   const service = called?.service;
@@ -330,49 +301,4 @@ function serviceLabels(called: Called | undefined, cluster = called?.name ?? "")
     destination_service_name: service?.name || otherwise,
     destination_service_namespace: service?.namespace || UNKNOWN,
   };
-}
-
-function workloadOfNode({ metadata = {} }: Node): Workload | undefined {
-  const text = (key: string): string | undefined => {
-    const value: unknown = metadata[key];
-    return typeof value === "string" && value !== "" ? value : undefined;
-  };
-  const workload = text("WORKLOAD_NAME");
-  if (workload === undefined) return undefined;
-  const raw: unknown = metadata["LABELS"];
-  const labels = Object.fromEntries(
-    Object.entries(isRecord(raw) ? raw : {}).flatMap(([key, value]) =>
-      typeof value === "string" ? [[key, value]] : [],
-    ),
-  );
-  return {
-    workload,
-    namespace: text("NAMESPACE") ?? UNKNOWN,
-    app: labels["app"] ?? UNKNOWN,
-    version: labels["version"] ?? UNKNOWN,
-    cluster: text("CLUSTER_ID") ?? UNKNOWN,
-    canonicalService: canonicalService(labels, workload),
-    canonicalRevision: canonicalRevision(labels),
-  };
-}
-
-/** What an endpoint's metadata says: workload, namespace, canonical service and revision, cluster. */
-function workloadOfEndpoint(text: string): Workload {
-  if (text === "") return NOBODY;
-  const [workload = "", namespace = "", service = "", revision = "", cluster = ""] = text.split(";");
-  return {
-    workload: workload || UNKNOWN,
-    namespace: namespace || UNKNOWN,
-    app: service || UNKNOWN,
-    version: revision || UNKNOWN,
-    cluster: cluster || UNKNOWN,
-    canonicalService: service || UNKNOWN,
-    canonicalRevision: revision || "latest",
-  };
-}
-
-/** A certificate names the namespace; which workload of it calls is not in it. */
-function workloadOfPrincipal(principal: string | undefined): Workload {
-  const namespace = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\//.exec(principal ?? "")?.[1];
-  return namespace === undefined ? NOBODY : { ...NOBODY, namespace };
 }

@@ -33,24 +33,24 @@ export const TRACING: readonly Row[] = [
   {
     name: "the application gets the headers that it is to give on, and a jaeger-traceid is kept as a tag",
     run: async (walk) => {
-      const from = await caller(walk.cluster, "frontend");
-      const trace = "463ac35c9f6413ad48485a3953bb6124";
-      const headers = { traceparent: `00-${trace}-a2fb4a1d1a96d312-01`, "jaeger-traceid": "7" };
-      const { body } = await ask(walk.cluster, from, { url: `${API}/given`, headers });
-      const parsed = parseJson(body);
-      assert.ok(parsed.ok && isRecord(parsed.value) && isRecord(parsed.value["headers"]));
-      const seen = parsed.value["headers"];
-      assert.match(String(seen["traceparent"]), new RegExp(`^00-${trace}-[0-9a-f]{16}-01$`));
-      assert.match(String(seen["b3"]), new RegExp(`^${trace}-[0-9a-f]{16}-1-[0-9a-f]{16}$`));
-      assert.match(String(seen["uber-trace-id"]), new RegExp(`^${trace}:`));
+      const seen = await given(walk);
+      assert.match(String(seen["traceparent"]), new RegExp(`^00-${TRACE}-[0-9a-f]{16}-01$`));
       const spans = await eventually("both spans", 20_000, async () => {
         const found = await spansOf(walk, "/api/given");
         return found.length >= 2 ? found : `${found.length}`;
       });
       for (const span of spans) {
-        assert.equal(span.traceId, trace);
+        assert.equal(span.traceId, TRACE);
         assert.equal(span.tags["jaeger-traceid"], "7");
       }
+    },
+  },
+  {
+    name: "the application gets the trace in the headers of the other tracers too",
+    run: async (walk) => {
+      const seen = await given(walk);
+      assert.match(String(seen["b3"]), new RegExp(`^${TRACE}-[0-9a-f]{16}-1-[0-9a-f]{16}$`));
+      assert.match(String(seen["uber-trace-id"]), new RegExp(`^${TRACE}:`));
     },
   },
   {
@@ -58,6 +58,18 @@ export const TRACING: readonly Row[] = [
     run: accessLogs,
   },
 ];
+
+const TRACE = "463ac35c9f6413ad48485a3953bb6124";
+
+/** The headers that the application got of a request within a trace. */
+async function given({ cluster }: Walk): Promise<Readonly<Record<string, unknown>>> {
+  const from = await caller(cluster, "frontend");
+  const headers = { traceparent: `00-${TRACE}-a2fb4a1d1a96d312-01`, "jaeger-traceid": "7" };
+  const { body } = await ask(cluster, from, { url: `${API}/given`, headers });
+  const parsed = parseJson(body);
+  assert.ok(parsed.ok && isRecord(parsed.value) && isRecord(parsed.value["headers"]));
+  return parsed.value["headers"];
+}
 
 async function accessLogs({ cluster }: Walk): Promise<void> {
   const spec = {

@@ -67,8 +67,10 @@ describe("Envoy", { skip }, () => {
       const translator = new Translator(snapshotOf(placed));
       for (const proxy of [proxyOf(), apiProxy, gatewayProxy]) {
         for (const mode of ["REDIRECT", "NONE"] as const) {
-          const configuration = translator.translate({ ...proxy, mode, engine: "envoy" });
-          validate(directory, configuration, `${proxy.pod} ${mode}`);
+          for (const agent of [{}, { agent: true }] as const) {
+            const configuration = translator.translate({ ...proxy, mode, engine: "envoy", ...agent });
+            validate(directory, configuration, `${proxy.pod} ${mode}`);
+          }
         }
       }
     });
@@ -134,13 +136,17 @@ function bootstrap(configuration: ProxyConfiguration): Bootstrap {
     });
     const chain = listener.filterChains[0];
     assert.ok(chain);
-    const manager = { statPrefix: `routes-${i}`, direction: "outbound", filters: outboundHttpFilters() } as const;
+    const manager = {
+      statPrefix: `routes-${i}`,
+      direction: "outbound",
+      filters: outboundHttpFilters({ agent: false }),
+    } as const;
     const route = { $case: "routeConfig", value: config } as const;
     chain.filters = [connectionManager({ ...manager, mesh: defaultMeshConfig, route })];
     return listener;
   });
   assert.ok(out.staticResources);
-  out.staticResources.clusters = [http2("xds-grpc"), http2("sds-grpc"), ...configuration.clusters];
+  out.staticResources.clusters = [...["xds-grpc", "sds-grpc", "agent-spans"].map(http2), ...configuration.clusters];
   out.staticResources.listeners = [...configuration.listeners, ...holders];
   return out;
 }

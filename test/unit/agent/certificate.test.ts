@@ -22,6 +22,7 @@ const clock = new VirtualClock(Date.now());
 const files = {
   token: path.join(directory, "istio-token"),
   root: path.join(directory, "root-cert.pem"),
+  proxyDirectory: "",
   certificateDirectory: path.join(directory, "out"),
 };
 let authority: Authority;

@@ -7,6 +7,7 @@ import { type StatusServers, startStatusServers } from "../../../src/agent/statu
 import { listen } from "../../../src/base/listen.ts";
 import { LogRoot } from "../../../src/observe/log.ts";
 import { Registry } from "../../../src/observe/metrics.ts";
+import { writePrometheus } from "../../../src/observe/prometheus.ts";
 
 let app: http.Server;
 let status: StatusServers;
@@ -47,13 +48,14 @@ before(async () => {
   for (const key of ["status", "readiness", "prometheus"] as const) ports[key] = await unusedPort();
   const proxyRegistry = new Registry();
   proxyRegistry.scope({ statPrefix: "server.", namePrefix: "envoy_server_", labels: {} }).gauge("live").set(1);
+  const agentRegistry = new Registry();
   const host = "127.0.0.1";
   const started = await startStatusServers(
     {
       notReady: () => missing,
-      proxyRegistry,
-      agentRegistry: new Registry(),
-      beforeScrape: () => undefined,
+      proxyPage: () => writePrometheus(proxyRegistry.series()),
+      mergedPage: () => writePrometheus([...proxyRegistry.series(), ...agentRegistry.series()]),
+      agentRegistry,
       probers: probers.value,
       appAddress: "127.0.0.1",
       appMetrics: { port: appPort, path: "/metrics" },

@@ -39,6 +39,7 @@ async function startAgent(context: TestContext, mesh: TestMesh, pod: string): Pr
   const files = {
     token: path.join(folder, "token"),
     root: path.join(folder, "root.pem"),
+    proxyDirectory: "",
     certificateDirectory: path.join(folder, "out"),
   };
   const token = await mesh.client.createToken({

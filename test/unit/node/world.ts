@@ -17,9 +17,10 @@ import { Resources } from "../../../src/apiserver/resources.ts";
 import { openStore } from "../../../src/apiserver/store.ts";
 import { makeTokenKeyPem, Tokens } from "../../../src/apiserver/tokens.ts";
 import { systemClock } from "../../../src/base/clock.ts";
-import type { Result } from "../../../src/base/result.ts";
+import { err, type Result } from "../../../src/base/result.ts";
 import { startControllers } from "../../../src/controllers/start.ts";
 import type { RestartDelays } from "../../../src/node/container-runner.ts";
+import type { ProxyOfNode } from "../../../src/node/context.ts";
 import { openExplicitProvider } from "../../../src/node/explicit/provider.ts";
 import { ImageTable } from "../../../src/node/images.ts";
 import { type Node, startNode } from "../../../src/node/node.ts";
@@ -38,6 +39,7 @@ export interface WorldOptions {
   readonly dataDir: string;
   readonly delays?: RestartDelays;
   readonly proxyCommand?: readonly string[];
+  readonly proxy?: ProxyOfNode;
 }
 
 export const NAMESPACE = "shop";
@@ -74,6 +76,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     dataDir,
     nodeName: "local",
     proxyCommand: options.proxyCommand ?? [process.execPath, "-e", "process.exit(1)"],
+    proxy: options.proxy ?? { kind: "weft", envoy: err("no Envoy here") },
     environment: { PATH: process.env["PATH"] ?? "" },
     restartDelays: options.delays ?? { baseMs: 100, maxMs: 400, resetMs: 60_000 },
   });

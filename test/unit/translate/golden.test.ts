@@ -50,9 +50,10 @@ function translated(input: string): unknown {
   const workloads = show["workloads"] === false ? "" : `${API_WORKLOADS}\n---\n`;
   const mode = show["mode"] === "NONE" ? "NONE" : "REDIRECT";
   const engine = show["engine"] === "envoy" ? "envoy" : "weft";
-  const proxies = { api: { ...apiProxy, mode }, gateway: { ...gatewayProxy, mode, engine } } as const;
+  const agent = show["agent"] === true ? ({ engine: "envoy", agent: true } as const) : {};
+  const proxies = { api: { ...apiProxy, mode, ...agent }, gateway: { ...gatewayProxy, mode, engine } } as const;
   const named = show["proxy"] === "api" || show["proxy"] === "gateway" ? show["proxy"] : undefined;
-  const proxy = named === undefined ? proxyOf({ mode }) : proxies[named];
+  const proxy = named === undefined ? { ...proxyOf({ mode }), ...agent } : proxies[named];
   const all = json(new Translator(snapshotOf(workloads + manifests)).translate(proxy));
   const wanted = show["show"];
   return Object.fromEntries(

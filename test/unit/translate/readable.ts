@@ -5,11 +5,18 @@ import { OpenTelemetryConfig } from "../../../src/proto/gen/envoy/config/trace/v
 import { ZipkinConfig } from "../../../src/proto/gen/envoy/config/trace/v3/zipkin.ts";
 import { FileAccessLog } from "../../../src/proto/gen/envoy/extensions/access_loggers/file/v3/file.ts";
 import { ExpressionFilter } from "../../../src/proto/gen/envoy/extensions/access_loggers/filters/cel/v3/cel.ts";
+import {
+  HttpGrpcAccessLogConfig,
+  TcpGrpcAccessLogConfig,
+} from "../../../src/proto/gen/envoy/extensions/access_loggers/grpc/v3/als.ts";
+import { StdoutAccessLog } from "../../../src/proto/gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
 import { ClusterConfig } from "../../../src/proto/gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.ts";
 import { Cors, CorsPolicy } from "../../../src/proto/gen/envoy/extensions/filters/http/cors/v3/cors.ts";
 import { FilterConfig } from "../../../src/proto/gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy.ts";
 import { ExtAuthz } from "../../../src/proto/gen/envoy/extensions/filters/http/ext_authz/v3/ext_authz.ts";
 import { HTTPFault } from "../../../src/proto/gen/envoy/extensions/filters/http/fault/v3/fault.ts";
+import { HeaderMutation } from "../../../src/proto/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation.ts";
+import { Config as HeaderToMetadata } from "../../../src/proto/gen/envoy/extensions/filters/http/header_to_metadata/v3/header_to_metadata.ts";
 import { JwtAuthentication } from "../../../src/proto/gen/envoy/extensions/filters/http/jwt_authn/v3/config.ts";
 import { RBAC as HttpRbac } from "../../../src/proto/gen/envoy/extensions/filters/http/rbac/v3/rbac.ts";
 import { Router } from "../../../src/proto/gen/envoy/extensions/filters/http/router/v3/router.ts";
@@ -44,6 +51,11 @@ const READERS: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   "envoy.config.trace.v3.OpenTelemetryConfig": reader(OpenTelemetryConfig),
   "envoy.config.trace.v3.ZipkinConfig": reader(ZipkinConfig),
   "envoy.extensions.access_loggers.file.v3.FileAccessLog": reader(FileAccessLog),
+  "envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig": reader(HttpGrpcAccessLogConfig),
+  "envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig": reader(TcpGrpcAccessLogConfig),
+  "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog": reader(StdoutAccessLog),
+  "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation": reader(HeaderMutation),
+  "envoy.extensions.filters.http.header_to_metadata.v3.Config": reader(HeaderToMetadata),
   "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter": reader(ExpressionFilter),
   "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig": reader(ClusterConfig),
   "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig": reader(FilterConfig),
