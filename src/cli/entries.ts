@@ -124,6 +124,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./preview.ts"),
   },
   {
+    name: "assess",
+    aliases: [],
+    summary: "say whether an application needs a mesh, from its manifests or its cluster",
+    load: () => import("./assess.ts"),
+  },
+  {
     name: "describe",
     aliases: [],
     summary: "show what applies to a service or a pod of the local cluster, and why",

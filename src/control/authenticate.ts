@@ -6,7 +6,7 @@ import { err, ok } from "../base/result.ts";
 import { identityOf, type Trust } from "../ca/client-certificate.ts";
 import type { Authenticate } from "../serve/server.ts";
 
-const TOKEN_AUDIENCE = "istio-ca";
+export const TOKEN_AUDIENCE = "istio-ca";
 
 export interface AuthenticateOptions {
   readonly client: Pick<KubeClient, "reviewToken">;

@@ -18,6 +18,7 @@ import type { ProxyConfiguration } from "../translate/translate.ts";
 import { AllocatedAddresses } from "./allocated-addresses.ts";
 import { admitEverybody, makeAuthenticate } from "./authenticate.ts";
 import { startCanaries } from "./canaries.ts";
+import { makeDebugAccess } from "./debug-access.ts";
 import { type DebugServer, type Listening, startDebugServer } from "./debug-http.ts";
 import type { DebugSource } from "./debug-pages.ts";
 import { type KeptFormsOptions, KeptFormsWriter } from "./kept-forms.ts";
@@ -321,8 +322,10 @@ class Ports {
 
   #pages(): DebugSource {
     const { state, discovery, metrics, trust } = this.#core;
-    const { version = "weft", injection, traces } = this.#options;
+    const { client, mesh, version = "weft", injection, traces } = this.#options;
+    const rootNamespace = mesh?.rootNamespace ?? defaultMeshConfig.rootNamespace;
     return {
+      access: makeDebugAccess({ client, rootNamespace }),
       ready: () => state.snapshot !== undefined,
       metrics: () => metrics.page(processNumbers()),
       version: () => version,

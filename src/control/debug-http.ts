@@ -19,7 +19,7 @@ export interface DebugServer {
 
 export async function startDebugServer(at: Listening, source: DebugSource): Promise<DebugServer> {
   const server = http.createServer((request, response) => {
-    void route(new URL(request.url ?? "/", "http://localhost"), source)
+    void answerTo(request, source)
       .catch((error: unknown) => text(500, `${error instanceof Error ? error.message : String(error)}\n`))
       .then((answer) => {
         response.writeHead(answer.status, { "content-type": answer.type });
@@ -42,6 +42,9 @@ export async function startDebugServer(at: Listening, source: DebugSource): Prom
   };
 }
 
+/** What probes, scrapers and everybody may ask. */
+const OPEN: ReadonlySet<string> = new Set(["/ready", "/metrics", "/version"]);
+
 const OTHERS = [
   ["/ready", "whether the API server has been read"],
   ["/metrics", "metrics for Prometheus"],
@@ -50,6 +53,16 @@ const OTHERS = [
   ["/debug/pprof/profile?seconds=N", "a CPU profile of the next seconds (.cpuprofile)"],
   ["/debug/pprof/heap?seconds=N", "what is allocated in the next seconds (.heapprofile)"],
 ] as const;
+
+async function answerTo({ url: asked, socket, headers }: http.IncomingMessage, source: DebugSource): Promise<Answer> {
+  const url = new URL(asked ?? "/", "http://localhost");
+  if (!OPEN.has(url.pathname)) {
+    const { remoteAddress: remote = "", localAddress: local = "" } = socket;
+    const refusal = await source.access({ remote, local, authorization: headers.authorization });
+    if (refusal !== undefined) return text(401, `${refusal}\n`);
+  }
+  return route(url, source);
+}
 
 async function route(url: URL, source: DebugSource): Promise<Answer> {
   switch (url.pathname) {

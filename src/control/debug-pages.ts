@@ -10,10 +10,13 @@ import type { Connection } from "../serve/server.ts";
 import type { TraceReader } from "../traces/trace.ts";
 import { clientView } from "../translate/view.ts";
 import { configDump } from "./config-dump.ts";
+import type { DebugAccess } from "./debug-access.ts";
 import { meshProblems } from "./mesh-problems.ts";
 import type { TrustStatus } from "./rotation.ts";
 
 export interface DebugSource {
+  /** Who may read more than metrics, readiness and version. */
+  readonly access: DebugAccess;
   ready(): boolean;
   metrics(): string;
   version(): string;

@@ -20,3 +20,5 @@ export const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024;
 export const SLOW_AFTER_MS = 500;
 /** Characters of a hash that stand for a content. */
 export const VERSION_LENGTH = 22;
+/** A client that has taken nothing of what is on its way to it for so long is let go: it may come back with what it has. */
+export const STALLED_AFTER_MS = 60_000;

@@ -1,5 +1,6 @@
 // The discovery server: streams in, sessions per proxy, pushes out. One slow or broken client holds up nobody else.
 
+import { Duplex } from "node:stream";
 import * as grpc from "@grpc/grpc-js";
 import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
@@ -8,10 +9,11 @@ import type { Node } from "../proto/gen/envoy/config/core/v3/base.ts";
 import type { DeltaDiscoveryRequest, DiscoveryRequest } from "../proto/gen/envoy/service/discovery/v3/discovery.ts";
 import { type ProxyNode, readNode } from "../translate/proxy.ts";
 import { deltaMethod, stateMethod } from "./ads.ts";
-import { PUSHES_PER_TURN, STREAMS_MAX } from "./limits.ts";
+import { PUSHES_PER_TURN, STALLED_AFTER_MS, STREAMS_MAX } from "./limits.ts";
 import { type EncodedConfiguration, perType, type ResourceType, TYPES, typeOf } from "./resource.ts";
 import { deltaResponse, type Response, stateResponse } from "./response.ts";
 import { type Batch, type Refusal, Session, type TypeStatus } from "./session.ts";
+import { Stall } from "./stall.ts";
 import { Turns } from "./turns.ts";
 
 /** What is known of a stream's other end before its first message. */
@@ -216,7 +218,16 @@ export class DiscoveryServer {
     const { events, clock } = this.#options;
     let blocked = false;
     const pump = (): void => session.pump();
-    call.once("close", () => this.#turns.forget(pump));
+    const stall = new Stall(clock, () => {
+      const message = `${proxy.id} has taken nothing for ${STALLED_AFTER_MS / 1_000} s and is let go`;
+      events.log?.("warn", message);
+      refuseCall(call, grpc.status.UNAVAILABLE, message);
+      cutOff(call);
+    });
+    call.once("close", () => {
+      this.#turns.forget(pump);
+      stall.stop();
+    });
     const session = new Session(clock, {
       send: (batch) => {
         if (blocked || call.cancelled || call.destroyed) return undefined;
@@ -226,8 +237,10 @@ export class DiscoveryServer {
         if (release === undefined) return undefined;
         const nowMs = clock.monotonicMs();
         events.onPush?.(batch.type, response.bytes, (nowMs - this.#workSinceMs) / 1_000);
+        stall.began();
         const done = (): void => {
           release();
+          stall.ended();
           events.onSent?.((clock.monotonicMs() - nowMs) / 1_000);
         };
         if (!call.write(response, done)) {
@@ -308,6 +321,13 @@ function peerOf<Q>(call: Call<Q>): StreamPeer {
 
 function refuseCall<Q>(call: Call<Q>, code: grpc.status, details: string): void {
   call.emit("error", { code, details });
+}
+
+/** What lies on a stream that nobody reads keeps its end from being told: the stream itself is closed. */
+function cutOff<Q>(call: Call<Q>): void {
+  const inner: unknown = Reflect.get(call, "call");
+  const stream: unknown = typeof inner === "object" && inner !== null ? Reflect.get(inner, "stream") : undefined;
+  if (stream instanceof Duplex) stream.destroy();
 }
 
 function once(run: () => void): () => void {

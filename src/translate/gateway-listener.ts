@@ -225,6 +225,6 @@ function manager(routeConfigName: string, context: EdgeContext): Filter {
   });
 }
 
-function rbacTarget({ view, workload }: EdgeContext) {
-  return { mesh: view.snapshot.mesh, engine: workload.proxy.engine, servedPort: undefined };
+function rbacTarget({ view }: EdgeContext) {
+  return { mesh: view.snapshot.mesh, servedPort: undefined };
 }

@@ -87,6 +87,8 @@ class EdgeHosts {
 
   finish(name: string, servers: readonly PlacedServer[], elsewhere: readonly PlacedServer[]): GatewayRoutes {
     const config = RouteConfiguration.fromPartial({ name, validateClusters: false, ignorePortInHostMatching: true });
+    // What proxies of the mesh say of a refusal no stranger says in their place.
+    config.requestHeadersToRemove = ["x-weft-cause"];
     config.virtualHosts = [...this.#hosts].map(([host, made]) => virtualHost(host, made));
     const misdirected = misdirectedHost(elsewhere, new Set(this.#hosts.keys()));
     if (misdirected !== undefined) config.virtualHosts.push(misdirected);

@@ -213,7 +213,7 @@ function buildChain(context: PortContext, mode: PortMode, parts: NamedParts): Fi
 
 function rbacTarget({ workload, mesh, port }: Pick<PortContext, "workload" | "mesh" | "port">) {
   const servedPort = workload.proxy.mode === "NONE" ? port : undefined;
-  return { mesh, engine: workload.proxy.engine, servedPort };
+  return { mesh, servedPort };
 }
 
 function chainMatch({ port, workload, bound }: PortContext, parts: ChainParts): FilterChainMatch {

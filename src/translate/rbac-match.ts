@@ -98,8 +98,3 @@ export function templateForm(path: string): Any | undefined {
     value: Buffer.concat([Buffer.from([0x0a, ...lengthBytes]), text]),
   };
 }
-
-/** The same paths as an expression: `{*}` is one segment, `{**}` any number of them. */
-export function templateRegex(path: string): string {
-  return quoteRegex(path).replaceAll("\\{\\*\\*\\}", ".*").replaceAll("\\{\\*\\}", "[^/]+");
-}

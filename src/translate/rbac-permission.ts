@@ -9,10 +9,8 @@ import {
   listForm,
   metadataForm,
   orForm,
-  regexMatcher,
   stringForm,
   templateForm,
-  templateRegex,
   valueForm,
 } from "./rbac-match.ts";
 import type { RuleScope } from "./rbac-rule.ts";
@@ -57,7 +55,7 @@ function ruleFor(id: Exclude<PermissionKey["id"], "metadata">, value: string, sc
     case "methods":
       return { $case: "header", value: headerForm(":method", value) };
     case "paths":
-      return pathRule(value, scope);
+      return pathRule(value);
     case "ports":
       return portRule(Number(value), scope);
     case "destinationIp":
@@ -73,11 +71,8 @@ function portRule(port: number, { servedPort }: RuleScope): RuleOf {
   return port === servedPort ? anything : { $case: "notRule", value: Permission.fromPartial({ rule: anything }) };
 }
 
-function pathRule(value: string, { templates }: RuleScope): RuleOf {
-  const template = templateForm(value);
-  if (template !== undefined && templates === "regex") {
-    return { $case: "urlPath", value: { rule: { $case: "path", value: regexMatcher(templateRegex(value)) } } };
-  }
-  if (template !== undefined) return { $case: "uriTemplate", value: { name: "uri-template", typedConfig: template } };
+function pathRule(value: string): RuleOf {
+  const typedConfig = templateForm(value);
+  if (typedConfig !== undefined) return { $case: "uriTemplate", value: { name: "uri-template", typedConfig } };
   return { $case: "urlPath", value: { rule: { $case: "path", value: stringForm(value) } } };
 }

@@ -10,8 +10,6 @@ export interface RuleScope {
   readonly protocol: "http" | "tcp";
   readonly mesh: MeshConfig;
   readonly action: RBAC_Action;
-  /** How `/a/{*}` is said: Envoy has an extension for it, weft's proxy takes an expression. */
-  readonly templates: "extension" | "regex";
   /** Of the policy: a service account without a namespace is meant there. */
   readonly namespace: string;
   /** The workload port that is served where the connection's own destination is another one (explicit mode). */

@@ -10,7 +10,6 @@ import type { HttpFilter } from "../proto/gen/envoy/extensions/filters/network/h
 import { RBAC as TcpRbac } from "../proto/gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
 import { extAuthzFilters, withoutProvider } from "./ext-authz.ts";
 import { httpFilter } from "./http-filters.ts";
-import type { ProxyNode } from "./proxy.ts";
 import { policyOfRule, type RuleScope } from "./rbac-rule.ts";
 import { any } from "./wire.ts";
 
@@ -18,14 +17,12 @@ const SHADOW_PREFIX = { allow: "istio_dry_run_allow_", deny: "istio_dry_run_deny
 
 export interface RbacTarget {
   readonly mesh: MeshConfig;
-  readonly engine: ProxyNode["engine"];
   readonly servedPort: number | undefined;
 }
 
 export function httpRbacFilters(policies: readonly AuthorizationPolicy[], target: RbacTarget): HttpFilter[] {
-  const { mesh, engine, servedPort } = target;
-  const templates = engine === "weft" ? "regex" : "extension";
-  const scope = { protocol: "http", mesh, templates, servedPort } as const;
+  const { mesh, servedPort } = target;
+  const scope = { protocol: "http", mesh, servedPort } as const;
   const asking = extAuthzFilters(policies, mesh, (own, action) => rulesOf(own, action, scope));
   const deciding = build(policies, withoutProvider(policies, mesh), scope).map(
     ({ rules, shadowRules, shadowPrefix }) => {
@@ -39,7 +36,7 @@ export function httpRbacFilters(policies: readonly AuthorizationPolicy[], target
 }
 
 export function tcpRbacFilters(policies: readonly AuthorizationPolicy[], { mesh, servedPort }: RbacTarget): Filter[] {
-  const scope = { protocol: "tcp", mesh, templates: "regex", servedPort } as const;
+  const scope = { protocol: "tcp", mesh, servedPort } as const;
   // An authorizer is asked about requests: a connection can't be shown to it.
   const custom = policies.filter(({ spec }) => spec?.action === "CUSTOM");
   return build(policies, custom, scope).map(({ rules, shadowRules, shadowPrefix }) => {

@@ -20,7 +20,6 @@ const SECTIONS = 3;
 
 export interface Given {
   readonly sets: readonly (readonly AuthorizationPolicy[])[];
-  readonly engine: "weft" | "envoy";
   /** Each takes plaintext and TLS. */
   readonly ports: readonly number[];
   readonly admin: number;
@@ -76,7 +75,7 @@ function socketOf({ server, root }: Given): Json {
   };
 }
 
-function managerOf({ sets, engine }: Given): Json {
+function managerOf({ sets }: Given): Json {
   const rbac = `${TYPE}.filters.http.rbac.v3`;
   const jwt = jwtFilters(
     ISSUERS.map((issuer) => ({ issuer, jwks: JWKS })),
@@ -89,7 +88,7 @@ function managerOf({ sets, engine }: Given): Json {
       statPrefix: "authz",
       routeConfig: {
         name: "sets",
-        virtualHosts: [{ name: "sets", domains: ["*"], routes: sets.map((set, i) => routeOf(set, i, engine)) }],
+        virtualHosts: [{ name: "sets", domains: ["*"], routes: sets.map((set, i) => routeOf(set, i)) }],
       },
       httpFilters: [
         ...jwt.map((filter) => ({ name: filter.name, typedConfig: configOf(filter) })),
@@ -103,8 +102,8 @@ function managerOf({ sets, engine }: Given): Json {
   };
 }
 
-function routeOf(set: readonly AuthorizationPolicy[], index: number, engine: "weft" | "envoy"): Json {
-  const filters = httpRbacFilters(set, { mesh: MESH, engine, servedPort: undefined });
+function routeOf(set: readonly AuthorizationPolicy[], index: number): Json {
+  const filters = httpRbacFilters(set, { mesh: MESH, servedPort: undefined });
   const overrides = filters.map((filter, i) => {
     const { "@type": _type, ...rbac } = configOf(filter);
     return [`rbac-${i}`, { "@type": `${TYPE}.filters.http.rbac.v3.RBACPerRoute`, rbac }] as const;

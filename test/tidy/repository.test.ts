@@ -22,6 +22,7 @@ const PURE = [
   "identity",
   "traffic",
   "canary",
+  "assess",
   "proxy/compile",
   "proxy/route",
 ];

@@ -2,6 +2,7 @@
 // Every case has its own domain in one bootstrap; the origin tells in its answer what it was asked.
 
 import { answerCases } from "./answer-cases.ts";
+import { attackCases } from "./attack-cases.ts";
 import { authzCases } from "./authz-cases.ts";
 import type { WalkCase } from "./case.ts";
 import { connectionCases } from "./connection-cases.ts";
@@ -24,6 +25,7 @@ export function walkCases(): readonly WalkCase[] {
     ...matchCases,
     ...pathCases,
     ...normalizationCases,
+    ...attackCases,
     ...headerCases,
     ...answerCases,
     ...retryCases,

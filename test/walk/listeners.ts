@@ -1,7 +1,7 @@
 // The connection managers that the cases go through: what each has beyond the plain one.
 
 import type { Json } from "./case.ts";
-import { normalizationFields } from "./normalization-cases.ts";
+import { managerFields } from "./managers.ts";
 
 const MANAGERS = {
   /** As in a sidecar: nothing but defaults. */
@@ -13,11 +13,18 @@ const MANAGERS = {
     mergeSlashes: true,
     commonHttpProtocolOptions: { headersWithUnderscoresAction: "REJECT_REQUEST" },
   },
+  /** As the control plane makes them: a gateway's, one behind a trusted proxy, a sidecar's. */
+  gateway: managerFields("edge"),
+  gatewayBehindOne: managerFields("edge", {}, 1),
+  inbound: managerFields("inbound"),
+  outbound: managerFields("outbound"),
   /** As MeshConfig's path normalisation makes them. */
-  NONE: normalizationFields("NONE"),
-  BASE: normalizationFields("BASE"),
-  MERGE_SLASHES: normalizationFields("MERGE_SLASHES"),
-  DECODE_AND_MERGE_SLASHES: normalizationFields("DECODE_AND_MERGE_SLASHES"),
+  NONE: managerFields("inbound", { pathNormalization: { normalization: "NONE" } }),
+  BASE: managerFields("inbound", { pathNormalization: { normalization: "BASE" } }),
+  MERGE_SLASHES: managerFields("inbound", { pathNormalization: { normalization: "MERGE_SLASHES" } }),
+  DECODE_AND_MERGE_SLASHES: managerFields("inbound", {
+    pathNormalization: { normalization: "DECODE_AND_MERGE_SLASHES" },
+  }),
 } as const satisfies Readonly<Record<string, Json>>;
 
 export type ListenerName = keyof typeof MANAGERS;

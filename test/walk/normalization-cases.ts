@@ -1,31 +1,9 @@
 // Paths around a rule about paths, under each normalisation of MeshConfig: what the policy sees is what is sent on.
 
-import assert from "node:assert/strict";
-import { defaultMeshConfig } from "../../src/model/mesh-config.ts";
-import { RouteConfiguration } from "../../src/proto/gen/envoy/config/route/v3/route.ts";
-import { HttpConnectionManager } from "../../src/proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
-import { connectionManager } from "../../src/translate/http-filters.ts";
 import type { Json, WalkCase } from "./case.ts";
 import { TYPE, toOrigin } from "./route.ts";
 
-export const NORMALIZATIONS = ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"] as const;
-type Normalization = (typeof NORMALIZATIONS)[number];
-
-/** The fields that the control plane gives a connection manager for it. */
-export function normalizationFields(normalization: Normalization): Json {
-  const filter = connectionManager({
-    mesh: { ...defaultMeshConfig, settings: { pathNormalization: { normalization } } },
-    statPrefix: "",
-    direction: "inbound",
-    route: { $case: "routeConfig", value: RouteConfiguration.fromPartial({}) },
-    filters: [],
-  });
-  assert.ok(filter.configType?.$case === "typedConfig");
-  const { normalizePath, mergeSlashes, pathWithEscapedSlashesAction } = HttpConnectionManager.decode(
-    filter.configType.value.value,
-  );
-  return { normalizePath, mergeSlashes, pathWithEscapedSlashesAction };
-}
+const NORMALIZATIONS = ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"] as const;
 
 const at = (path: string, kind: "exact" | "prefix"): Json => ({ urlPath: { path: { [kind]: path } } });
 

@@ -1,5 +1,6 @@
 // What a route is chosen by: path, headers, query, chance and TLS, each a function of the request.
 
+import type { TypedExtensionConfig } from "../../proto/gen/envoy/config/core/v3/extension.ts";
 import type { RouteMatch } from "../../proto/gen/envoy/config/route/v3/route_components.ts";
 import { UriTemplateMatchConfig } from "../../proto/gen/envoy/extensions/path/match/uri_template/v3/uri_template_match.ts";
 import type { RequestHead } from "../codec/head.ts";
@@ -124,15 +125,17 @@ function compilePath(match: RouteMatch, at: Field): RoutePredicate | undefined {
 /** The template of a path_match_policy; undefined (and refused) where it is another policy. */
 export function templateOf(match: RouteMatch | undefined, at: Field): PathTemplate | undefined {
   const specifier = match?.pathSpecifier;
-  if (specifier?.$case !== "pathMatchPolicy") return undefined;
-  const any = specifier.value.typedConfig;
-  const field = at.at("pathMatchPolicy");
-  if (any?.typeUrl !== URI_TEMPLATE) {
-    field.refuse(`path match policy ${any?.typeUrl ?? specifier.value.name} is not built in`);
+  return specifier?.$case === "pathMatchPolicy" ? uriTemplate(specifier.value, at.at("pathMatchPolicy")) : undefined;
+}
+
+/** Of an extension that matches paths; undefined (and refused) where it is another one. */
+export function uriTemplate({ name, typedConfig }: TypedExtensionConfig, at: Field): PathTemplate | undefined {
+  if (typedConfig?.typeUrl !== URI_TEMPLATE) {
+    at.refuse(`path match policy ${typedConfig?.typeUrl ?? name} is not built in`);
     return undefined;
   }
-  const template = compileTemplate(UriTemplateMatchConfig.decode(any.value).pathTemplate);
+  const template = compileTemplate(UriTemplateMatchConfig.decode(typedConfig.value).pathTemplate);
   if (template.ok) return template.value;
-  field.at("typedConfig").as(URI_TEMPLATE).at("pathTemplate").refuse(template.error);
+  at.at("typedConfig").as(URI_TEMPLATE).at("pathTemplate").refuse(template.error);
   return undefined;
 }

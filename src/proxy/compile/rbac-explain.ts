@@ -2,9 +2,11 @@
 // Only what is refused is looked at in this way, so the tree is made when it is first asked for.
 
 import type { Permission, Principal, RBAC } from "../../proto/gen/envoy/config/rbac/v3/rbac.ts";
+import { UriTemplateMatchConfig } from "../../proto/gen/envoy/extensions/path/match/uri_template/v3/uri_template_match.ts";
 import type { MetadataMatcher } from "../../proto/gen/envoy/type/matcher/v3/metadata.ts";
 import type { StringMatcher } from "../../proto/gen/envoy/type/matcher/v3/string.ts";
 import type { ValueMatcher } from "../../proto/gen/envoy/type/matcher/v3/value.ts";
+import type { Any } from "../../proto/gen/google/protobuf/any.ts";
 import { EXPLAINED_POLICIES_MAX, EXPLAINED_TEXT_CHARS_MAX } from "../limits.ts";
 import { Field } from "./field.ts";
 import { valueAt } from "./matcher.ts";
@@ -186,6 +188,8 @@ function permissionWords(rule: Permission["rule"]): Words {
       return headerWords(rule.value);
     case "urlPath":
       return { field: "path", wants: pathText(rule.value.rule?.value), was: pathOf };
+    case "uriTemplate":
+      return { field: "path", wants: templateText(rule.value.typedConfig), was: pathOf };
     case "destinationIp":
       return { field: "destination.ip", wants: cidrText(rule.value), was: ({ destinationIp }) => destinationIp };
     case "destinationPort":
@@ -335,12 +339,14 @@ function stringText(matcher: StringMatcher): string {
   }
 }
 
-/** A path's template is an expression here. */
 function pathText(matcher: StringMatcher | undefined): string {
-  const pattern = matcher?.matchPattern;
-  if (matcher === undefined) return "";
-  if (pattern?.$case !== "safeRegex" || pattern.value.regex === ".+") return stringText(matcher);
-  return unquoted(pattern.value.regex.replaceAll(/\[[^\]]+\]\+/g, "{*}").replaceAll(/\[[^\]]+\]\*|\.\*/g, "{**}"));
+  return matcher === undefined ? "" : stringText(matcher);
+}
+
+/** Envoy writes `*` for a policy's `{*}`. */
+function templateText(config: Any | undefined): string {
+  const template = config === undefined ? "" : UriTemplateMatchConfig.decode(config.value).pathTemplate;
+  return template.replaceAll(/\*+/g, "{$&}");
 }
 
 /** `.*` as the `*` that it was made of. */

@@ -12,6 +12,7 @@ import {
 } from "../../proto/gen/envoy/config/rbac/v3/rbac.ts";
 import { MATCHER_DEPTH_MAX } from "../limits.ts";
 import { type Field, fields } from "./field.ts";
+import { uriTemplate } from "./match.ts";
 import { compileHeader, compileMetadata, compileString, type HeaderSource } from "./matcher.ts";
 import { ipRange } from "./value.ts";
 
@@ -162,9 +163,10 @@ export function permission(one: Permission, at: Field, depth: number): Rule {
     }
     case "sourcedMetadata":
       return sourcedRule(rule.value, at.at("sourcedMetadata"));
-    case "matcher":
     case "uriTemplate":
-      at.at(rule.$case).refuse("extension matchers are not built in");
+      return templateRule(rule.value, at.at("uriTemplate"));
+    case "matcher":
+      at.at("matcher").refuse("extension matchers are not built in");
       return NEVER;
     default:
       return assertNever(rule);
@@ -232,6 +234,11 @@ function headerRule(value: PermissionValue<"header">, at: Field): Rule {
 function pathRule(value: PermissionValue<"urlPath">, at: Field): Rule {
   const matches = compileString(value.rule?.value, at.at("urlPath").at("path"));
   return (subject) => subject.headers !== undefined && matches(subject.path);
+}
+
+function templateRule(value: PermissionValue<"uriTemplate">, at: Field): Rule {
+  const template = uriTemplate(value, at);
+  return template === undefined ? NEVER : (subject) => subject.headers !== undefined && template.matches(subject.path);
 }
 
 function metadataRule(value: PermissionValue<"metadata">, at: Field): Rule {

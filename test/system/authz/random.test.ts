@@ -26,7 +26,7 @@ const REQUESTS = 25;
 
 type Start = (given: Given, directory: string) => Promise<() => void>;
 
-const ENGINES: Readonly<Record<Given["engine"], Start>> = {
+const ENGINES: Readonly<Record<"weft" | "envoy", Start>> = {
   async weft(given) {
     const bootstrap = fromEnvoyJson(Bootstrap, JSON.parse(JSON.stringify(bootstrapOf(given))));
     assert.ok(bootstrap.ok, bootstrap.ok ? "" : bootstrap.error.join("\n"));
@@ -66,7 +66,7 @@ for (const engine of ["weft", "envoy"] as const) {
       ports = free;
       const dice = new Dice(seededRandom(SEED));
       const sets = Array.from({ length: SETS }, () => randomPolicies(dice, ports));
-      given = { sets, engine, ports, admin, root, server };
+      given = { sets, ports, admin, root, server };
       stop = await ENGINES[engine](given, directory);
     });
     after(() => {

@@ -9,14 +9,9 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { THEMES } from "../../sim/cases.ts";
 import { skipWithoutEnvoy } from "../envoy/envoy.ts";
+import { NAMESPACE, skipWithoutNamespaces } from "./apart.ts";
 
-const NAMESPACE = ["--user", "--map-root-user", "--net", "--"];
 const inside = join(import.meta.dirname, "inside.ts");
-
-function skipWithoutNamespaces(): string | false {
-  const tried = spawnSync("unshare", [...NAMESPACE, "nft", "add", "table", "ip", "sim"], { encoding: "utf8" });
-  return tried.status === 0 ? false : `needs unshare, nft and user namespaces: ${tried.error?.message ?? tried.stderr}`;
-}
 
 const apart = skipWithoutNamespaces();
 

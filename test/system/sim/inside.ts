@@ -2,15 +2,9 @@
 // proxy: every case of the table on one engine. Writes what disagrees, by theme and case, as one JSON object.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SecureContext } from "node:tls";
-import * as grpc from "@grpc/grpc-js";
-import { systemClock } from "../../../src/base/clock.ts";
-import { ok } from "../../../src/base/result.ts";
-import type { WorkloadIdentity } from "../../../src/identity/spiffe.ts";
-import { DiscoveryServer } from "../../../src/serve/server.ts";
 import type { Outcome } from "../../sim/call.ts";
 import { CLIENTS, type Client, type SimCase, type Theme } from "../../sim/case.ts";
 import { THEMES } from "../../sim/cases.ts";
@@ -18,30 +12,16 @@ import { holding } from "../../sim/held.ts";
 import { MESH } from "../../sim/mesh.ts";
 import { simulate } from "../../sim/simulate.ts";
 import { ThemeMesh } from "../../sim/table.ts";
-import {
-  contextOf,
-  type Identities,
-  type Identity,
-  openIdentities,
-  registerSecrets,
-  secretSource,
-} from "./certificates.ts";
+import { contextOf, type Identities, openIdentities, secretSource } from "./certificates.ts";
 import { disagreement } from "./compare.ts";
 import { ENGINES } from "./engine.ts";
-import { CLIENT_PORTS, makeCall } from "./make-call.ts";
+import { makeCall } from "./make-call.ts";
+import { prepareNamespace, type Serving, startDiscovery } from "./namespace.ts";
 import { startOrigin } from "./origin.ts";
 
 const [engineName, directory = "", only = ""] = process.argv.slice(2);
 assert.ok(engineName === "weft" || engineName === "envoy");
 const engine: "weft" | "envoy" = engineName;
-
-const RULES = `table ip sim {
-  chain output {
-    type nat hook output priority -100;
-    tcp sport ${CLIENT_PORTS.outbound.join("-")} redirect to :15001
-    tcp sport ${CLIENT_PORTS.inbound.join("-")} redirect to :15006
-  }
-}`;
 
 interface Group {
   readonly theme: Theme;
@@ -50,14 +30,12 @@ interface Group {
   readonly cases: readonly { readonly one: SimCase; readonly outcome: Outcome }[];
 }
 
-execFileSync("ip", ["link", "set", "lo", "up"]);
-execFileSync("ip", ["route", "add", "local", "10.0.0.0/8", "dev", "lo"]);
-execFileSync("nft", ["-f", "-"], { input: RULES });
+prepareNamespace();
 const identities = await openIdentities(directory);
 await writeFiles(identities);
 const groups = THEMES.filter(({ name }) => name.includes(only)).flatMap(groupsOf);
-const serving: { mesh?: ThemeMesh; identity?: Identity; workload?: WorkloadIdentity } = {};
-const discoveryPort = await startDiscovery();
+const serving: Serving = {};
+const discoveryPort = await startDiscovery(serving, identities);
 await startOrigins();
 const results: Record<string, string> = {};
 for (const [i, group] of groups.entries()) await run(group, i % 2 === 0 ? "delta" : "sotw");
@@ -89,29 +67,6 @@ function groupsOf(theme: Theme): readonly Group[] {
     const held = holding(mesh.configuration(client, engine));
     const own = real.filter((one) => mesh.clientOf(one) === client);
     return { theme, mesh, client, cases: own.map((one) => ({ one, outcome: simulate(one.call, held) })) };
-  });
-}
-
-async function startDiscovery(): Promise<number> {
-  const discovery = new DiscoveryServer({
-    clock: systemClock,
-    configure: (proxy) => serving.mesh?.encoded(proxy),
-    events: { log: (level, message) => console.error(`${level}: ${message}`) },
-  });
-  const server = new grpc.Server();
-  discovery.register(server, () => Promise.resolve(ok(serving.workload)));
-  registerSecrets(
-    server,
-    () => {
-      assert.ok(serving.identity !== undefined);
-      return serving.identity;
-    },
-    identities.rootPem,
-  );
-  return new Promise((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) =>
-      error === null ? resolve(port) : reject(error),
-    );
   });
 }
 

@@ -73,6 +73,7 @@ function exchange(secured: net.Socket, socket: net.Socket, request: string): Pro
     secured.setEncoding("utf8");
     secured.on("data", (data) => {
       text += String(data);
+      if (isWholeAnswer(text)) finish();
     });
     for (const each of new Set([secured, socket])) {
       each.on("error", (error) => {
@@ -83,6 +84,13 @@ function exchange(secured: net.Socket, socket: net.Socket, request: string): Pro
     secured.once("close", finish);
     secured.write(request);
   });
+}
+
+/** Whoever refuses may keep the connection for a while. */
+function isWholeAnswer(text: string): boolean {
+  const at = text.indexOf("\r\n\r\n");
+  const length = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, Math.max(at, 0)))?.[1];
+  return at >= 0 && length !== undefined && text.length >= at + 4 + Number(length);
 }
 
 function read(text: string): Answer {

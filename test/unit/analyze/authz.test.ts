@@ -149,7 +149,7 @@ function subjectOf(call: AuthzCall): Subject {
 
 /** As the proxy does it: each filter in turn may refuse. */
 function enforced(list: readonly AuthorizationPolicy[], call: AuthzCall): "allowed" | "denied" {
-  const target = { mesh, engine: "weft", servedPort: undefined } as const;
+  const target = { mesh, servedPort: undefined } as const;
   const rules =
     call.protocol === "http"
       ? httpRbacFilters(list, target).map(({ configType }) =>

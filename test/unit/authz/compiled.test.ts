@@ -20,7 +20,7 @@ const REQUESTS = 8;
 
 function compiled(policies: readonly AuthorizationPolicy[]): readonly RbacConfig[] {
   const field = Field.root("test", "rbac");
-  const filters = httpRbacFilters(policies, { mesh: MESH, engine: "weft", servedPort: undefined });
+  const filters = httpRbacFilters(policies, { mesh: MESH, servedPort: undefined });
   const configs = filters.map(({ configType }) => {
     assert.ok(configType?.$case === "typedConfig");
     return compileRbac(HttpRbac.decode(configType.value.value), field);

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { isRecord } from "../../../src/base/json.ts";
-import { PAGES } from "../../../src/control/debug-pages.ts";
+import { makeDebugAccess } from "../../../src/control/debug-access.ts";
+import { startDebugServer } from "../../../src/control/debug-http.ts";
+import { type DebugSource, PAGES } from "../../../src/control/debug-pages.ts";
 import { meshProblems } from "../../../src/control/mesh-problems.ts";
 import { METRIC_HELP } from "../../../src/control/metric-help.ts";
 import { API_WORKLOADS, snapshotOf } from "../translate/mesh.ts";
@@ -173,6 +175,54 @@ describe("the debug pages", () => {
     assert.match(await missing.text(), /\/debug\/syncz lists/);
     assert.equal((await of("/debug/config_dump")).status, 400);
     assert.equal((await of("/debug/nothing")).status, 404);
+  });
+
+  it("are for this machine and accounts of the root namespace", async (context) => {
+    const { mesh } = await synced(context);
+    await mesh.apply(`
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: reader, namespace: istio-system}
+`);
+    const tokenOf = async (namespace: string, serviceAccount: string, audience = "istio-ca"): Promise<string> => {
+      const request = { namespace, serviceAccount, audiences: [audience], expirationSeconds: 600 };
+      const token = await mesh.client.createToken(request);
+      assert.ok(token.ok);
+      return `Bearer ${token.value}`;
+    };
+    const access = makeDebugAccess({ client: mesh.client, rootNamespace: "istio-system" });
+    const from = (remote: string, authorization?: string) => access({ remote, local: "10.244.0.1", authorization });
+    for (const own of ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.244.0.1", "::ffff:10.244.0.1"]) {
+      assert.equal(await from(own), undefined, own);
+    }
+    assert.match((await from("10.244.0.9")) ?? "", /ask for a token .* kubectl create token -n istio-system/);
+    assert.match((await from("10.244.0.9", "Bearer nonsense")) ?? "", /the token was refused/);
+    const own = await tokenOf("production", "frontend");
+    assert.match((await from("10.244.0.9", own)) ?? "", /the token is of production\/frontend/);
+    assert.equal(await from("10.244.0.9", await tokenOf("istio-system", "reader")), undefined);
+    assert.match((await from("10.244.0.9", await tokenOf("istio-system", "reader", "other"))) ?? "", /was refused/);
+  });
+
+  it("refuse with 401 all but metrics, readiness and version", async (context) => {
+    const { mesh } = await synced(context);
+    const refusing: DebugSource = {
+      ready: () => true,
+      metrics: () => "",
+      version: () => "1",
+      connections: () => mesh.control.connections(),
+      snapshot: () => undefined,
+      injection: () => undefined,
+      traces: undefined,
+      trust: () => assert.fail("nobody may ask"),
+      access: () => Promise.resolve("not you"),
+    };
+    const server = await startDebugServer({ address: "127.0.0.1", port: 0 }, refusing);
+    context.after(() => server.close());
+    const status = async (at: string) => (await fetch(`http://127.0.0.1:${server.at.port}${at}`)).status;
+    for (const at of ["/ready", "/metrics", "/version"]) assert.equal(await status(at), 200, at);
+    for (const { name } of PAGES) assert.equal(await status(`/debug/${name.split("?")[0]}`), 401, name);
+    for (const at of ["/debug", "/debug/list", "/debug/pprof/heap", "/debug/traces"])
+      assert.equal(await status(at), 401, at);
   });
 
   it("say of each type whether it is in sync, with the nonces that were sent and acknowledged", async (context) => {

@@ -39,7 +39,7 @@ kind: AuthorizationPolicy
 metadata: {name: p, namespace: foo}
 spec: {rules: ${rules}}`;
   const policies = [...snapshotOf(text).resources.authorizationPolicies.values()];
-  const target = { mesh: defaultMeshConfig, engine: "weft", servedPort: undefined } as const;
+  const target = { mesh: defaultMeshConfig, servedPort: undefined } as const;
   const config = httpRbacFilters(policies, target)[0]?.configType;
   assert.ok(config?.$case === "typedConfig");
   const field = Field.root("test", "rbac");

@@ -1,9 +1,10 @@
 // Pushes over real streams: to whom a change goes, what a reconnect costs, and what a client that stops reading does.
 
 import assert from "node:assert/strict";
+import http2 from "node:http2";
 import { describe, it, type TestContext } from "node:test";
 import * as grpc from "@grpc/grpc-js";
-import { systemClock } from "../../../src/base/clock.ts";
+import { type Clock, systemClock, VirtualClock } from "../../../src/base/clock.ts";
 import { ok } from "../../../src/base/result.ts";
 import { MeshState } from "../../../src/control/mesh-state.ts";
 import { readManifests } from "../../../src/ingest/file.ts";
@@ -16,6 +17,7 @@ import {
   DiscoveryResponse,
 } from "../../../src/proto/gen/envoy/service/discovery/v3/discovery.ts";
 import { method } from "../../../src/proto/grpc.ts";
+import { STALLED_AFTER_MS } from "../../../src/serve/limits.ts";
 import { type ResourceType, TYPE_URLS, typeOf } from "../../../src/serve/resource.ts";
 import { DiscoveryServer } from "../../../src/serve/server.ts";
 import { until } from "../control/mesh.ts";
@@ -51,14 +53,21 @@ endpoints: [${addresses.map((each) => `{addresses: [${each}], conditions: {ready
 const services = (count: number): string => Array.from({ length: count }, (_, i) => service(i)).join("");
 
 class Plane {
+  readonly clock: Clock;
+  readonly log: string[] = [];
   readonly state = new MeshState(defaultMeshConfig);
-  readonly discovery = new DiscoveryServer({
-    clock: systemClock,
-    configure: (proxy) => this.state.configure(proxy),
-    events: {},
-  });
+  readonly discovery: DiscoveryServer;
   readonly #server = new grpc.Server();
   port = 0;
+
+  constructor(clock: Clock = systemClock) {
+    this.clock = clock;
+    this.discovery = new DiscoveryServer({
+      clock,
+      configure: (proxy) => this.state.configure(proxy),
+      events: { log: (_level, message) => this.log.push(message) },
+    });
+  }
 
   async start(context: TestContext, manifests: string): Promise<this> {
     this.apply(manifests);
@@ -151,6 +160,26 @@ class DeltaProxy {
   }
 }
 
+/** Asks for everything and reads nothing: what it gets fills its window, and no more goes out. */
+function stuckProxy(context: TestContext, port: number): http2.ClientHttp2Stream {
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  session.on("error", () => undefined);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": DELTA.path,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => undefined);
+  const request = DeltaDiscoveryRequest.fromPartial({ node: nodeOf("stuck", "shop"), typeUrl: TYPE_URLS.cluster });
+  const bytes = DeltaDiscoveryRequest.encode(request).finish();
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(bytes.length, 1);
+  stream.write(Buffer.concat([head, bytes]));
+  context.after(() => session.destroy());
+  return stream;
+}
+
 const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100));
 
 describe("a push", () => {
@@ -210,6 +239,25 @@ spec: {egress: [{hosts: ["*/svc-1.shop.svc.cluster.local"]}]}
       await until("it has the endpoint", () => proxy.pushes.length > 0);
     }
     assert.equal(stuck.filter(({ pushes }) => pushes.length > 0).length, 0);
+  });
+
+  it("to a client that takes nothing for a minute ends its stream, and no other", async (context) => {
+    const clock = new VirtualClock();
+    const plane = await new Plane(clock).start(context, services(300));
+    const stuck = stuckProxy(context, plane.port);
+    const proxy = new DeltaProxy(context, plane.port, "shop");
+    await until("it has its routes", () => proxy.names("route").length > 0, 20_000);
+    assert.equal(plane.discovery.connections().length, 2);
+    clock.advance(STALLED_AFTER_MS - 1);
+    await quiet();
+    assert.equal(plane.discovery.connections().length, 2);
+    clock.advance(1);
+    await until("it is let go", () => plane.discovery.connections().length === 1);
+    await until("and knows", () => stuck.closed);
+    assert.match(plane.log.join("\n"), /stuck\.shop.* has taken nothing for 60 s/);
+    plane.apply(`${services(300)}${slice(0, ["10.1.0.1"])}`);
+    proxy.pushes.length = 0;
+    await until("the other goes on", () => proxy.pushes.length > 0);
   });
 });
 
