@@ -45,6 +45,7 @@ const ROOTS = [
   "envoy/extensions/access_loggers/file/v3/file.proto",
   "envoy/extensions/access_loggers/filters/cel/v3/cel.proto",
   "envoy/extensions/access_loggers/grpc/v3/als.proto",
+  "envoy/extensions/access_loggers/open_telemetry/v3/logs_service.proto",
   "envoy/extensions/access_loggers/stream/v3/stream.proto",
   "envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.proto",
   "envoy/extensions/filters/common/set_filter_state/v3/value.proto",

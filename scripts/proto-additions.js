@@ -11,6 +11,27 @@ const TRACE = "envoy/config/trace/v3";
 /** `into` begins the message or oneof that the text goes into; without it the text goes to the end of the file; `whole` is a file of its own. */
 const ADDITIONS = [
   {
+    // OpenTelemetry's values, as far as Envoy's configuration names them.
+    file: "opentelemetry/proto/common/v1/common.proto",
+    whole: true,
+    text: `syntax = "proto3";
+      package opentelemetry.proto.common.v1;
+      message AnyValue {
+        oneof value {
+          string string_value = 1;
+          bool bool_value = 2;
+          int64 int_value = 3;
+          double double_value = 4;
+          ArrayValue array_value = 5;
+          KeyValueList kvlist_value = 6;
+          bytes bytes_value = 7;
+        }
+      }
+      message ArrayValue { repeated AnyValue values = 1; }
+      message KeyValueList { repeated KeyValue values = 1; }
+      message KeyValue { string key = 1; AnyValue value = 2; }`,
+  },
+  {
     file: "envoy/extensions/resource_monitors/cgroup_memory/v3/cgroup_memory.proto",
     whole: true,
     text: `syntax = "proto3";

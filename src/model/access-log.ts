@@ -7,6 +7,7 @@ import { type Finding, refOf } from "./finding.ts";
 import { fileFormat, type LogFormat, meshFormat } from "./log-format.ts";
 import type { MeshConfig } from "./mesh-config.ts";
 import { concerns, type TelemetryMode } from "./telemetry-mode.ts";
+import { grpcTarget, type ProviderWorld, type TraceTarget } from "./trace-target.ts";
 
 export interface AccessLogRule {
   readonly path: string;
@@ -14,6 +15,18 @@ export interface AccessLogRule {
   readonly format: LogFormat | undefined;
   /** Undefined: everything is logged. */
   readonly filter: string | undefined;
+  /** Where it isn't a file that is written. */
+  readonly collector?: LogCollector;
+}
+
+/** Whom entries are sent to. */
+export interface LogCollector {
+  readonly kind: "otlp" | "als-http" | "als-tcp";
+  readonly target: TraceTarget;
+  readonly logName: string;
+  readonly requestHeaders: readonly string[];
+  readonly responseHeaders: readonly string[];
+  readonly responseTrailers: readonly string[];
 }
 
 type AccessLogging = NonNullable<NonNullable<Telemetry["spec"]>["accessLogging"]>[number];
@@ -25,11 +38,11 @@ const STDOUT = "/dev/stdout";
 export function accessLogsOf(
   telemetries: readonly Telemetry[],
   mode: TelemetryMode,
-  mesh: MeshConfig,
+  world: ProviderWorld,
 ): readonly AccessLogRule[] {
-  const inForce = new InForce(defaultLogs(mesh));
+  const inForce = new InForce(defaultLogs(world.mesh));
   for (const { spec } of telemetries) inForce.apply((spec?.accessLogging ?? []).filter((rule) => concerns(rule, mode)));
-  return inForce.rules(mesh);
+  return inForce.rules(world);
 }
 
 /** Which providers log, each with its filter. */
@@ -60,10 +73,10 @@ class InForce {
     }
   }
 
-  rules(mesh: MeshConfig): readonly AccessLogRule[] {
+  rules(world: ProviderWorld): readonly AccessLogRule[] {
     return [...this.#filters]
       .filter(([, filter]) => filter === undefined || filterProblem(filter) === undefined)
-      .flatMap(([name, filter]) => ruleOf(name, filter, mesh));
+      .flatMap(([name, filter]) => ruleOf(name, filter, world));
   }
 }
 
@@ -73,15 +86,14 @@ function filterProblem(expression: string): string | undefined {
   return compiled.ok ? undefined : compiled.error;
 }
 
-/** Filters that can't be followed, and providers that are no file logs. */
-export function accessLogFindings(telemetry: Telemetry, { settings }: MeshConfig): readonly Finding[] {
+/** Filters that can't be followed, and providers that lead nowhere. */
+export function accessLogFindings(telemetry: Telemetry, world: ProviderWorld): readonly Finding[] {
   const resource = refOf(telemetry);
   return (telemetry.spec?.accessLogging ?? []).flatMap((rule, i): readonly Finding[] => {
     const at = `spec.accessLogging[${i}]`;
     const unknown = (rule.providers ?? []).flatMap(({ name }, j): readonly Finding[] => {
-      const defined = settings.extensionProviders?.find((provider) => provider.name === name);
-      if (name === BUILT_IN_LOG || defined?.envoyFileAccessLog !== undefined) return [];
-      const why = defined === undefined ? "is defined nowhere" : "is not an envoyFileAccessLog";
+      const why = problemOfProvider(name, world);
+      if (why === undefined) return [];
       const message = `the provider ${name} ${why}: nothing is logged by it`;
       return [{ resource, type: "reference", path: `${at}.providers[${j}].name`, message }];
     });
@@ -90,6 +102,29 @@ export function accessLogFindings(telemetry: Telemetry, { settings }: MeshConfig
     const path = `${at}.filter.expression`;
     return [...unknown, { resource, type: "ignored", path, message: `${problem}; nothing is logged by this rule` }];
   });
+}
+
+function problemOfProvider(name: string, world: ProviderWorld): string | undefined {
+  if (name === BUILT_IN_LOG) return undefined;
+  const defined = providerOf(name, world);
+  if (defined === undefined) return "is defined nowhere";
+  if (defined.envoyFileAccessLog !== undefined) return undefined;
+  const [, given] = collectorOf(defined) ?? [];
+  if (given === undefined) return "is not an access log's";
+  return grpcTarget(given.service ?? "", given.port ?? 0, world) === undefined
+    ? `has the service ${given.service}, which does not exist`
+    : undefined;
+}
+
+function providerOf(name: string, { mesh }: ProviderWorld): Provider | undefined {
+  return mesh.settings.extensionProviders?.find((provider) => provider.name === name);
+}
+
+function collectorOf(provider: Provider): readonly [LogCollector["kind"], CollectorSettings] | undefined {
+  const { envoyOtelAls, envoyHttpAls, envoyTcpAls } = provider;
+  if (envoyOtelAls !== undefined) return ["otlp", envoyOtelAls];
+  if (envoyHttpAls !== undefined) return ["als-http", envoyHttpAls];
+  return envoyTcpAls === undefined ? undefined : ["als-tcp", envoyTcpAls];
 }
 
 function defaultLogs({ settings }: MeshConfig): readonly string[] {
@@ -102,10 +137,53 @@ function namesOf({ providers }: AccessLogging): readonly string[] {
   return (providers ?? []).map(({ name }) => name);
 }
 
-/** Nothing for a provider that is no file log. */
-function ruleOf(name: string, filter: string | undefined, { settings }: MeshConfig): readonly AccessLogRule[] {
-  const file = settings.extensionProviders?.find((provider) => provider.name === name)?.envoyFileAccessLog;
+/** Nothing for a provider that logs nowhere. */
+function ruleOf(name: string, filter: string | undefined, world: ProviderWorld): readonly AccessLogRule[] {
+  const { settings } = world.mesh;
+  const provider = providerOf(name, world);
+  const collected = provider === undefined ? undefined : collectorOf(provider);
+  if (collected !== undefined) return collectedRule(...collected, filter, world);
+  const file = provider?.envoyFileAccessLog;
   if (file !== undefined) return [{ path: file.path || STDOUT, format: fileFormat(file.logFormat), filter }];
   if (name !== BUILT_IN_LOG) return [];
   return [{ path: settings.accessLogFile || STDOUT, format: meshFormat(settings), filter }];
+}
+
+function collectedRule(
+  kind: LogCollector["kind"],
+  given: CollectorSettings,
+  filter: string | undefined,
+  world: ProviderWorld,
+): readonly AccessLogRule[] {
+  const target = grpcTarget(given.service ?? "", given.port ?? 0, world);
+  if (target === undefined) return [];
+  const collector: LogCollector = {
+    kind,
+    target,
+    logName: given.logName || LOG_NAMES[kind],
+    requestHeaders: given.additionalRequestHeadersToLog ?? [],
+    responseHeaders: given.additionalResponseHeadersToLog ?? [],
+    responseTrailers: given.additionalResponseTrailersToLog ?? [],
+  };
+  const format = kind === "otlp" ? fileFormat(given.logFormat) : undefined;
+  return [{ path: "", format, filter, collector }];
+}
+
+/** Istio's names where none is given. */
+const LOG_NAMES: Readonly<Record<LogCollector["kind"], string>> = {
+  otlp: "otel_envoy_accesslog",
+  "als-http": "http_envoy_accesslog",
+  "als-tcp": "tcp_envoy_accesslog",
+};
+
+type Provider = NonNullable<MeshConfig["settings"]["extensionProviders"]>[number];
+
+interface CollectorSettings {
+  readonly service?: string;
+  readonly port?: number;
+  readonly logName?: string;
+  readonly logFormat?: NonNullable<Provider["envoyOtelAls"]>["logFormat"];
+  readonly additionalRequestHeadersToLog?: readonly string[];
+  readonly additionalResponseHeadersToLog?: readonly string[];
+  readonly additionalResponseTrailersToLog?: readonly string[];
 }

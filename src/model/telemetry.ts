@@ -122,7 +122,7 @@ export function telemetryFindings(index: TelemetryIndex, world: ProviderWorld): 
   return [
     ...tracerFindings(index, world),
     ...all.flatMap(tagFindings),
-    ...all.flatMap((telemetry) => accessLogFindings(telemetry, world.mesh)),
+    ...all.flatMap((telemetry) => accessLogFindings(telemetry, world)),
   ];
 }
 

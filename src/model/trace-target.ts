@@ -137,6 +137,12 @@ function serviceOrStore(
   return store ?? [key, undefined];
 }
 
+/** A provider's service that is spoken to by gRPC; undefined where there is none. */
+export function grpcTarget(service: string, port: number, world: ProviderWorld): TraceTarget | undefined {
+  const found = findService(service, world);
+  return found === undefined ? undefined : { ...PLAIN, ...found, port, protocol: "otlp-grpc" };
+}
+
 function guessTracer(name: string, { mesh, resources, withoutAgents }: ProviderWorld): Result<TraceTarget, string> {
   const wanted = `${mesh.rootNamespace}/${name}`;
   const [key, service] = serviceOrStore(wanted, name, resources.services);

@@ -2,6 +2,7 @@
 // its times are 64-bit numbers that generated code would round.
 
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { attribute, message } from "./otlp-wire.ts";
 import { pairs, type Span, type SpanSource } from "./span.ts";
 
 const KIND_SERVER = 2;
@@ -45,15 +46,4 @@ function writeSpan(out: BinaryWriter, span: Span): void {
   if (span.isError) message(out, 15).tag(3, VARINT).int32(STATUS_ERROR).join();
   out.tag(16, FIXED32).fixed32(SAMPLED);
   out.join();
-}
-
-function attribute(out: BinaryWriter, field: number, key: string, value: string): void {
-  const keyValue = message(out, field);
-  keyValue.tag(1, BYTES).string(key);
-  message(keyValue, 2).tag(1, BYTES).string(value).join();
-  keyValue.join();
-}
-
-function message(out: BinaryWriter, field: number): BinaryWriter {
-  return out.tag(field, BYTES).fork();
 }

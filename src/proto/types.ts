@@ -11,6 +11,7 @@ import { ZipkinConfig } from "./gen/envoy/config/trace/v3/zipkin.ts";
 import { FileAccessLog } from "./gen/envoy/extensions/access_loggers/file/v3/file.ts";
 import { ExpressionFilter } from "./gen/envoy/extensions/access_loggers/filters/cel/v3/cel.ts";
 import { HttpGrpcAccessLogConfig, TcpGrpcAccessLogConfig } from "./gen/envoy/extensions/access_loggers/grpc/v3/als.ts";
+import { OpenTelemetryAccessLogConfig } from "./gen/envoy/extensions/access_loggers/open_telemetry/v3/logs_service.ts";
 import { StderrAccessLog, StdoutAccessLog } from "./gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
 import { ClusterConfig as DynamicForwardProxyCluster } from "./gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.ts";
 import { Cors, CorsPolicy } from "./gen/envoy/extensions/filters/http/cors/v3/cors.ts";
@@ -96,6 +97,11 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   "envoy.config.trace.v3.ZipkinConfig": codec(ZipkinConfig),
   [`${EXT}.access_loggers.file.v3.FileAccessLog`]: codec(FileAccessLog),
   [`${EXT}.access_loggers.filters.cel.v3.ExpressionFilter`]: codec(ExpressionFilter),
+  [`${EXT}.access_loggers.grpc.v3.HttpGrpcAccessLogConfig`]: codec(HttpGrpcAccessLogConfig),
+  [`${EXT}.access_loggers.grpc.v3.TcpGrpcAccessLogConfig`]: codec(TcpGrpcAccessLogConfig),
+  [`${EXT}.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig`]: codec(OpenTelemetryAccessLogConfig),
+  [`${EXT}.access_loggers.stream.v3.StderrAccessLog`]: codec(StderrAccessLog),
+  [`${EXT}.access_loggers.stream.v3.StdoutAccessLog`]: codec(StdoutAccessLog),
   [`${EXT}.clusters.dynamic_forward_proxy.v3.ClusterConfig`]: codec(DynamicForwardProxyCluster),
   [`${EXT}.filters.http.cors.v3.Cors`]: codec(Cors),
   [`${EXT}.filters.http.cors.v3.CorsPolicy`]: codec(CorsPolicy),
@@ -131,10 +137,6 @@ const TYPES: Readonly<Record<string, MessageCodec>> = {
   [`${EXT}.internal_redirect.previous_routes.v3.PreviousRoutesConfig`]: codec(PreviousRoutesConfig),
   [`${EXT}.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig`]: codec(SafeCrossSchemeConfig),
   [`${EXT}.path.match.uri_template.v3.UriTemplateMatchConfig`]: codec(UriTemplateMatchConfig),
-  [`${EXT}.access_loggers.grpc.v3.HttpGrpcAccessLogConfig`]: codec(HttpGrpcAccessLogConfig),
-  [`${EXT}.access_loggers.grpc.v3.TcpGrpcAccessLogConfig`]: codec(TcpGrpcAccessLogConfig),
-  [`${EXT}.access_loggers.stream.v3.StderrAccessLog`]: codec(StderrAccessLog),
-  [`${EXT}.access_loggers.stream.v3.StdoutAccessLog`]: codec(StdoutAccessLog),
   [`${EXT}.filters.http.header_to_metadata.v3.Config`]: codec(HeaderToMetadata),
   [`${EXT}.path.rewrite.uri_template.v3.UriTemplateRewriteConfig`]: codec(UriTemplateRewriteConfig),
   [`${EXT}.request_id.uuid.v3.UuidRequestIdConfig`]: codec(UuidRequestIdConfig),

@@ -121,6 +121,12 @@ export const SPANS_REPORTED_MAX = 512;
 export const REPORTS_UNDER_WAY_MAX = 4;
 /** How long the first of some spans waits for the others. */
 export const SPANS_WAIT_MS = 1000;
+/** Entries of access logs that wait for one collector, those of one report, and how long the first waits for the others. */
+export const LOG_ENTRIES_WAITING_MAX = 4096;
+export const LOG_ENTRIES_REPORTED_MAX = 256;
+export const LOG_ENTRIES_WAIT_MS = 1000;
+/** Collectors of access logs that one proxy speaks to. */
+export const LOG_COLLECTORS_MAX = 16;
 /** Bytes of a collector's answer. */
 export const REPORT_ANSWER_BYTES_MAX = 64 * 1024;
 /** Bytes of a datagram to a Jaeger agent: few fragments, so that one lost packet costs few spans. */

@@ -10,20 +10,31 @@ import { ExpressionFilter } from "../proto/gen/envoy/extensions/access_loggers/f
 import { StderrAccessLog, StdoutAccessLog } from "../proto/gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { agentLog, isReport, type LogRule } from "./agent.ts";
+import { collectorLog } from "./log-collector.ts";
 import { any } from "./wire.ts";
 
 export function accessLoggers(rules: readonly LogRule[], protocol: "http" | "tcp"): AccessLog[] {
   const reports = rules.some(isReport);
-  return rules.map((rule) => {
-    if (isReport(rule)) return agentLog(rule, protocol);
-    const log = AccessLog.fromPartial(reports ? streamOf(rule) : fileOf(rule));
+  return rules.flatMap((rule) => {
+    if (isReport(rule)) return [agentLog(rule, protocol)];
+    const made = loggerOf(rule, protocol, reports);
+    if (made === undefined) return [];
+    const log = AccessLog.fromPartial(made);
     // The agent is told of a connection while it is open, a person once.
     const once = reports && protocol === "tcp" ? [AT_END] : [];
     const filters = [...(rule.filter === undefined ? [] : [expressionFilter(rule.filter)]), ...once];
     const [first] = filters;
     if (first !== undefined) log.filter = filters.length === 1 ? first : all(filters);
-    return log;
+    return [log];
   });
+}
+
+/** Undefined: it is for the other protocol. */
+function loggerOf(rule: AccessLogRule, protocol: "http" | "tcp", reports: boolean) {
+  const { collector } = rule;
+  if (collector === undefined) return reports ? streamOf(rule) : fileOf(rule);
+  const sink = collectorLog(rule, collector, protocol);
+  return sink === undefined ? undefined : typed(sink.name, sink.config);
 }
 
 function fileOf(rule: AccessLogRule) {
@@ -32,7 +43,7 @@ function fileOf(rule: AccessLogRule) {
     accessLogFormat: { $case: "logFormat", value: logFormat(rule) },
   });
   const value = any("envoy.extensions.access_loggers.file.v3.FileAccessLog", FileAccessLog, file);
-  return { name: "envoy.access_loggers.file", configType: { $case: "typedConfig" as const, value } };
+  return typed("envoy.access_loggers.file", value);
 }
 
 /** Envoy's standard output may be a socket, which it can't open by a path. */
@@ -50,7 +61,11 @@ function streamOf(rule: AccessLogRule) {
 }
 
 function stream(name: string, value: Any) {
-  return { name: `envoy.access_loggers.${name}`, configType: { $case: "typedConfig" as const, value } };
+  return typed(`envoy.access_loggers.${name}`, value);
+}
+
+function typed(name: string, value: Any) {
+  return { name, configType: { $case: "typedConfig" as const, value } };
 }
 
 const AT_END = AccessLogFilter.fromPartial({

@@ -38,11 +38,11 @@ export function telemetryOf(snapshot: MeshSnapshot, proxy: ProxyNode): ProxyTele
   const server = tracingOf(telemetries, "SERVER", world, proxy.tracing);
   const agent = proxy.agent === true;
   const clientLogs: readonly LogRule[] = [
-    ...accessLogsOf(telemetries, "CLIENT", mesh),
+    ...accessLogsOf(telemetries, "CLIENT", world),
     ...(agent ? [{ reporter: "source" as const }] : []),
   ];
   const serverLogs: readonly LogRule[] = [
-    ...accessLogsOf(telemetries, "SERVER", mesh),
+    ...accessLogsOf(telemetries, "SERVER", world),
     ...(agent ? [{ reporter: "destination" as const }] : []),
   ];
   const traces = client !== undefined || server !== undefined;

@@ -25,6 +25,7 @@ import { HttpProtocolOptions } from "../proto/gen/envoy/extensions/upstreams/htt
 import { CustomTag } from "../proto/gen/envoy/type/tracing/v3/custom_tag.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { JaegerAgentConfig } from "../proto/gen/weft/trace.ts";
+import { isReport } from "./agent.ts";
 import { isDiscovered, outboundCluster } from "./cluster.ts";
 import { loadAssignment } from "./endpoint.ts";
 import { AGENT_SPANS_CLUSTER, tracesName } from "./names.ts";
@@ -178,7 +179,7 @@ function httpService(target: TraceTarget): HttpService {
   return service;
 }
 
-function grpcService(target: TraceTarget): GrpcService {
+export function grpcService(target: TraceTarget): GrpcService {
   return GrpcService.fromPartial({
     targetSpecifier: {
       $case: "envoyGrpc",
@@ -203,9 +204,10 @@ export interface TraceClusters {
 /** Clusters of their own, which are there whatever else of the mesh the workload sees. */
 export function traceClusters(view: ClientView): TraceClusters {
   const { client, server } = view.telemetry;
-  const targets = new Map(
-    [client, server].flatMap((rule) => (rule === undefined ? [] : [[key(rule.target), rule.target]])),
-  );
+  const { clientLogs, serverLogs } = view.telemetry;
+  const logs = [...clientLogs, ...serverLogs].map((rule) => (isReport(rule) ? undefined : rule.collector));
+  const all = [client, server, ...logs].flatMap((each) => (each === undefined ? [] : [each.target]));
+  const targets = new Map(all.map((target) => [key(target), target]));
   const built = [...targets.values()].map((target) => traceCluster(target, view));
   const endpoints = built.flatMap(({ assignment }) => (assignment === undefined ? [] : [assignment]));
   return { clusters: built.map(({ cluster }) => cluster), endpoints };

@@ -80,3 +80,29 @@ function otlpSpan(service: string, span: Message): SeenSpan {
     },
   };
 }
+
+export interface SeenLogs {
+  readonly resource: Readonly<Record<string, string>>;
+  readonly records: readonly {
+    readonly body: string;
+    readonly attributes: Readonly<Record<string, string>>;
+    readonly timeMs: number;
+  }[];
+}
+
+/** What an ExportLogsServiceRequest of one resource tells. */
+export function otlpLogs(bytes: Uint8Array): SeenLogs {
+  const [resourceLogs = new Map()] = messages(read(bytes), 1);
+  const [resource] = messages(resourceLogs, 1);
+  const records = messages(resourceLogs, 2)
+    .flatMap((scope) => messages(scope, 2))
+    .map((record) => {
+      const [body] = messages(record, 5);
+      return {
+        body: body === undefined ? "" : text(body, 1),
+        attributes: attributes(record, 6),
+        timeMs: Number(record.get(1)?.[0] ?? 0) / 1e6,
+      };
+    });
+  return { resource: resource === undefined ? {} : attributes(resource, 1), records };
+}

@@ -80,6 +80,23 @@ const extensionProvider = Type.Object({
   envoyFileAccessLog: Type.Optional(
     Type.Object({ path: Type.Optional(Type.String()), logFormat: Type.Optional(logFormat) }),
   ),
+  envoyHttpAls: Type.Optional(
+    Type.Object({
+      ...providerService,
+      logName: Type.Optional(Type.String()),
+      filterStateObjectsToLog: Type.Optional(strings),
+      additionalRequestHeadersToLog: Type.Optional(strings),
+      additionalResponseHeadersToLog: Type.Optional(strings),
+      additionalResponseTrailersToLog: Type.Optional(strings),
+    }),
+  ),
+  envoyTcpAls: Type.Optional(
+    Type.Object({
+      ...providerService,
+      logName: Type.Optional(Type.String()),
+      filterStateObjectsToLog: Type.Optional(strings),
+    }),
+  ),
   envoyOtelAls: Type.Optional(
     Type.Object({ ...providerService, logName: Type.Optional(Type.String()), logFormat: Type.Optional(logFormat) }),
   ),
@@ -206,7 +223,8 @@ export const meshConfigIneffective: readonly Ineffective[] = [
   { field: "tlsDefaults", effect: NOT_YET },
   { field: "enableTracing", effect: "a provider (defaultProviders.tracing, or Telemetry's) turns tracing on" },
   { field: "enablePrometheusMerge", effect: NOT_YET },
-  { field: "extensionProviders[].envoyOtelAls", effect: NOT_YET },
+  { field: "extensionProviders[].envoyHttpAls.filterStateObjectsToLog", effect: NOT_YET },
+  { field: "extensionProviders[].envoyTcpAls.filterStateObjectsToLog", effect: NOT_YET },
   { field: "extensionProviders[].prometheus", effect: NOT_YET },
   { field: "defaultProviders.metrics", effect: NOT_YET },
   ...proxySettingsIneffective.map(({ field, effect }) => ({ field: `defaultConfig.${field}`, effect })),

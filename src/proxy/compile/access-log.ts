@@ -4,15 +4,33 @@ import type { AccessRecord, RecordFormatter } from "../../observe/access-record.
 import type { AccessLog } from "../../proto/gen/envoy/config/accesslog/v3/accesslog.ts";
 import { SubstitutionFormatString } from "../../proto/gen/envoy/config/core/v3/substitution_format_string.ts";
 import { FileAccessLog } from "../../proto/gen/envoy/extensions/access_loggers/file/v3/file.ts";
+import {
+  HttpGrpcAccessLogConfig,
+  TcpGrpcAccessLogConfig,
+} from "../../proto/gen/envoy/extensions/access_loggers/grpc/v3/als.ts";
+import { OpenTelemetryAccessLogConfig } from "../../proto/gen/envoy/extensions/access_loggers/open_telemetry/v3/logs_service.ts";
 import { StderrAccessLog, StdoutAccessLog } from "../../proto/gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
 import { compileLogFilter } from "./access-log-filter.ts";
 import type { Field } from "./field.ts";
 import { compileSubstitutionFormat } from "./format.ts";
+import { compileHttpSink, compileOtlpSink, compileTcpSink, type LogSink } from "./log-sink.ts";
 
-export interface AccessLogConfig {
+export type AccessLogConfig = FileLog | CollectedLog;
+
+interface Accepting {
+  readonly accepts: (record: AccessRecord) => boolean;
+}
+
+export interface FileLog extends Accepting {
+  readonly kind: "file";
   readonly path: string;
   readonly format: RecordFormatter;
-  readonly accepts: (record: AccessRecord) => boolean;
+}
+
+/** Sent to a collector over gRPC. */
+export interface CollectedLog extends Accepting {
+  readonly kind: "collected";
+  readonly sink: LogSink;
 }
 
 const PREFIX = "type.googleapis.com/envoy.extensions.access_loggers.";
@@ -42,20 +60,32 @@ function compileAccessLog(log: AccessLog, at: Field): AccessLogConfig | undefine
     case `${PREFIX}file.v3.FileAccessLog`: {
       const file = FileAccessLog.decode(any.value);
       if (file.path === "") field.at("path").refuse("a file log needs a path");
-      return { path: file.path, format: compileFileFormat(file, field), accepts };
+      return { kind: "file", path: file.path, format: compileFileFormat(file, field), accepts };
     }
     case `${PREFIX}stream.v3.StdoutAccessLog`:
       return {
+        kind: "file",
         path: "/dev/stdout",
         format: compileLogFormat(StdoutAccessLog.decode(any.value).accessLogFormat?.value, field.at("logFormat")),
         accepts,
       };
     case `${PREFIX}stream.v3.StderrAccessLog`:
       return {
+        kind: "file",
         path: "/dev/stderr",
         format: compileLogFormat(StderrAccessLog.decode(any.value).accessLogFormat?.value, field.at("logFormat")),
         accepts,
       };
+    case `${PREFIX}open_telemetry.v3.OpenTelemetryAccessLogConfig`:
+      return {
+        kind: "collected",
+        sink: compileOtlpSink(OpenTelemetryAccessLogConfig.decode(any.value), field),
+        accepts,
+      };
+    case `${PREFIX}grpc.v3.HttpGrpcAccessLogConfig`:
+      return { kind: "collected", sink: compileHttpSink(HttpGrpcAccessLogConfig.decode(any.value), field), accepts };
+    case `${PREFIX}grpc.v3.TcpGrpcAccessLogConfig`:
+      return { kind: "collected", sink: compileTcpSink(TcpGrpcAccessLogConfig.decode(any.value), field), accepts };
     default:
       at.refuse(`access logger ${any.typeUrl} is not built in`);
       return undefined;

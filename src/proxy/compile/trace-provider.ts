@@ -144,7 +144,7 @@ function httpCollector(service: HttpService, at: Field): HttpCollector {
   };
 }
 
-function grpcCollector(service: GrpcService | undefined, at: Field): GrpcCollector {
+export function grpcCollector(service: GrpcService | undefined, at: Field): GrpcCollector {
   if (service !== undefined) at.only(service, fields("targetSpecifier timeout initialMetadata"));
   const target = service?.targetSpecifier;
   if (service !== undefined && target?.$case !== "envoyGrpc") at.refuse("an envoy_grpc is needed");

@@ -28,6 +28,8 @@ export interface GrpcRequest {
   readonly message: Buffer;
   readonly timeoutMs: number;
   readonly responseBytesMax: number;
+  /** A method that takes a stream may end well without a message: its answer is then empty. */
+  readonly mayAnswerNothing?: true;
 }
 
 export type GrpcResult =

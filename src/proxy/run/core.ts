@@ -7,6 +7,7 @@ import type { Registry } from "../../observe/metrics.ts";
 import type { Bootstrap } from "../../proto/gen/envoy/config/bootstrap/v3/bootstrap.ts";
 import { AccessLogWriter } from "../stack/access-log.ts";
 import { IstioStats } from "../stack/istio-stats.ts";
+import { LogCollectors } from "../stack/log-collectors.ts";
 import { Overload } from "../stack/overload.ts";
 import { RecentLog } from "../stack/recent.ts";
 import type { Core } from "../stack/runtime.ts";
@@ -24,17 +25,18 @@ export interface CoreOptions {
 
 export function makeCore(options: CoreOptions, resources: Pick<Core, "cluster" | "routes">): Core {
   const { clock, random, registry, bootstrap } = options;
+  const around = { clock, registry, node: bootstrap.node, cluster: resources.cluster };
   return {
     clock,
     deadlines: new Deadlines(clock),
     random,
     registry,
-    logs: new AccessLogWriter(registry, clock),
+    logs: new AccessLogWriter(registry, clock, new LogCollectors(around)),
     overload: new Overload(random),
     recent: new RecentLog(clock, options.worker ?? 0),
     showCause: options.showCause ?? true,
     istio: IstioStats.of(bootstrap.node, registry),
-    spans: new SpanExporters({ clock, registry, node: bootstrap.node, cluster: resources.cluster }),
+    spans: new SpanExporters(around),
     ...resources,
   };
 }

@@ -232,7 +232,8 @@ class ProxyRun implements RunningProxy, ResourceHandler {
       };
       look();
     });
-    return drained.then(() => this.#core.spans.settle());
+    const { spans, logs } = this.#core;
+    return drained.then(async () => void (await Promise.all([spans.settle(), logs.settle()])));
   }
 
   close(): void {

@@ -6,18 +6,21 @@ import type { AccessRecord } from "../../observe/access-record.ts";
 import type { Counter, Registry } from "../../observe/metrics.ts";
 import type { AccessLogConfig } from "../compile/access-log.ts";
 import { ACCESS_LOG_BYTES_MAX, ACCESS_LOG_RETRY_MS } from "../limits.ts";
+import type { LogCollectors } from "./log-collectors.ts";
 
 export class AccessLogWriter {
   readonly #streams = new Map<string, WriteStream | NodeJS.WriteStream>();
   /** Files that failed, and when they are tried again. */
   readonly #failed = new Map<string, number>();
   readonly #dropped: Counter;
+  readonly #collectors: LogCollectors;
   readonly #clock: Clock;
   readonly #onWritten = (error: Error | null | undefined) => {
     if (error !== null && error !== undefined) this.#dropped.inc();
   };
 
-  constructor(registry: Registry, clock: Clock) {
+  constructor(registry: Registry, clock: Clock, collectors: LogCollectors) {
+    this.#collectors = collectors;
     this.#clock = clock;
     const scope = registry.scope({ statPrefix: "access_log.", namePrefix: "weft_access_log_", labels: {} });
     this.#dropped = scope.counter("lines_dropped");
@@ -26,6 +29,10 @@ export class AccessLogWriter {
   write(logs: readonly AccessLogConfig[], record: AccessRecord): void {
     for (const log of logs) {
       if (!log.accepts(record)) continue;
+      if (log.kind === "collected") {
+        this.#collectors.add(log.sink, record);
+        continue;
+      }
       const stream = this.#stream(log.path);
       if (stream === undefined || stream.writableLength > ACCESS_LOG_BYTES_MAX) this.#dropped.inc();
       else stream.write(log.format(record), this.#onWritten);
@@ -37,6 +44,12 @@ export class AccessLogWriter {
       if (stream !== process.stdout && stream !== process.stderr) stream.end();
     }
     this.#streams.clear();
+    this.#collectors.close();
+  }
+
+  /** What collectors are still to be told. */
+  settle(): Promise<void> {
+    return this.#collectors.settle();
   }
 
   #stream(path: string): WriteStream | NodeJS.WriteStream | undefined {

@@ -104,7 +104,8 @@ class GrpcCall {
     });
     stream.on("error", (error) => this.#fail(error.message));
     stream.on("close", () => {
-      const answer = unframe(Buffer.concat(chunks));
+      const isEmpty = bytes === 0 && this.#request.mayAnswerNothing === true;
+      const answer = isEmpty ? NOTHING : unframe(Buffer.concat(chunks));
       if (status !== "0") this.#fail(status === "" ? "the stream was closed" : `status ${status} ${text}`.trim());
       else if (answer === undefined) this.#fail("its answer is not one message");
       else this.#answer(answer);
@@ -135,6 +136,7 @@ class GrpcCall {
   }
 }
 
+const NOTHING = Buffer.alloc(0);
 const FRAME_HEAD = 5;
 
 function frame(message: Buffer): Buffer {

@@ -10,7 +10,7 @@ import type { GrpcCollector, HttpCollector, TraceBackend } from "../compile/trac
 import type { Caller } from "../filters/caller.ts";
 import { AGENT_DATAGRAM_BYTES_MAX, REPORT_ANSWER_BYTES_MAX } from "../limits.ts";
 import type { Cluster } from "../upstream/cluster.ts";
-import type { Reported, SpanTransport } from "./span-exporter.ts";
+import type { Reported, Transport } from "./batches.ts";
 
 export interface TransportAround {
   readonly caller: Caller;
@@ -18,7 +18,7 @@ export interface TransportAround {
   cluster(name: string): Cluster | undefined;
 }
 
-export function spanTransport(backend: TraceBackend, around: TransportAround): SpanTransport {
+export function spanTransport(backend: TraceBackend, around: TransportAround): Transport<Span> {
   switch (backend.kind) {
     case "zipkin":
       return new HttpTransport(backend.collector, "application/json", encodeZipkin, around);
@@ -33,7 +33,7 @@ export function spanTransport(backend: TraceBackend, around: TransportAround): S
 
 type Encode = (spans: readonly Span[], source: SpanSource) => Buffer;
 
-class HttpTransport implements SpanTransport {
+class HttpTransport implements Transport<Span> {
   readonly #collector: HttpCollector;
   readonly #contentType: string;
   readonly #encode: Encode;
@@ -64,7 +64,7 @@ class HttpTransport implements SpanTransport {
     };
     this.#around.caller.call(request, (result) => {
       const taken = result.kind === "answer" && result.status < 300;
-      done(taken ? { kind: "sent", spans: spans.length } : { kind: "failed" });
+      done(taken ? { kind: "sent", items: spans.length } : { kind: "failed" });
     });
   }
 
@@ -75,7 +75,7 @@ class HttpTransport implements SpanTransport {
 
 const OTLP_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
-class GrpcTransport implements SpanTransport {
+class GrpcTransport implements Transport<Span> {
   readonly #collector: GrpcCollector;
   readonly #around: TransportAround;
 
@@ -92,7 +92,7 @@ class GrpcTransport implements SpanTransport {
     const message = encodeOtlp(spans, this.#around.source);
     const request = { ...this.#collector, path: OTLP_EXPORT, message, responseBytesMax: REPORT_ANSWER_BYTES_MAX };
     this.#around.caller.grpc(request, (result) =>
-      done(result.kind === "answer" ? { kind: "sent", spans: spans.length } : { kind: "failed" }),
+      done(result.kind === "answer" ? { kind: "sent", items: spans.length } : { kind: "failed" }),
     );
   }
 
@@ -101,7 +101,7 @@ class GrpcTransport implements SpanTransport {
   }
 }
 
-class AgentTransport implements SpanTransport {
+class AgentTransport implements Transport<Span> {
   readonly #clusterName: string;
   readonly #around: TransportAround;
   readonly #sockets = new Map<Family, Socket>();
@@ -124,7 +124,7 @@ class AgentTransport implements SpanTransport {
     this.#underWay += 1;
     void this.#sendAll(packets, host.endpoint).then((isWhole) => {
       this.#underWay -= 1;
-      done(isWhole ? { kind: "sent", spans: spans.length - tooLarge } : { kind: "failed" });
+      done(isWhole ? { kind: "sent", items: spans.length - tooLarge } : { kind: "failed" });
       this.#closeWhenDone();
     });
   }

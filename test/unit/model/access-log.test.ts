@@ -21,7 +21,7 @@ function telemetry(name: string, namespace: string, spec: string): string {
 function logs(manifests: string, mode: "CLIENT" | "SERVER" = "SERVER") {
   const snapshot = snapshotOf(manifests);
   const subject = { namespace: "production", labels: { app: "api" } };
-  const rules = accessLogsOf(telemetriesOf(snapshot.telemetry, subject, snapshot.mesh), mode, snapshot.mesh);
+  const rules = accessLogsOf(telemetriesOf(snapshot.telemetry, subject, snapshot.mesh), mode, snapshot);
   return { rules, findings: snapshot.findings, issues: snapshot.meshSource.issues };
 }
 
@@ -87,5 +87,27 @@ test("what can't be followed is said, and no proxy is given it", () => {
   assert.deepEqual(
     odd.issues.map(({ path }) => path),
     ["accessLogFormat"],
+  );
+});
+
+test("collectors are asked for over gRPC; one whose service is not there is said", () => {
+  const settings = mesh(`extensionProviders:
+- name: otel
+  envoyOtelAls: {service: logs.observe.svc.cluster.local, port: 4317}
+- name: lost
+  envoyHttpAls: {service: nobody.observe.svc.cluster.local, port: 9000}`);
+  const service =
+    "---\napiVersion: v1\nkind: Service\nmetadata: {name: logs, namespace: observe}\nspec: {ports: [{port: 4317}]}\n";
+  const use = telemetry("logs", "istio-system", "{accessLogging: [{providers: [{name: otel}, {name: lost}]}]}");
+  const { rules, findings } = logs(settings + service + use);
+  assert.deepEqual(
+    rules.map(({ path, collector }) => [path, collector?.kind, collector?.target.host, collector?.logName]),
+    [["", "otlp", "logs.observe.svc.cluster.local", "otel_envoy_accesslog"]],
+  );
+  assert.deepEqual(
+    findings.map(({ path, message }) => `${path}: ${message}`),
+    [
+      "spec.accessLogging[0].providers[1].name: the provider lost has the service nobody.observe.svc.cluster.local, which does not exist: nothing is logged by it",
+    ],
   );
 });

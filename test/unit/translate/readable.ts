@@ -9,6 +9,7 @@ import {
   HttpGrpcAccessLogConfig,
   TcpGrpcAccessLogConfig,
 } from "../../../src/proto/gen/envoy/extensions/access_loggers/grpc/v3/als.ts";
+import { OpenTelemetryAccessLogConfig } from "../../../src/proto/gen/envoy/extensions/access_loggers/open_telemetry/v3/logs_service.ts";
 import { StdoutAccessLog } from "../../../src/proto/gen/envoy/extensions/access_loggers/stream/v3/stream.ts";
 import { ClusterConfig } from "../../../src/proto/gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.ts";
 import { Cors, CorsPolicy } from "../../../src/proto/gen/envoy/extensions/filters/http/cors/v3/cors.ts";
@@ -56,6 +57,8 @@ const READERS: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
   "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog": reader(StdoutAccessLog),
   "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation": reader(HeaderMutation),
   "envoy.extensions.filters.http.header_to_metadata.v3.Config": reader(HeaderToMetadata),
+  "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig":
+    reader(OpenTelemetryAccessLogConfig),
   "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter": reader(ExpressionFilter),
   "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig": reader(ClusterConfig),
   "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig": reader(FilterConfig),
