@@ -60,7 +60,7 @@ export function proxyContainer(input: ContainerInput, options: InjectOptions): J
 }
 
 function environment(input: ContainerInput, options: InjectOptions): readonly Json[] {
-  const { proxy } = input.settings;
+  const { enablePrometheusMerge: _mesh, ...proxy } = input.settings.proxy;
   const entries: Json[] = [
     { name: "PILOT_CERT_PROVIDER", value: "istiod" },
     { name: "CA_ADDR", value: options.discoveryAddress },

@@ -47,7 +47,7 @@ export function injectPod(pod: Json, workload: WorkloadName, options: InjectOpti
   return {
     pod: {
       ...pod,
-      metadata: injectMetadata(metadata, { applications, override, workload, template: settings.template }),
+      metadata: injectMetadata(metadata, { applications, override, workload, settings }),
       spec: { ...spec, containers, volumes: addVolumes(recordsAt(spec, "volumes")) },
     },
     issues,
@@ -97,15 +97,18 @@ function injectMetadata(
     readonly applications: readonly Json[];
     readonly override: Json | undefined;
     readonly workload: WorkloadName;
-    readonly template: SidecarSettings["template"];
+    readonly settings: SidecarSettings;
   },
 ): Json {
   const labels = stringsAt(metadata, "labels");
   const annotations = stringsAt(metadata, "annotations");
-  const gateway = found.template === "gateway";
+  const gateway = found.settings.template === "gateway";
   const first = stringAt(found.applications[0], "name") ?? (gateway ? PROXY_CONTAINER : undefined);
+  // Merged, both are scraped at the proxy; otherwise the pod's annotations stay as they are.
+  const asked = annotations["prometheus.istio.io/merge-metrics"];
+  const merges = asked === undefined ? found.settings.proxy.enablePrometheusMerge !== false : asked !== "false";
   const scraped: Readonly<Record<string, string>> =
-    annotations["prometheus.io/scrape"] === "false"
+    !merges || annotations["prometheus.io/scrape"] === "false"
       ? {}
       : {
           "prometheus.io/path": "/stats/prometheus",

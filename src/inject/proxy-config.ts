@@ -16,7 +16,10 @@ import { isRecord, parseYamlDocuments } from "../base/json.ts";
 import { matchesLabels } from "../model/endpoint.ts";
 import { byAge } from "../model/finding.ts";
 
-export type ProxySettings = NonNullable<MeshSettings["defaultConfig"]>;
+export type ProxySettings = NonNullable<MeshSettings["defaultConfig"]> & {
+  /** MeshConfig's own: whether the application's metrics are told with the proxy's, where its pod doesn't say. */
+  readonly enablePrometheusMerge?: boolean;
+};
 
 export interface ProxyConfigWorld {
   readonly mesh: ProxySettings;
@@ -28,7 +31,8 @@ export const NO_PROXY_CONFIGS: ProxyConfigWorld = { mesh: {}, rootNamespace: "is
 
 /** `text`: MeshConfig, as its ConfigMap has it. One with errors says nothing. */
 export function meshProxySettings(text: string | undefined): ProxySettings {
-  return text === undefined ? {} : (readMeshSettings(text).settings.defaultConfig ?? {});
+  const { defaultConfig: own, enablePrometheusMerge } = text === undefined ? {} : readMeshSettings(text).settings;
+  return { ...own, ...(enablePrometheusMerge === undefined ? {} : { enablePrometheusMerge }) };
 }
 
 /** What holds for the whole mesh, then for the namespace, then for the workload; of two alike the oldest. */

@@ -149,3 +149,5 @@ export const ROUTE_STATS_MAX = 1024;
 export const ISTIO_PEERS_MAX = 1024;
 /** Codes and flags that they tell apart for one peer; what is beyond shares the last. */
 export const ISTIO_CODES_MAX = 64;
+/** Bytes: of the head of an answer to a CONNECT ahead of a TCP session. */
+export const TUNNEL_ANSWER_BYTES_MAX = 16_384;

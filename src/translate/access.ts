@@ -5,6 +5,8 @@ import { jwtFilters } from "./jwt.ts";
 import { httpRbacFilters, type RbacTarget } from "./rbac.ts";
 import type { Workload } from "./workload.ts";
 
-export function accessFilters({ jwtRules, keySets, policies }: Workload, target: RbacTarget): HttpFilter[] {
-  return [...jwtFilters(jwtRules, keySets), ...httpRbacFilters(policies, target)];
+export function accessFilters({ proxy, jwtRules, keySets, policies }: Workload, target: RbacTarget): HttpFilter[] {
+  // At a gateway routes may go by claims, which are known only once the token is verified.
+  const routesByClaims = proxy.type === "router";
+  return [...jwtFilters(jwtRules, keySets, { routesByClaims }), ...httpRbacFilters(policies, target)];
 }

@@ -1,6 +1,7 @@
 // Outbound clusters: one for each port of a service and each subset of it.
 
 import type { ClientTls } from "../api/istio/destination-rule.ts";
+import type { NamedCredential } from "../model/credential.ts";
 import { effectivePolicy, servicePolicy } from "../model/destination.ts";
 import type { Endpoint } from "../model/endpoint.ts";
 import { localityRule } from "../model/locality.ts";
@@ -169,15 +170,35 @@ function secure(cluster: Cluster, target: ClusterTarget, view: ClientView): void
 function useForeignTls(
   cluster: Cluster,
   tls: ClientTls,
-  { target: { service, port }, view }: { readonly target: ClusterTarget; readonly view: ClientView },
+  { target, view }: { readonly target: ClusterTarget; readonly view: ClientView },
 ): void {
+  const { service, port } = target;
   const wild = service.host.startsWith("*");
   const sni = tls.sni ?? (wild ? "" : service.host);
   const names = (tls.subjectAltNames ?? []).length > 0 ? (tls.subjectAltNames ?? []) : service.subjectAltNames;
   const expected = names.length === 0 && sni !== "" ? [sni] : names;
-  cluster.transportSocket = externalSocket(tls, { sni, names: expected, engine: view.engine });
+  const { engine, snapshot } = view;
+  const credential = readsCredentials(target, view) ? (tls.credentialName ?? "") : "";
+  cluster.transportSocket = externalSocket(tls, { sni, names: expected, engine, mesh: snapshot.mesh, credential });
   if (sni === "" && port.protocol !== "tcp")
     takeNameFromRequest(cluster, { verify: expected.length === 0 && tls.insecureSkipVerify !== true });
+}
+
+/** As in Istio: gateways, and sidecars that the rule chooses. */
+function readsCredentials({ rule }: ClusterTarget, { type }: Pick<ClientView, "type">): boolean {
+  return type === "router" || Object.keys(rule?.clients ?? {}).length > 0;
+}
+
+/** The Secrets that the TLS towards a target is made with. */
+export function clientCredentials(
+  target: ClusterTarget,
+  view: Pick<ClientView, "type">,
+): readonly Pick<NamedCredential, "name" | "needs">[] {
+  const { tls } = effectivePolicy(target.rule, target.subset, target.port.number);
+  const name = tls?.credentialName ?? "";
+  if (name === "" || (tls?.mode !== "SIMPLE" && tls?.mode !== "MUTUAL") || !readsCredentials(target, view)) return [];
+  const certificate = tls.mode === "MUTUAL" ? [{ name, needs: "certificate" as const }] : [];
+  return [...certificate, { name, needs: "trust" }];
 }
 
 /** Which endpoints take the mesh's TLS; in explicit mode each workload port has its own server name. */
@@ -199,7 +220,7 @@ function meshMatches(
     Cluster_TransportSocketMatch.fromPartial({
       name: `tlsMode-istio-${port}`,
       match: { tlsMode: "istio", workloadPort: String(port) },
-      transportSocket: meshClientSocket(explicitServerName(port), identities(endpoints, view)),
+      transportSocket: meshClientSocket(explicitServerName(port), identities(endpoints, view), view.snapshot.mesh),
     }),
   );
 }
@@ -212,7 +233,7 @@ function meshSocket({ service, port, subset, rule }: ClusterTarget, endpoints: r
   // Where a rule asks for it and no sidecar answers, the pods themselves do.
   const bare = tls?.mode === "ISTIO_MUTUAL" && !endpoints.some((each) => each.hasSidecar);
   const servers = bare ? endpoints.map((each) => ({ ...each, hasSidecar: each.pod !== "" })) : endpoints;
-  return meshClientSocket(serverName, names.length > 0 ? names : identities(servers, view));
+  return meshClientSocket(serverName, names.length > 0 ? names : identities(servers, view), view.snapshot.mesh);
 }
 
 /** The accounts that the service's pods run as: a certificate of any other is refused. */

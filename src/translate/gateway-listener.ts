@@ -81,7 +81,7 @@ function tlsListener(listener: Listener, port: MergedPort, context: EdgeContext)
       routes.push(built);
       deadEnds.push(...built.deadEnds);
       const chain = namedChain(server, [manager(name, context)]);
-      chain.transportSocket = serverSocket(tls, "http", context.workload.proxy.engine);
+      chain.transportSocket = serverSocket(tls, "http", servingOf(context));
       listener.filterChains.push(chain);
       continue;
     }
@@ -174,13 +174,13 @@ function passed(server: PlacedServer, context: EdgeContext): Layer4 {
 }
 
 /** TCP, or TLS that ends here with bytes in it. */
-function terminated(server: PlacedServer, builder: ChainBuilder, { workload }: EdgeContext): readonly FilterChain[] {
+function terminated(server: PlacedServer, builder: ChainBuilder, context: EdgeContext): readonly FilterChain[] {
   const chains = builder.otherwise === undefined ? builder.chains : [...builder.chains, builder.otherwise];
   const { tls } = server.spec;
   if (tls === undefined) return chains;
   for (const chain of chains) {
     chain.filterChainMatch = FilterChainMatch.fromPartial({ ...chain.filterChainMatch, ...nameMatch(server) });
-    chain.transportSocket = serverSocket(tls, "tcp", workload.proxy.engine);
+    chain.transportSocket = serverSocket(tls, "tcp", servingOf(context));
   }
   return chains;
 }
@@ -227,4 +227,8 @@ function manager(routeConfigName: string, context: EdgeContext): Filter {
 
 function rbacTarget({ view }: EdgeContext) {
   return { mesh: view.snapshot.mesh, servedPort: undefined };
+}
+
+function servingOf({ view, workload }: EdgeContext) {
+  return { engine: workload.proxy.engine, mesh: view.snapshot.mesh };
 }

@@ -1,28 +1,28 @@
-// TLS of a gateway's servers: what each presents and whom it asks for a certificate, and the secrets behind the names.
+// TLS of a gateway's servers: what each presents and whom it asks for a certificate.
 
 import type { GatewayServer } from "../api/istio/gateway.ts";
-import { isCipher } from "../api/istio/gateway-check.ts";
-import type { CredentialResource } from "../ingest/credential.ts";
 import { type NamedCredential, serverCredentials } from "../model/credential.ts";
 import type { PlacedServer } from "../model/gateway.ts";
+import type { MeshConfig } from "../model/mesh-config.ts";
 import type { TransportSocket } from "../proto/gen/envoy/config/core/v3/base.ts";
-import { ApiVersion } from "../proto/gen/envoy/config/core/v3/config_source.ts";
 import {
   CertificateValidationContext,
   SubjectAltNameMatcher_SanType,
   TlsCertificate,
-  TlsParameters,
-  TlsParameters_TlsProtocol,
 } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/common.ts";
-import { SdsSecretConfig, Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import { CommonTlsContext, DownstreamTlsContext } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
+import { secretConfig, secretName, trustName } from "./credential.ts";
 import type { ProxyNode } from "./proxy.ts";
-import { ALPN_MESH, ALPN_MESH_HTTP, meshEdgeSocket, pemFile, tlsSocket } from "./tls.ts";
-import { inline, trustedBy } from "./trust.ts";
+import { ALPN_MESH, ALPN_MESH_HTTP, meshEdgeSocket, pemFile, tlsParameters, tlsSocket } from "./tls.ts";
 import { any } from "./wire.ts";
 
 type ServerTls = NonNullable<GatewayServer["tls"]>;
 type Use = "http" | "tcp";
+
+interface ServingProxy {
+  readonly engine: ProxyNode["engine"];
+  readonly mesh: MeshConfig;
+}
 
 const MESH_ALPN: Readonly<Record<Use, readonly string[]>> = {
   http: [...ALPN_MESH_HTTP, ALPN_MESH, "http/1.1"],
@@ -30,11 +30,11 @@ const MESH_ALPN: Readonly<Record<Use, readonly string[]>> = {
 };
 
 /** Of a server that ends TLS itself. */
-export function serverSocket(tls: ServerTls, use: Use, engine: ProxyNode["engine"]): TransportSocket {
+export function serverSocket(tls: ServerTls, use: Use, { engine, mesh }: ServingProxy): TransportSocket {
   const { mode, subjectAltNames = [] } = tls;
-  if (mode === "ISTIO_MUTUAL") return meshEdgeSocket(MESH_ALPN[use], subjectAltNames);
+  if (mode === "ISTIO_MUTUAL") return meshEdgeSocket(MESH_ALPN[use], subjectAltNames, mesh);
   const context = DownstreamTlsContext.fromPartial({ requireClientCertificate: mode === "MUTUAL" });
-  const common = CommonTlsContext.fromPartial({ alpnProtocols: alpnOf(use, engine), tlsParams: parameters(tls) });
+  const common = CommonTlsContext.fromPartial({ alpnProtocols: alpnOf(use, engine), tlsParams: parameters(tls, mesh) });
   const named = serverCredentials(tls);
   setCertificates(common, tls, named);
   if (mode !== "SIMPLE") setTrust(common, tls, named);
@@ -92,69 +92,17 @@ function setTrust(common: CommonTlsContext, tls: ServerTls, named: readonly Name
   };
 }
 
-const VERSIONS: Readonly<Record<string, TlsParameters_TlsProtocol>> = {
-  TLSV1_0: TlsParameters_TlsProtocol.TLSv1_0,
-  TLSV1_1: TlsParameters_TlsProtocol.TLSv1_1,
-  TLSV1_2: TlsParameters_TlsProtocol.TLSv1_2,
-  TLSV1_3: TlsParameters_TlsProtocol.TLSv1_3,
-};
-
-function parameters({ minProtocolVersion, maxProtocolVersion, cipherSuites = [] }: ServerTls): TlsParameters {
-  return TlsParameters.fromPartial({
-    tlsMinimumProtocolVersion: VERSIONS[minProtocolVersion ?? ""] ?? TlsParameters_TlsProtocol.TLSv1_2,
-    tlsMaximumProtocolVersion: VERSIONS[maxProtocolVersion ?? ""] ?? TlsParameters_TlsProtocol.TLS_AUTO,
-    cipherSuites: [...new Set(cipherSuites.filter(isCipher))],
+function parameters({ minProtocolVersion, maxProtocolVersion, cipherSuites = [] }: ServerTls, mesh: MeshConfig) {
+  const { tlsDefaults } = mesh.settings;
+  return tlsParameters({
+    ...tlsDefaults,
+    ...(minProtocolVersion === undefined ? {} : { minProtocolVersion }),
+    ...(maxProtocolVersion === undefined ? {} : { maxProtocolVersion }),
+    ...(cipherSuites.length === 0 ? {} : { cipherSuites }),
   });
 }
 
-const PREFIX = "kubernetes://";
-const TRUST_SUFFIX = "-cacert";
-
-function secretName(credential: string): string {
-  return `${PREFIX}${credential}`;
-}
-
-function trustName(credential: string): string {
-  return `${PREFIX}${credential}${credential.endsWith(TRUST_SUFFIX) ? "" : TRUST_SUFFIX}`;
-}
-
-/** One that does not exist must not hold up the listener for ever, so the proxy's own time limit holds. */
-function secretConfig(name: string): SdsSecretConfig {
-  return SdsSecretConfig.fromPartial({
-    name,
-    sdsConfig: { configSourceSpecifier: { $case: "ads", value: {} }, resourceApiVersion: ApiVersion.V3 },
-  });
-}
-
-/** What the servers name, from the proxy's own namespace, for a proxy that has shown to be of it. */
-export function gatewaySecrets(
-  servers: readonly PlacedServer[],
-  proxy: ProxyNode,
-  credentials: ReadonlyMap<string, CredentialResource>,
-): readonly Secret[] {
-  if (!proxy.verified) return [];
-  const secrets = new Map<string, Secret>();
-  for (const { name, needs } of servers.flatMap(({ spec }) => serverCredentials(spec.tls))) {
-    const own = credentials.get(`${proxy.namespace}/${name}`)?.credential;
-    if (needs === "certificate") {
-      if (own?.certificate !== undefined) secrets.set(secretName(name), certificateSecret(name, own.certificate));
-      continue;
-    }
-    const beside = credentials.get(`${proxy.namespace}/${name}${TRUST_SUFFIX}`)?.credential;
-    const trust = beside?.trust ?? own?.trust;
-    if (trust !== undefined) {
-      secrets.set(trustName(name), trustedBy(trustName(name), trust.bundlePem, trust.crlPem));
-    }
-  }
-  return [...secrets.values()];
-}
-
-type Credential = NonNullable<CredentialResource["credential"]>;
-
-function certificateSecret(name: string, { chainPem, key }: NonNullable<Credential["certificate"]>): Secret {
-  const certificate = TlsCertificate.fromPartial({
-    certificateChain: inline(chainPem),
-    privateKey: inline(key.reveal()),
-  });
-  return Secret.fromPartial({ name: secretName(name), type: { $case: "tlsCertificate", value: certificate } });
+/** What the servers name. */
+export function serverCredentialsOf(servers: readonly PlacedServer[]): readonly NamedCredential[] {
+  return servers.flatMap(({ spec }) => serverCredentials(spec.tls));
 }

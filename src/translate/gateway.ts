@@ -13,11 +13,12 @@ import type { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/rout
 import type { Route } from "../proto/gen/envoy/config/route/v3/route_components.ts";
 import { TcpProxy } from "../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
 import { assignments } from "./assignments.ts";
-import { blackHoleCluster, isDiscovered, outboundCluster, unreachableCluster } from "./cluster.ts";
+import { blackHoleCluster, clientCredentials, isDiscovered, outboundCluster, unreachableCluster } from "./cluster.ts";
+import { namedSecrets } from "./credential.ts";
 import { loadAssignment } from "./endpoint.ts";
 import { defaultEndpointClusters, passedAssignment, passedCluster, passedName } from "./gateway-endpoint.ts";
 import { type GatewayListener, gatewayListener } from "./gateway-listener.ts";
-import { gatewaySecrets } from "./gateway-tls.ts";
+import { serverCredentialsOf } from "./gateway-tls.ts";
 import type { DeadEnd } from "./http-route.ts";
 import { BLACK_HOLE } from "./names.ts";
 import type { ProxyNode } from "./proxy.ts";
@@ -72,7 +73,11 @@ export function gatewayParts(view: ClientView, proxy: ProxyNode, before: Gateway
     ...traces.clusters,
   ];
   const endpoints = [...byName.values()].flatMap((each) => each.endpoints ?? []);
-  const secrets = gatewaySecrets(listening.servers, proxy, snapshot.resources.credentials);
+  const named = [
+    ...serverCredentialsOf(listening.servers),
+    ...[...byName.values()].flatMap(({ target }) => clientCredentials(target, view)),
+  ];
+  const secrets = namedSecrets(named, proxy, snapshot.resources.credentials);
   const older = before?.configuration;
   const configuration = {
     clusters: kept(older?.clusters, clusters),

@@ -6,6 +6,7 @@ import { modeOfPort, type PortMode } from "../model/mtls.ts";
 import type { Protocol } from "../model/service.ts";
 import type { IngressListener } from "../model/sidecar.ts";
 import { Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from "../proto/gen/envoy/config/cluster/v3/cluster.ts";
+import type { Address } from "../proto/gen/envoy/config/core/v3/address.ts";
 import { TrafficDirection } from "../proto/gen/envoy/config/core/v3/base.ts";
 import { ClusterLoadAssignment } from "../proto/gen/envoy/config/endpoint/v3/endpoint.ts";
 import { Listener } from "../proto/gen/envoy/config/listener/v3/listener.ts";
@@ -134,7 +135,10 @@ function ownTlsChain(context: PortContext, mode: PortMode, tls: NonNullable<Ingr
   const http = context.protocol === "http";
   const parts = { suffix: "own-tls", transport: "tls", http, cluster: clusterFor(context) };
   const chain = buildChain(context, mode, parts);
-  chain.transportSocket = serverSocket(tls, http ? "http" : "tcp", context.workload.proxy.engine);
+  chain.transportSocket = serverSocket(tls, http ? "http" : "tcp", {
+    engine: context.workload.proxy.engine,
+    mesh: context.mesh,
+  });
   return chain;
 }
 
@@ -260,13 +264,15 @@ function clusterFor({ port }: PortContext): string {
 }
 
 /** To the application itself: where the Sidecar says, at the original destination, or at the pod's address where there is none. */
-export function inboundClusters(workload: Workload): readonly Cluster[] {
-  const clusters = workload.ports.map((port) => {
-    const cluster = applicationCluster(inboundName(port.number), port, workload);
+export function inboundClusters(workload: Workload, mesh: MeshConfig): readonly Cluster[] {
+  const { proxy, ports } = workload;
+  const clusters = ports.map((port) => {
+    const address = applicationAddress(port, proxy, mesh);
+    const cluster = applicationCluster(inboundName(port.number), address, { workload, port });
     cluster.metadata = metadataOf({}, { services: [calledService(port.calledAs, workload)] });
     return cluster;
   });
-  const rest = workload.proxy.mode === "NONE" ? [] : [applicationCluster(INBOUND_PASSTHROUGH, undefined, workload)];
+  const rest = proxy.mode === "NONE" ? [] : [applicationCluster(INBOUND_PASSTHROUGH, undefined, { workload })];
   return [...clusters, ...rest];
 }
 
@@ -277,8 +283,11 @@ function calledService(calledAs: string, { proxy }: Workload) {
   return svc === "svc" ? { host, name, namespace } : { host, name: host, namespace: proxy.namespace };
 }
 
-function applicationCluster(name: string, port: WorkloadPort | undefined, workload: Workload): Cluster {
-  const address = port === undefined ? undefined : applicationAddress(port, workload.proxy);
+function applicationCluster(
+  name: string,
+  address: Address | undefined,
+  { workload, port }: { readonly workload: Workload; readonly port?: WorkloadPort },
+): Cluster {
   const type = address === undefined ? Cluster_DiscoveryType.ORIGINAL_DST : Cluster_DiscoveryType.STATIC;
   const cluster = Cluster.fromPartial({
     name,

@@ -1,5 +1,6 @@
 // Where a Sidecar has a proxy listen for its application, and where the application is.
 
+import type { MeshConfig } from "../model/mesh-config.ts";
 import type { IngressEndpoint, IngressListener } from "../model/sidecar.ts";
 import type { Address } from "../proto/gen/envoy/config/core/v3/address.ts";
 import type { ProxyNode } from "./proxy.ts";
@@ -20,14 +21,19 @@ export function bindingOf(
 }
 
 /** Undefined: where the call was going. */
-export function applicationAddress({ number, ingress }: WorkloadPort, proxy: ProxyNode): Address | undefined {
+export function applicationAddress(
+  { number, ingress }: WorkloadPort,
+  proxy: ProxyNode,
+  { settings }: Pick<MeshConfig, "settings">,
+): Address | undefined {
   const explicit = proxy.mode === "NONE";
   const endpoint = ingress?.endpoint ?? { kind: "called" };
   if (endpoint.kind !== "called") return endpointAddress(endpoint, proxy);
   if (explicit) return socketAddress(proxy.address, number);
   // What calls a listener of its own was meant for that one.
   const bound = ingress !== undefined && bindingOf(ingress, proxy) !== undefined;
-  return bound ? socketAddress("127.0.0.1", number) : undefined;
+  const local = bound || settings.inboundTrafficPolicy?.mode === "LOCALHOST";
+  return local ? socketAddress("127.0.0.1", number) : undefined;
 }
 
 export function endpointAddress(

@@ -29,10 +29,18 @@ const NO_KEYS = JSON.stringify({
 /** Claims that are lists of words in one text, beside those that the rule names. */
 const SPACE_DELIMITED = ["scope", "permission"];
 
-export function jwtFilters(rules: readonly JwtRule[], keySets: KeySets): HttpFilter[] {
+export function jwtFilters(
+  rules: readonly JwtRule[],
+  keySets: KeySets,
+  { routesByClaims }: { readonly routesByClaims: boolean },
+): HttpFilter[] {
   if (rules.length === 0) return [];
   const config = JwtAuthentication.fromPartial({ bypassCorsPreflight: true });
-  for (const [i, rule] of rules.entries()) config.providers[providerName(i)] = provider(rule, keySets);
+  for (const [i, rule] of rules.entries()) {
+    const made = provider(rule, keySets);
+    made.clearRouteCache = routesByClaims;
+    config.providers[providerName(i)] = made;
+  }
   config.rules = [
     {
       match: RouteMatch.fromPartial({ pathSpecifier: { $case: "prefix", value: "/" } }),

@@ -10,9 +10,13 @@ import { findRoutes, type HostRoutes, type ResolvedDestination } from "../model/
 import type { Service, ServicePort } from "../model/service.ts";
 import { visibleService } from "../model/services.ts";
 import type { CidrRange } from "../proto/gen/envoy/config/core/v3/address.ts";
-import { FilterChain, FilterChainMatch } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
+import {
+  type Filter,
+  FilterChain,
+  FilterChainMatch,
+} from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import type { DeadEnd } from "./http-route.ts";
-import { outboundName } from "./names.ts";
+import { BLACK_HOLE, outboundName } from "./names.ts";
 import { type TcpPolicy, tcpProxy, weightedTcpProxy } from "./tcp.ts";
 import { type ClientView, isBoundTo, resolveFor, ruleFor } from "./view.ts";
 import { istioConfigPath, metadataOf } from "./wire.ts";
@@ -33,8 +37,8 @@ export function tcpChains(service: Service, port: ServicePort, view: ClientView)
   for (const { tcp } of rules) for (const rule of tcp) builder.addTcp(rule);
   const own = { host: service.host, subset: undefined, port: port.number };
   const plain = FilterChain.fromPartial({});
-  const logs = view.telemetry.clientLogs;
-  plain.filters = [tcpProxy(outboundName(port.number, undefined, service.host), policyOf(own, view), logs)];
+  const name = outboundName(port.number, undefined, service.host);
+  plain.filters = [proxyTo([{ name, weight: 100 }], name, policyOf(own, view), view)];
   const { chains, deadEnds, readsServerName } = builder;
   return { chains, otherwise: builder.otherwise ?? plain, deadEnds, readsServerName };
 }
@@ -131,12 +135,7 @@ export class ChainBuilder {
     // One filter for all of them: as in Istio, the first destination's rule says how long connections last.
     const [first] = used;
     const policy = first === undefined ? undefined : policyOf(this.#targetOf(placed, first.destination), this.#view);
-    const logs = this.#view.telemetry.clientLogs;
-    chain.filters = [
-      only !== undefined && clusters.length === 1
-        ? tcpProxy(only.name, policy, logs)
-        : weightedTcpProxy(clusters, only?.name ?? resource, policy, logs),
-    ];
+    chain.filters = [proxyTo(clusters, only?.name ?? resource, policy, this.#view)];
     return chain;
   }
 
@@ -153,6 +152,20 @@ export class ChainBuilder {
     }
     return cluster;
   }
+}
+
+function proxyTo(
+  clusters: readonly { readonly name: string; readonly weight: number }[],
+  statPrefix: string,
+  policy: TcpPolicy | undefined,
+  { engine, telemetry }: ClientView,
+): Filter {
+  const logs = telemetry.clientLogs;
+  // weft's proxy asks by CONNECT only: going there without asking would be something else.
+  if (engine === "weft" && policy?.tunnel?.protocol?.toUpperCase() === "POST") return tcpProxy(BLACK_HOLE, {}, logs);
+  const [only] = clusters;
+  if (only !== undefined && clusters.length === 1) return tcpProxy(only.name, policy, logs);
+  return weightedTcpProxy(clusters, statPrefix, policy, logs);
 }
 
 type Place = Pick<ResolvedDestination, "host" | "subset" | "port">;

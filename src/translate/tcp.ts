@@ -1,5 +1,6 @@
 // TCP: the proxy filter, and the listener filters that look before a chain is chosen.
 
+import { isIPv6 } from "node:net";
 import type { TrafficPolicy } from "../api/istio/destination-rule.ts";
 import { Filter, ListenerFilter } from "../proto/gen/envoy/config/listener/v3/listener_components.ts";
 import { HttpInspector } from "../proto/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector.ts";
@@ -15,7 +16,7 @@ import { isReport, type LogRule } from "./agent.ts";
 import { any, durationFromText, durationOf } from "./wire.ts";
 
 /** What of a destination's policy concerns connections. */
-export type TcpPolicy = Pick<TrafficPolicy, "connectionPool" | "loadBalancer">;
+export type TcpPolicy = Pick<TrafficPolicy, "connectionPool" | "loadBalancer" | "tunnel">;
 
 export function tcpProxy(cluster: string, policy?: TcpPolicy, logs?: readonly LogRule[]): Filter {
   const clusterSpecifier = { $case: "cluster" as const, value: cluster };
@@ -42,8 +43,17 @@ function settings(policy: TcpPolicy | undefined) {
   return {
     ...(idle === undefined ? {} : { idleTimeout: durationFromText(idle) }),
     ...(duration === undefined ? {} : { maxDownstreamConnectionDuration: durationFromText(duration) }),
+    ...tunneling(policy?.tunnel),
     ...(bySource ? { hashPolicy: [{ policySpecifier: { $case: "sourceIp" as const, value: {} } }] } : {}),
   };
+}
+
+/** The server is asked to connect to somewhere else first. */
+function tunneling(tunnel: TcpPolicy["tunnel"]) {
+  if (tunnel === undefined) return {};
+  const { protocol = "", targetHost, targetPort } = tunnel;
+  const host = isIPv6(targetHost) ? `[${targetHost}]` : targetHost;
+  return { tunnelingConfig: { hostname: `${host}:${targetPort}`, usePost: protocol.toUpperCase() === "POST" } };
 }
 
 function proxyFilter(config: TcpProxy, logs: readonly LogRule[] = []): Filter {

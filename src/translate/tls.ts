@@ -1,6 +1,7 @@
 // TLS contexts: the mesh's own certificates on both sides, and what a DestinationRule asks for.
 
 import type { ClientTls } from "../api/istio/destination-rule.ts";
+import { isCipher } from "../api/istio/gateway-check.ts";
 import type { MeshConfig } from "../model/mesh-config.ts";
 import { TransportSocket } from "../proto/gen/envoy/config/core/v3/base.ts";
 import { ApiConfigSource_ApiType, ApiVersion } from "../proto/gen/envoy/config/core/v3/config_source.ts";
@@ -8,14 +9,18 @@ import { RawBuffer } from "../proto/gen/envoy/extensions/transport_sockets/raw_b
 import {
   CertificateValidationContext,
   SubjectAltNameMatcher_SanType,
+  TlsCertificate,
+  TlsParameters,
   TlsParameters_TlsProtocol,
 } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/common.ts";
 import { SdsSecretConfig } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import {
   CommonTlsContext,
+  CommonTlsContext_CombinedCertificateValidationContext,
   DownstreamTlsContext,
   UpstreamTlsContext,
 } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
+import { secretConfig, secretName, trustName } from "./credential.ts";
 import { AGENT_CLUSTER } from "./names.ts";
 import type { ProxyNode } from "./proxy.ts";
 import { any } from "./wire.ts";
@@ -62,9 +67,9 @@ interface Accepted {
   readonly identities: readonly string[];
 }
 
-function meshContext(alpn: readonly string[], { match, identities }: Accepted): CommonTlsContext {
+function meshContext(alpn: readonly string[], { match, identities }: Accepted, mesh: MeshConfig): CommonTlsContext {
   return CommonTlsContext.fromPartial({
-    tlsParams: { tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_2 },
+    tlsParams: tlsParameters(mesh.settings.meshMTLS),
     tlsCertificateSdsSecretConfigs: [localSecret("default")],
     alpnProtocols: [...alpn],
     validationContextType: {
@@ -83,34 +88,60 @@ function meshContext(alpn: readonly string[], { match, identities }: Accepted): 
 }
 
 /** Towards a sidecar that must be one of the given identities. */
-export function meshClientSocket(serverName: string, identities: readonly string[]): TransportSocket {
+export function meshClientSocket(serverName: string, identities: readonly string[], mesh: MeshConfig): TransportSocket {
   const context = UpstreamTlsContext.fromPartial({
-    commonTlsContext: meshContext([ALPN_MESH], { match: "exact", identities }),
+    commonTlsContext: meshContext([ALPN_MESH], { match: "exact", identities }, mesh),
     sni: serverName,
   });
   return tlsSocket(any(`${TLS}.UpstreamTlsContext`, UpstreamTlsContext, context));
 }
 
-/** For callers that have a certificate of the mesh, which is of these trust domains: roots may vouch for others too. */
-export function meshServerSocket(
-  alpn: readonly string[],
-  { trustDomain, trustDomainAliases }: Pick<MeshConfig, "trustDomain" | "trustDomainAliases">,
-): TransportSocket {
-  const identities = [trustDomain, ...trustDomainAliases].map((domain) => `spiffe://${domain}/`);
-  return serverSocketFor(alpn, { match: "prefix", identities });
+/** For callers that have a certificate of the mesh, which is of its trust domains: roots may vouch for others too. */
+export function meshServerSocket(alpn: readonly string[], mesh: MeshConfig): TransportSocket {
+  const identities = [mesh.trustDomain, ...mesh.trustDomainAliases].map((domain) => `spiffe://${domain}/`);
+  return serverSocketFor(alpn, { match: "prefix", identities }, mesh);
 }
 
 /** For callers that are one of these. */
-export function meshEdgeSocket(alpn: readonly string[], identities: readonly string[]): TransportSocket {
-  return serverSocketFor(alpn, { match: "exact", identities });
+export function meshEdgeSocket(
+  alpn: readonly string[],
+  identities: readonly string[],
+  mesh: MeshConfig,
+): TransportSocket {
+  return serverSocketFor(alpn, { match: "exact", identities }, mesh);
 }
 
-function serverSocketFor(alpn: readonly string[], accepted: Accepted): TransportSocket {
+function serverSocketFor(alpn: readonly string[], accepted: Accepted, mesh: MeshConfig): TransportSocket {
   const context = DownstreamTlsContext.fromPartial({
-    commonTlsContext: meshContext(alpn, accepted),
+    commonTlsContext: meshContext(alpn, accepted, mesh),
     requireClientCertificate: true,
   });
   return tlsSocket(any(`${TLS}.DownstreamTlsContext`, DownstreamTlsContext, context));
+}
+
+export interface TlsSettings {
+  readonly minProtocolVersion?: string;
+  readonly maxProtocolVersion?: string;
+  readonly cipherSuites?: readonly string[];
+  readonly ecdhCurves?: readonly string[];
+}
+
+const VERSIONS: Readonly<Record<string, TlsParameters_TlsProtocol>> = {
+  TLSV1_0: TlsParameters_TlsProtocol.TLSv1_0,
+  TLSV1_1: TlsParameters_TlsProtocol.TLSv1_1,
+  TLSV1_2: TlsParameters_TlsProtocol.TLSv1_2,
+  TLSV1_3: TlsParameters_TlsProtocol.TLSv1_3,
+};
+
+/** Nothing below TLS 1.2 that isn't asked for. */
+export function tlsParameters(settings: TlsSettings = {}): TlsParameters {
+  const { minProtocolVersion, maxProtocolVersion, cipherSuites = [], ecdhCurves = [] } = settings;
+  return TlsParameters.fromPartial({
+    tlsMinimumProtocolVersion: VERSIONS[minProtocolVersion ?? ""] ?? TlsParameters_TlsProtocol.TLSv1_2,
+    tlsMaximumProtocolVersion: VERSIONS[maxProtocolVersion ?? ""] ?? TlsParameters_TlsProtocol.TLS_AUTO,
+    cipherSuites: [...new Set(cipherSuites.filter(isCipher))],
+    ecdhCurves: [...new Set(ecdhCurves)],
+  });
 }
 
 interface ForeignServer {
@@ -118,37 +149,50 @@ interface ForeignServer {
   /** One of them has to be in the certificate; none: any name will do. */
   readonly names: readonly string[];
   readonly engine: ProxyNode["engine"];
+  readonly mesh: MeshConfig;
+  /** The Secret that holds the certificates, for a client that is told of it. */
+  readonly credential: string;
 }
 
-/** SIMPLE and MUTUAL: certificates from files, the server's checked against the given or the system's roots. */
+/** SIMPLE and MUTUAL: certificates from files or a Secret, the server's checked against the given or the system's roots. */
 export function externalSocket(tls: ClientTls, server: ForeignServer): TransportSocket {
-  // What a credential holds is not served to sidecars: a file without a name would have the whole cluster refused.
-  const mutual = tls.mode === "MUTUAL" && (tls.credentialName ?? "") === "";
-  const context = UpstreamTlsContext.fromPartial({
-    sni: server.sni,
-    commonTlsContext: {
-      ...(mutual
-        ? {
-            tlsCertificates: [
-              { certificateChain: pemFile(tls.clientCertificate), privateKey: pemFile(tls.privateKey) },
-            ],
-          }
-        : {}),
-      ...(tls.insecureSkipVerify === true
-        ? {}
+  const common = CommonTlsContext.fromPartial({});
+  const { tlsDefaults } = server.mesh.settings;
+  if (tlsDefaults !== undefined) common.tlsParams = tlsParameters(tlsDefaults);
+  if (tls.mode === "MUTUAL") showCertificate(common, tls, server);
+  if (tls.insecureSkipVerify !== true) {
+    const value = serverValidation(tls, server);
+    common.validationContextType =
+      server.credential === ""
+        ? { $case: "validationContext", value }
         : {
-            validationContextType: { $case: "validationContext" as const, value: serverValidation(tls, server) },
-          }),
-    },
-  });
+            $case: "combinedValidationContext",
+            value: CommonTlsContext_CombinedCertificateValidationContext.fromPartial({
+              defaultValidationContext: value,
+              validationContextSdsSecretConfig: secretConfig(trustName(server.credential)),
+            }),
+          };
+  }
+  const context = UpstreamTlsContext.fromPartial({ sni: server.sni });
+  context.commonTlsContext = common;
   return tlsSocket(any(`${TLS}.UpstreamTlsContext`, UpstreamTlsContext, context));
+}
+
+function showCertificate(common: CommonTlsContext, tls: ClientTls, { credential }: ForeignServer): void {
+  if (credential !== "") common.tlsCertificateSdsSecretConfigs = [secretConfig(secretName(credential))];
+  // A Secret that this client isn't told of: a file without a name would have the whole cluster refused.
+  else if ((tls.credentialName ?? "") === "") {
+    const files = { certificateChain: pemFile(tls.clientCertificate), privateKey: pemFile(tls.privateKey) };
+    common.tlsCertificates = [TlsCertificate.fromPartial(files)];
+  }
 }
 
 /** Where Envoy finds the system's roots: it has no name for them. */
 const SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt";
 
-function serverValidation(tls: ClientTls, { names, engine }: ForeignServer): CertificateValidationContext {
-  const roots = engine === "weft" ? { systemRootCerts: {} } : { trustedCa: pemFile(SYSTEM_ROOTS) };
+function serverValidation(tls: ClientTls, { names, engine, credential }: ForeignServer): CertificateValidationContext {
+  const system = engine === "weft" ? { systemRootCerts: {} } : { trustedCa: pemFile(SYSTEM_ROOTS) };
+  const roots = credential === "" ? system : {};
   return CertificateValidationContext.fromPartial({
     ...((tls.caCertificates ?? "") === "" ? roots : { trustedCa: pemFile(tls.caCertificates) }),
     ...((tls.caCrl ?? "") === "" ? {} : { crl: pemFile(tls.caCrl) }),

@@ -2,6 +2,7 @@
 
 import { deepEqual } from "../base/equal.ts";
 import { VersionedMap } from "../base/versioned-map.ts";
+import type { NamedCredential } from "../model/credential.ts";
 import type { HostRule } from "../model/destination.ts";
 import type { Service } from "../model/service.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
@@ -13,7 +14,15 @@ import type { RouteConfiguration } from "../proto/gen/envoy/config/route/v3/rout
 import type { Secret } from "../proto/gen/envoy/extensions/transport_sockets/tls/v3/secret.ts";
 import type { NameTable } from "../proto/gen/istio/nds.ts";
 import { type Assignments, assignments, NO_ASSIGNMENTS, withAssignments } from "./assignments.ts";
-import { egressClusters, isDiscovered, outboundCluster, podClusters, unreachableCluster } from "./cluster.ts";
+import {
+  clientCredentials,
+  egressClusters,
+  isDiscovered,
+  outboundCluster,
+  podClusters,
+  unreachableCluster,
+} from "./cluster.ts";
+import { namedSecrets } from "./credential.ts";
 import { egressTarget, hasEgressProxy } from "./egress.ts";
 import { loadAssignment } from "./endpoint.ts";
 import { type GatewayParts, gatewayParts } from "./gateway.ts";
@@ -60,6 +69,8 @@ interface OutboundConfiguration {
   readonly byHost: ReadonlyMap<string, ServiceParts>;
   /** Those of the clusters that spans go through. */
   readonly traces: readonly Cluster[];
+  /** Secrets that the clusters' TLS is made with. */
+  readonly credentials: readonly Pick<NamedCredential, "name" | "needs">[];
 }
 
 /** What is made of one service; the same for as long as the service and its rule are the same values. */
@@ -68,6 +79,7 @@ interface ServiceParts {
   readonly rule: HostRule | undefined;
   readonly clusters: readonly Cluster[];
   readonly endpoints: readonly ClusterLoadAssignment[];
+  readonly credentials: OutboundConfiguration["credentials"];
 }
 
 interface ProxyParts extends PartedConfiguration {
@@ -143,16 +155,20 @@ export class Translator {
     const snapshot = this.#snapshot;
     const known = before !== undefined && sameWorkload(snapshot, before.snapshot, proxy) ? before : undefined;
     const seen = known !== undefined && sameTraits(snapshot, known.snapshot) ? known.key : undefined;
-    const { shared, view } = this.#outbound(proxy, seen);
+    const { shared, view, credentials } = this.#outbound(proxy, seen);
     const workload = known?.workload ?? workloadOf(snapshot, proxy);
     const same = before?.snapshot.mesh === snapshot.mesh ? before : undefined;
     // In explicit mode listeners bind the pod's own address.
     const outer = view.mode === "NONE" ? explicitListeners(view, proxy.address) : [];
-    const unchanged = same !== undefined && outer.length === 0 && deepEqual(same.workload, workload);
+    const secrets =
+      credentials.length === 0 ? NOTHING.secrets : namedSecrets(credentials, proxy, snapshot.resources.credentials);
+    const sameSecrets = same !== undefined && deepEqual(same.own.secrets, secrets);
+    const unchanged = sameSecrets && outer.length === 0 && deepEqual(same.workload, workload);
     const parts = { snapshot, key: view.key, workload, shared };
     if (unchanged) return { ...parts, own: same.own };
     const listeners = [...outer, ...inboundListeners(workload, snapshot.mesh)];
-    return { ...parts, own: { ...NOTHING, clusters: inboundClusters(workload), listeners } };
+    const clusters = inboundClusters(workload, snapshot.mesh);
+    return { ...parts, own: { ...NOTHING, clusters, listeners, secrets } };
   }
 }
 
@@ -233,7 +249,8 @@ function outbound(view: ClientView, before: OutboundConfiguration | undefined): 
     listeners,
     nameTables: routing.nameTables,
   };
-  return { view, shared, deadEnds, byHost, traces: traces.clusters };
+  const credentials = parts.flatMap((each) => each.credentials);
+  return { view, shared, deadEnds, byHost, traces: traces.clusters, credentials };
 }
 
 /** The list as it was, where each service's clusters are the same values: it then needs no encoding and no comparing. */
@@ -261,7 +278,8 @@ function partsOf(service: Service, view: ClientView, before: OutboundConfigurati
     .map((target) => loadAssignment(target, view));
   // Endpoints come and go more often than they change who may answer.
   const same = older !== undefined && deepEqual(older.clusters, clusters);
-  return { service, rule, clusters: same ? older.clusters : clusters, endpoints };
+  const credentials = targets.flatMap((target) => clientCredentials(target, view));
+  return { service, rule, clusters: same ? older.clusters : clusters, endpoints, credentials };
 }
 
 function explicitListeners(view: ClientView, address: string): readonly Listener[] {

@@ -80,6 +80,7 @@ function managerOf({ sets }: Given): Json {
   const jwt = jwtFilters(
     ISSUERS.map((issuer) => ({ issuer, jwks: JWKS })),
     new Map(),
+    { routesByClaims: false },
   );
   return {
     name: "envoy.filters.network.http_connection_manager",

@@ -1,6 +1,7 @@
 // Every theme of the table.
 
 import type { Theme } from "./case.ts";
+import { claims } from "./claim-cases.ts";
 import { explicit } from "./explicit-cases.ts";
 import { external } from "./external-cases.ts";
 import { gateways } from "./gateway-cases.ts";
@@ -27,4 +28,5 @@ export const THEMES: readonly Theme[] = [
   ...gateways,
   ...sidecars,
   ...listeners,
+  ...claims,
 ];

@@ -1,6 +1,7 @@
 // Envoy's choice of a virtual host and of a route.
 
 import { RE2JS } from "re2js";
+import { isRecord } from "../../src/base/json.ts";
 import type { RouteConfiguration } from "../../src/proto/gen/envoy/config/route/v3/route.ts";
 import type {
   HeaderMatcher,
@@ -9,7 +10,9 @@ import type {
   RouteMatch,
   VirtualHost,
 } from "../../src/proto/gen/envoy/config/route/v3/route_components.ts";
+import type { MetadataMatcher } from "../../src/proto/gen/envoy/type/matcher/v3/metadata.ts";
 import type { StringMatcher } from "../../src/proto/gen/envoy/type/matcher/v3/string.ts";
+import type { ValueMatcher } from "../../src/proto/gen/envoy/type/matcher/v3/value.ts";
 import type { HttpCall } from "./call.ts";
 
 /** The exact domain, the longest `*.suffix`, the longest `prefix.*`, then `*`. */
@@ -43,8 +46,34 @@ function routeMatches(match: RouteMatch, call: HttpCall): boolean {
   return (
     pathMatches(match, pathOf(call)) &&
     match.headers.every((each) => headerMatches(each, call)) &&
-    match.queryParameters.every((each) => queryMatches(each, call))
+    match.queryParameters.every((each) => queryMatches(each, call)) &&
+    match.dynamicMetadata.every((each) => claimMatches(each, call))
   );
+}
+
+/** The claims of the request's token, which is taken to be a good one. */
+function claimMatches({ path, value, invert }: MetadataMatcher, call: HttpCall): boolean {
+  const payload = headerOf(call, "authorization")?.split(".")[1];
+  const token: unknown = payload === undefined ? undefined : JSON.parse(String(Buffer.from(payload, "base64url")));
+  const keys = path.map(({ segment }) => (segment?.$case === "key" ? segment.value : "")).slice(1);
+  const claim = keys.reduce<unknown>((at, key) => (isRecord(at) ? at[key] : undefined), token);
+  return valueMatches(value, claim) !== invert;
+}
+
+function valueMatches(matcher: ValueMatcher | undefined, value: unknown): boolean {
+  const wanted = matcher?.matchPattern;
+  switch (wanted?.$case) {
+    case "stringMatch":
+      return typeof value === "string" && stringMatches(wanted.value, value);
+    case "orMatch":
+      return wanted.value.valueMatchers.some((each) => valueMatches(each, value));
+    case "listMatch": {
+      const each = wanted.value.matchPattern;
+      return each?.$case === "oneOf" && Array.isArray(value) && value.some((one) => valueMatches(each.value, one));
+    }
+    default:
+      throw new Error(`no value matcher that is simulated: ${wanted?.$case}`);
+  }
 }
 
 export function pathOf({ path = "/" }: HttpCall): string {

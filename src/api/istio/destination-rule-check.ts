@@ -1,5 +1,6 @@
 // Cross-field rules of DestinationRule.
 
+import { isIP } from "node:net";
 import { errorIssue, type Issue, warningIssue } from "../issue.ts";
 import type { ClientTls, DestinationRule, LoadBalancerSettings, TrafficPolicy } from "./destination-rule.ts";
 import { type Ineffective, warnIneffective } from "./ineffective.ts";
@@ -17,8 +18,6 @@ const POLICY_INEFFECTIVE: readonly Ineffective[] = [
   { field: "connectionPool.http.useClientProtocol", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.maxConcurrentStreams", effect: "HTTP/2 is carried as TCP for now" },
   { field: "connectionPool.http.http2KeepAlive", effect: "HTTP/2 is carried as TCP for now" },
-  { field: "tls.credentialName", effect: "sidecars read certificates from files only, and show none instead" },
-  { field: "tunnel", effect: "connections go to the destination itself, without a CONNECT ahead" },
   { field: "retryBudget.budgetInterval", effect: "the budget counts the requests that are under way" },
 ];
 
@@ -39,6 +38,7 @@ export function checkDestinationRule(object: DestinationRule): readonly Issue[] 
     ...checkHost(spec.host, "spec.host", { wildcard: true }),
     ...checkPolicy(spec.trafficPolicy, "spec.trafficPolicy"),
     ...warnIneffective(object, destinationRuleIneffective),
+    ...warnCredentials(object),
   ];
   const seen = new Set<string>();
   (spec.subsets ?? []).forEach((subset, i) => {
@@ -57,13 +57,38 @@ export function checkDestinationRule(object: DestinationRule): readonly Issue[] 
 
 function checkPolicy(policy: TrafficPolicy | undefined, path: string): readonly Issue[] {
   if (policy === undefined) return [];
-  const issues: Issue[] = [...checkSettings(policy, path)];
+  const issues: Issue[] = [...checkSettings(policy, path), ...checkTunnel(policy.tunnel, `${path}.tunnel`)];
   (policy.portLevelSettings ?? []).forEach((level, i) => {
     const at = `${path}.portLevelSettings[${i}]`;
     if (level.port?.number === undefined) issues.push(errorIssue(`${at}.port`, "must name a port number", "required"));
     issues.push(...checkPort(level.port?.number, `${at}.port.number`), ...checkSettings(level, at));
   });
   return issues;
+}
+
+function checkTunnel(tunnel: TrafficPolicy["tunnel"], path: string): readonly Issue[] {
+  if (tunnel === undefined) return [];
+  const { protocol = "CONNECT", targetHost, targetPort } = tunnel;
+  const issues: Issue[] = [...checkPort(targetPort, `${path}.targetPort`)];
+  if (isIP(targetHost) === 0) issues.push(...checkHost(targetHost, `${path}.targetHost`, { wildcard: false }));
+  if (!["", "CONNECT", "POST"].includes(protocol.toUpperCase())) {
+    issues.push(errorIssue(`${path}.protocol`, "tunnel protocol must be either CONNECT or POST", "unsupported"));
+  } else if (protocol.toUpperCase() === "POST") {
+    const text =
+      "accepted, but only Envoy tunnels by POST: connections through weft's own proxies are closed. Write CONNECT";
+    issues.push(warningIssue(`${path}.protocol`, text));
+  }
+  return issues;
+}
+
+/** Of clients only those that a rule chooses read Secrets, and gateways. */
+function warnCredentials({ spec }: DestinationRule): readonly Issue[] {
+  if (Object.keys(spec.workloadSelector?.matchLabels ?? {}).length > 0) return [];
+  const table = PLACES.map((place) => ({
+    field: `${place}.tls.credentialName`,
+    effect: "only gateways read it: sidecars do where the rule chooses them by workloadSelector",
+  }));
+  return warnIneffective({ spec }, table);
 }
 
 type Settings = Pick<TrafficPolicy, "loadBalancer" | "connectionPool" | "outlierDetection" | "tls">;

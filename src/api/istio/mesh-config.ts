@@ -214,15 +214,7 @@ export const proxySettingsIneffective: readonly Ineffective[] = [
 export const meshConfigIneffective: readonly Ineffective[] = [
   { field: "trustDomain", effect: "it is given to the control plane when it starts" },
   { field: "rootNamespace", effect: "it is given to the control plane when it starts" },
-  {
-    field: "inboundTrafficPolicy",
-    effect:
-      "applications are called at the pod's own address (PASSTHROUGH): the proxy has no loopback in common with them",
-  },
-  { field: "meshMTLS", effect: NOT_YET },
-  { field: "tlsDefaults", effect: NOT_YET },
   { field: "enableTracing", effect: "a provider (defaultProviders.tracing, or Telemetry's) turns tracing on" },
-  { field: "enablePrometheusMerge", effect: NOT_YET },
   { field: "extensionProviders[].envoyHttpAls.filterStateObjectsToLog", effect: NOT_YET },
   { field: "extensionProviders[].envoyTcpAls.filterStateObjectsToLog", effect: NOT_YET },
   { field: "extensionProviders[].prometheus", effect: NOT_YET },

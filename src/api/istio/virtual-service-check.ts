@@ -1,6 +1,7 @@
 // Cross-field rules of VirtualService.
 
 import { errorIssue, type Issue, warningIssue } from "../issue.ts";
+import { claimPath, isClaim } from "./claims.ts";
 import { warnIneffective } from "./ineffective.ts";
 import { checkAtMostOne, checkDuration, checkHost, checkPort, checkRange, checkRegex, quote } from "./rules.ts";
 import type { StringMatch } from "./shapes.ts";
@@ -24,7 +25,7 @@ export function checkVirtualService(object: VirtualService, previous: VirtualSer
       issues.push(...checkWeights(route.route ?? [], `${path}.route`));
     });
   }
-  issues.push(...warnLostSettings(object, previous));
+  issues.push(...checkClaims(object), ...warnLostSettings(object, previous));
   return issues;
 }
 
@@ -110,8 +111,25 @@ function checkAction(route: HttpRoute, path: string): readonly Issue[] {
   return issues;
 }
 
-/** Istio's way to route by the claims of a verified token. */
-const CLAIMS = "@request.auth.claims";
+/** Tokens are verified where they come in: at gateways. */
+function checkClaims({ spec }: VirtualService): readonly Issue[] {
+  const gateways = spec.gateways ?? [];
+  if (gateways.some((name) => name !== "mesh") || (spec.hosts ?? []).length === 0) return [];
+  return (spec.http ?? []).flatMap(({ match = [] }, i) =>
+    match.flatMap(({ headers, withoutHeaders }, j) =>
+      Object.entries({ headers, withoutHeaders }).flatMap(([field, values]) =>
+        Object.keys(values ?? {})
+          .filter((name) => claimPath(name) !== undefined)
+          .map((name) =>
+            warningIssue(
+              `spec.http[${i}].match[${j}].${field}[${name}]`,
+              "accepted, but only gateways route by claims, and no Gateway is named in spec.gateways",
+            ),
+          ),
+      ),
+    ),
+  );
+}
 
 function checkMatch(match: HttpMatch, path: string): readonly Issue[] {
   const issues: Issue[] = [];
@@ -121,9 +139,9 @@ function checkMatch(match: HttpMatch, path: string): readonly Issue[] {
   for (const field of ["headers", "withoutHeaders", "queryParams"] as const) {
     for (const [name, value] of Object.entries(match[field] ?? {})) {
       if (name === "") issues.push(errorIssue(`${path}.${field}`, "a name must not be empty"));
-      if (name.startsWith(CLAIMS) && field !== "queryParams") {
-        const message = "accepted, but routes do not read the claims of tokens: no request has such a header";
-        issues.push(warningIssue(`${path}.${field}[${name}]`, message));
+      if (isClaim(name) && field !== "queryParams" && claimPath(name) === undefined) {
+        const message = `${quote(name)} names no claim; write @request.auth.claims.NAME or @request.auth.claims[NAME]`;
+        issues.push(errorIssue(`${path}.${field}[${name}]`, message));
       }
       issues.push(...checkStringMatch(value, `${path}.${field}[${name}]`));
     }

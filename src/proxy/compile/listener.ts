@@ -12,7 +12,10 @@ import {
 import { ConnectionLimit } from "../../proto/gen/envoy/extensions/filters/network/connection_limit/v3/connection_limit.ts";
 import { HttpConnectionManager } from "../../proto/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.ts";
 import { RBAC } from "../../proto/gen/envoy/extensions/filters/network/rbac/v3/rbac.ts";
-import { TcpProxy } from "../../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
+import {
+  TcpProxy,
+  type TcpProxy_TunnelingConfig,
+} from "../../proto/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.ts";
 import { MATCHER_DEPTH_MAX } from "../limits.ts";
 import type { TlsConfig } from "../socket/tls-config.ts";
 import { type AccessLogConfig, compileAccessLogs } from "./access-log.ts";
@@ -45,6 +48,8 @@ export interface TcpConfig {
   /** Consistent hashing goes by the client's address; otherwise a connection has no hash. */
   readonly hashesSource: boolean;
   readonly maxConnectionDurationMs: number;
+  /** `host:port` that the upstream is asked to connect to before anything else; undefined: it is the destination itself. */
+  readonly tunnelTo: string | undefined;
   readonly accessLogs: readonly AccessLogConfig[];
 }
 
@@ -104,7 +109,7 @@ const MATCH =
   fields(`destinationPort prefixRanges directSourcePrefixRanges sourceType sourcePrefixRanges sourcePorts serverNames
   transportProtocol applicationProtocols`);
 const TCP = fields(
-  "statPrefix clusterSpecifier idleTimeout accessLog maxConnectAttempts maxDownstreamConnectionDuration hashPolicy",
+  "statPrefix clusterSpecifier idleTimeout accessLog maxConnectAttempts maxDownstreamConnectionDuration hashPolicy tunnelingConfig",
 );
 
 export function compileListener(listener: Listener, at: Field): ListenerConfig {
@@ -229,6 +234,7 @@ const NOWHERE: TcpConfig = {
   connectAttemptsMax: 1,
   hashesSource: false,
   maxConnectionDurationMs: 0,
+  tunnelTo: undefined,
   accessLogs: [],
 };
 
@@ -296,8 +302,16 @@ function compileTcp(tcp: TcpProxy, at: Field): TcpConfig {
     connectAttemptsMax: tcp.maxConnectAttempts ?? 1,
     hashesSource: tcp.hashPolicy.length > 0,
     maxConnectionDurationMs: durationMs(tcp.maxDownstreamConnectionDuration) ?? 0,
+    tunnelTo: compileTunnel(tcp.tunnelingConfig, at.at("tunnelingConfig")),
     accessLogs: compileAccessLogs(tcp.accessLog, at.at("accessLog")),
   };
+}
+
+function compileTunnel(tunnel: TcpProxy_TunnelingConfig | undefined, at: Field): string | undefined {
+  if (tunnel === undefined) return undefined;
+  at.only(tunnel, fields("hostname"));
+  if (!/^[^\s%]+$/.test(tunnel.hostname)) at.at("hostname").refuse("must be host:port, without formats");
+  return tunnel.hostname;
 }
 
 function compileMatch(match: FilterChainMatch | undefined, at: Field): ChainMatch {

@@ -5,7 +5,14 @@ import type { RouteMatch } from "../../proto/gen/envoy/config/route/v3/route_com
 import { UriTemplateMatchConfig } from "../../proto/gen/envoy/extensions/path/match/uri_template/v3/uri_template_match.ts";
 import type { RequestHead } from "../codec/head.ts";
 import { type Field, fields } from "./field.ts";
-import { compileHeaders, compileQuery, compileRegex, fullMatch, type QueryPredicate } from "./matcher.ts";
+import {
+  compileHeaders,
+  compileMetadata,
+  compileQuery,
+  compileRegex,
+  fullMatch,
+  type QueryPredicate,
+} from "./matcher.ts";
 import { compileTemplate, type PathTemplate } from "./template.ts";
 import { runtimeFraction } from "./value.ts";
 
@@ -20,11 +27,15 @@ export interface RouteInput {
   /** The client showed a certificate, and it was checked. */
   readonly presented: boolean;
   readonly validated: boolean;
+  /** What filters have noted of the request so far. */
+  readonly notes: { dynamicMetadata(namespace: string): unknown };
 }
 
 export type RoutePredicate = (input: RouteInput) => boolean;
 
-const MATCH = fields("pathSpecifier caseSensitive runtimeFraction headers queryParameters grpc tlsContext");
+const MATCH = fields(
+  "pathSpecifier caseSensitive runtimeFraction headers queryParameters grpc tlsContext dynamicMetadata",
+);
 const URI_TEMPLATE = "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig";
 
 export function compileMatch(
@@ -52,6 +63,10 @@ export function compileMatch(
     const { presented, validated } = match.tlsContext;
     if (presented !== undefined) predicates.push((input) => input.presented === presented);
     if (validated !== undefined) predicates.push((input) => input.validated === validated);
+  }
+  for (const [index, one] of match.dynamicMetadata.entries()) {
+    const wanted = compileMetadata(one, at.at("dynamicMetadata").at(index));
+    predicates.push((input) => wanted.matches(input.notes.dynamicMetadata(wanted.namespace)));
   }
   if (match.runtimeFraction !== undefined) {
     const share = runtimeFraction(match.runtimeFraction, 1, at.at("runtimeFraction"));

@@ -28,6 +28,7 @@ export function routeInput(stream: HttpStream): RouteInput {
     random: stream.random(),
     presented: info.certificatePresented,
     validated: info.peer !== undefined,
+    notes: stream,
   };
 }
 

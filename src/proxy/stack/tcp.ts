@@ -14,6 +14,7 @@ import type { Host } from "../upstream/host.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import type { IstioConnection } from "./istio-stats.ts";
 import type { Core } from "./runtime.ts";
+import { openTunnel } from "./tunnel.ts";
 
 export interface TcpOptions {
   readonly config: TcpConfig;
@@ -119,7 +120,8 @@ export class TcpSession {
           this.#istio ??= core.istio
             ?.reporter(this.#options.direction)
             .onConnected({ host, info: this.info, upstream: ready, peer });
-          this.#onConnected(ready);
+          if (config.tunnelTo === undefined) this.#onConnected(ready);
+          else this.#openTunnel(ready, config.tunnelTo, cluster.config.connectTimeoutMs);
         },
         onFailed: (_kind, message) => {
           settle();
@@ -183,6 +185,26 @@ export class TcpSession {
     const { idleTimeoutMs, maxConnectionDurationMs } = this.#options.config;
     const idle = idleTimeoutMs > 0 && nowMs - this.#activeMs > idleTimeoutMs;
     if (idle || (maxConnectionDurationMs > 0 && nowMs - this.#startMs > maxConnectionDurationMs)) this.close();
+  }
+
+  #openTunnel(socket: Socket, to: string, timeoutMs: number): void {
+    if (this.#closed) {
+      socket.destroy();
+      return;
+    }
+    openTunnel(
+      socket,
+      { to, timeoutMs, clock: this.#options.core.clock },
+      {
+        onOpen: (first) => {
+          if (first.length > 0) socket.unshift(first);
+          this.#onConnected(socket);
+        },
+        onRefused: (message) => {
+          if (!this.#closed) this.#give("UF", message);
+        },
+      },
+    );
   }
 
   #closeWith(host: Host, upstream: Socket): void {

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { isRecord } from "../../../src/base/json.ts";
+import { defaultMeshConfig } from "../../../src/model/mesh-config.ts";
 import { DownstreamTlsContext } from "../../../src/proto/gen/envoy/extensions/transport_sockets/tls/v3/tls.ts";
 import { toEnvoyJson } from "../../../src/proto/json.ts";
 import { meshServerSocket } from "../../../src/translate/tls.ts";
@@ -79,7 +80,7 @@ function bootstrapOf(own: Certified, { admin, listener, root, crlPem }: Place): 
 
 /** As it is generated, with secrets of the bootstrap in place of the agent's. */
 function meshSocket(): Readonly<Record<string, unknown>> {
-  const mesh = { trustDomain: "cluster.local", trustDomainAliases: ["old.example"] };
+  const mesh = { ...defaultMeshConfig, trustDomain: "cluster.local", trustDomainAliases: ["old.example"] };
   const any = meshServerSocket(["istio-http/1.1", "istio"], mesh).configType?.value;
   assert.ok(any);
   const context = DownstreamTlsContext.decode(any.value);

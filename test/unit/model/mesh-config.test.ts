@@ -39,11 +39,11 @@ describe("MeshConfig", () => {
 
   it("warns of what it doesn't know and of what has no effect", () => {
     const { config, issues } = read(
-      "enableAutoMTLS: false\ninboundTrafficPolicy: {mode: LOCALHOST}\nconnectTimeout: 3s\n",
+      "enableAutoMTLS: false\nenableTracing: true\nconnectTimeout: 3s\n",
     );
     assert.deepEqual(issues.map(({ severity, path }) => `${severity} ${path}`).sort(), [
       "warning enableAutoMTLS",
-      "warning inboundTrafficPolicy",
+      "warning enableTracing",
     ]);
     assert.equal(config.connectTimeoutMs, 3_000);
   });

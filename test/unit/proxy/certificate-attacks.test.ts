@@ -5,12 +5,13 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { createServer, type Server } from "node:tls";
 import { LocalSecrets } from "../../../src/agent/secrets.ts";
+import { defaultMeshConfig } from "../../../src/model/mesh-config.ts";
 import { meshClientSocket, meshServerSocket } from "../../../src/translate/tls.ts";
 import { API, ask, FRONTEND, makeAttacks } from "../../attacks/certificates.ts";
 import { type Certified, certify, revoke } from "../pki.ts";
 import { chain, cluster, httpFilter, httpListener, httpOrigin, listener, raw, routeAll, start } from "./harness.ts";
 
-const MESH = { trustDomain: "cluster.local", trustDomainAliases: ["old.example"] };
+const MESH = { ...defaultMeshConfig, trustDomain: "cluster.local", trustDomainAliases: ["old.example"] };
 const callers = await makeAttacks(FRONTEND);
 const servers = await makeAttacks(API);
 
@@ -32,7 +33,7 @@ async function inbound(secrets: LocalSecrets) {
 /** A caller's sidecar. */
 async function outbound(secrets: LocalSecrets, port: number) {
   const made = cluster("api", [port]);
-  made.transportSocket = meshClientSocket("outbound_.80_._.api", [API]);
+  made.transportSocket = meshClientSocket("outbound_.80_._.api", [API], MESH);
   return start({ listeners: [httpListener({ virtualHosts: [routeAll("api")] })], clusters: [made] }, { secrets });
 }
 

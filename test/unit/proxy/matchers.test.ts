@@ -12,6 +12,8 @@ import { compileHeader, compileString } from "../../../src/proxy/compile/matcher
 import { compileRoutes, type RouteTable } from "../../../src/proxy/compile/route.ts";
 import { findHost, findRoute } from "../../../src/proxy/route/find.ts";
 
+const NO_NOTES = { dynamicMetadata: () => undefined };
+
 /** Few letters, so that what is looked for is often there. */
 const text = fc.string({ unit: fc.constantFrom("a", "b", "A", "-", "."), maxLength: 6 });
 const name = fc.string({ unit: fc.constantFrom("a", "b"), minLength: 1, maxLength: 2 });
@@ -153,7 +155,7 @@ it("the first route of the list that matches is taken", () => {
       const head = parseRequestHead(`GET ${target} HTTP/1.1\r\nhost: h\r\n${lines}`, options);
       assert.ok(head.kind === "request");
       const input = { head, path: asked.path, query: asked.query === undefined ? undefined : `${asked.query}=1` };
-      const found = findRoute(host, { ...input, random: 0, presented: false, validated: false });
+      const found = findRoute(host, { ...input, random: 0, presented: false, validated: false, notes: NO_NOTES });
       const expected = matches.findIndex(
         (one) =>
           pathMatches(one, asked.path) &&

@@ -38,9 +38,19 @@ const parsed = parseRequestHead("GET / HTTP/1.1\r\nhost: x\r\n", {
   allowCustomMethods: false,
 });
 
+const NO_NOTES = { dynamicMetadata: () => undefined };
+
 function inputOf(text: string) {
   assert.ok("method" in parsed);
-  return { head: parsed, path: text, query: undefined, random: 0.5, presented: false, validated: false };
+  return {
+    head: parsed,
+    path: text,
+    query: undefined,
+    random: 0.5,
+    presented: false,
+    validated: false,
+    notes: NO_NOTES,
+  };
 }
 
 test("the first route that matches wins, whether or not the list is indexed", () => {
