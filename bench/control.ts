@@ -10,15 +10,14 @@
 import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import * as grpc from "@grpc/grpc-js";
 import { systemClock } from "../src/base/clock.ts";
 import { isRecord, parseJson } from "../src/base/json.ts";
-import { type Authority, openAuthority } from "../src/ca/authority.ts";
 import { ALLOCATOR } from "../src/cluster/launch/launch.ts";
 import { type ControlPlane, startControlPlane } from "../src/control/control.ts";
+import { makeAuthority } from "./control/authority.ts";
 import { Feed } from "./control/feed.ts";
 import { clusterName, hostName, PORT, podOf, routeOf, serviceOf, sliceOf } from "./control/mesh.ts";
 
@@ -28,14 +27,6 @@ interface Size {
   readonly clients: number;
   readonly changes: number;
   readonly variant: "delta" | "sotw";
-}
-
-async function makeAuthority(): Promise<Authority> {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "weft-bench-"));
-  const opened = await openAuthority({ directory, trustDomain: "cluster.local", clock: systemClock });
-  fs.rmSync(directory, { recursive: true });
-  if (!opened.ok) throw new Error(opened.error);
-  return opened.value;
 }
 
 /** Pods that a rolling restart replaces, and how many at a time. */

@@ -4,6 +4,8 @@
 export const STATUS_QUIET_MS = 100;
 /** Status writes that wait for an answer at one time. */
 export const STATUS_WRITES_MAX = 8;
+/** Before statuses that could not be written are tried again. */
+export const STATUS_RETRY_MS = 2_000;
 /** A condition's message; Kubernetes itself stops at 32 KiB. */
 export const MESSAGE_LENGTH_MAX = 4_000;
 /** Findings that one condition lists. */

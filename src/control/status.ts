@@ -27,7 +27,7 @@ import type { Connection } from "../serve/server.ts";
 import type { ProxyNode } from "../translate/proxy.ts";
 import { blamedResources } from "./blame.ts";
 import { draftConditions, mergeConditions, type Programming } from "./conditions.ts";
-import { STATUS_QUIET_MS, STATUS_WRITES_MAX } from "./limits.ts";
+import { STATUS_QUIET_MS, STATUS_RETRY_MS, STATUS_WRITES_MAX } from "./limits.ts";
 
 type Concerns = (proxy: ProxyNode, object: KubeObject, snapshot: MeshSnapshot) => boolean;
 
@@ -81,6 +81,7 @@ export class StatusWriter {
   readonly #options: StatusOptions;
   readonly #known = new Map<string, Known>();
   #timer: Timer | undefined;
+  #retry: Timer | undefined;
   #writing = false;
   #stopped = false;
 
@@ -100,6 +101,15 @@ export class StatusWriter {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#retry?.cancel();
+  }
+
+  /** The API server may be away: what it did not take is due until it does. */
+  #tryAgain(): void {
+    this.#retry ??= this.#options.clock.after(STATUS_RETRY_MS, () => {
+      this.#retry = undefined;
+      this.touch();
+    });
   }
 
   async #writeAll(): Promise<void> {
@@ -180,6 +190,7 @@ export class StatusWriter {
     if (written.ok) known.conditions = conditions;
     else if (written.error.reason !== "NotFound" && !this.#stopped) {
       this.#options.log("warn", `status of ${kind.kind} ${namespace}/${name}: ${written.error.message}`);
+      this.#tryAgain();
     }
   }
 }

@@ -108,7 +108,8 @@ export class Subscription {
       .slice(0, NAMES_MAX - this.#names.size)
       .map((name) => wanted?.get(name)?.name ?? name);
     this.#names.add(names);
-    for (const name of names) if (versions[name] === undefined) this.#asked.add(name);
+    const has = this.#knownKeys(versions);
+    for (const name of names) if (!has.has(name)) this.#asked.add(name);
     for (const name of unsubscribe) this.#remove(name);
     if (first) {
       this.#known = new Map(Object.entries(versions));
@@ -117,6 +118,11 @@ export class Subscription {
       const answered = this.#type === "cluster" || this.#type === "listener";
       this.#owed = answered && this.#wildcard && this.#known.size === 0 && this.#state === undefined;
     }
+  }
+
+  /** What a proxy that says these versions has subscribed to before. */
+  #knownKeys(versions: Readonly<Record<string, string>>): ReadonlySet<string> {
+    return new Set(Object.keys(versions).map((name) => this.#key(name)));
   }
 
   /** Versions from before what it waits for anew don't count. */

@@ -25,11 +25,11 @@ export async function startEnvoy(
   writeFileSync(file, JSON.stringify(bootstrap));
   const flags = ["--concurrency", "1", "--use-dynamic-base-id", "-l", "off", "--file-flush-interval-msec", "50"];
   const child = spawn(envoy, ["-c", file, ...flags], { stdio: ["ignore", "inherit", "inherit"] });
-  for (let tries = 0; tries < 200; tries += 1) {
+  for (let tries = 0; tries < 800; tries += 1) {
     const answer = await fetch(`http://127.0.0.1:${adminPort}/ready`).catch(() => undefined);
     if (answer?.status === 200) return { pid: child.pid ?? 0, kill: () => child.kill("SIGKILL") };
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   child.kill("SIGKILL");
-  throw new Error("Envoy was not ready within 5 s");
+  throw new Error("Envoy was not ready within 20 s");
 }

@@ -15,6 +15,7 @@ import { defaultMeshConfig } from "../../../src/model/mesh-config.ts";
 import { DiscoveryServer } from "../../../src/serve/server.ts";
 import { until } from "../../unit/control/mesh.ts";
 import { freePorts } from "../../walk/origin.ts";
+import { adsBootstrap } from "./bootstrap.ts";
 import { type RunningEnvoy, skipWithoutEnvoy, startEnvoy } from "./envoy.ts";
 
 const service = (name: string, address: string) => `
@@ -35,6 +36,7 @@ metadata: {name: api, namespace: production}
 spec: {hosts: [api], http: [{timeout: ${timeout}, route: [{destination: {host: api}}]}]}
 `;
 
+const NODE = { id: "sidecar~10.0.0.9~frontend-1.production~production.svc.cluster.local", cluster: "test" };
 const API = "8080/api.production.svc.cluster.local:8080";
 const WEB = "8080/web.production.svc.cluster.local:8080";
 const NEW = "8080/new.production.svc.cluster.local:8080";
@@ -95,7 +97,7 @@ describe("virtual hosts by themselves, on Envoy", { skip: skipWithoutEnvoy() }, 
     [discoveryPort = 0, adminPort = 0] = await freePorts(2);
     apply(manifests("1s"));
     await serve();
-    envoy = await startEnvoy(directory, bootstrapOf(discoveryPort, adminPort), adminPort);
+    envoy = await startEnvoy(directory, adsBootstrap(NODE, discoveryPort, adminPort), adminPort);
   });
   after(() => {
     envoy?.kill();
@@ -139,36 +141,4 @@ function records(value: unknown): readonly Readonly<Record<string, unknown>>[] {
 function timeoutOf(route: Readonly<Record<string, unknown>> | undefined): string {
   const action = route?.["route"];
   return isRecord(action) ? String(action["timeout"]) : "";
-}
-
-function bootstrapOf(discoveryPort: number, adminPort: number) {
-  const ads = { ads: {}, resourceApiVersion: "V3" };
-  const options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-  const at = (portValue: number) => ({ socketAddress: { address: "127.0.0.1", portValue } });
-  const cluster = {
-    name: "xds-grpc",
-    type: "STATIC",
-    connectTimeout: "1s",
-    typedExtensionProtocolOptions: {
-      [options]: { "@type": `type.googleapis.com/${options}`, explicitHttpConfig: { http2ProtocolOptions: {} } },
-    },
-    loadAssignment: {
-      clusterName: "xds-grpc",
-      endpoints: [{ lbEndpoints: [{ endpoint: { address: at(discoveryPort) } }] }],
-    },
-  };
-  return {
-    node: { id: "sidecar~10.0.0.9~frontend-1.production~production.svc.cluster.local", cluster: "test" },
-    admin: { address: at(adminPort) },
-    staticResources: { clusters: [cluster] },
-    dynamicResources: {
-      adsConfig: {
-        apiType: "DELTA_GRPC",
-        transportApiVersion: "V3",
-        grpcServices: [{ envoyGrpc: { clusterName: "xds-grpc" } }],
-      },
-      cdsConfig: ads,
-      ldsConfig: ads,
-    },
-  };
 }

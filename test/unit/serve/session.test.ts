@@ -293,6 +293,14 @@ describe("a session", () => {
     assert.deepEqual(wire.take(), ["cluster b@2"]);
   });
 
+  it("sends one that comes back with virtual hosts only those that differ", () => {
+    const wire = new Wire();
+    wire.session.setTarget(configuration(1, { ...FIRST, route: ["80@1"], virtualHost: ["80/a@1", "80/b@2"] }));
+    wire.subscribe("route", ["80"], { "80": "1" });
+    wire.subscribe("virtualHost", ["80"], { "80/a": "1", "80/b": "1" });
+    assert.deepEqual(wire.take(), ["virtualHost 80/b@2"]);
+  });
+
   it("does not repeat what was refused, and sends the next version", () => {
     const wire = settledWire();
     wire.session.setTarget(configuration(2, { ...FIRST, route: ["r@bad"] }));
