@@ -2,7 +2,7 @@
 // The caller gets its own identity, known from its token or certificate, whatever its request says.
 
 import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
-import type { KubeClient } from "../api/client.ts";
+import type { KubeClient, TokenReview } from "../api/client.ts";
 import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { readCertificate } from "../identity/chain.ts";
@@ -14,6 +14,7 @@ import { method } from "../proto/grpc.ts";
 import type { Authority } from "./authority.ts";
 import { CallerLimiter } from "./caller-limiter.ts";
 import { identityOf } from "./client-certificate.ts";
+import { type ImpersonationOptions, impersonate, impersonated } from "./impersonation.ts";
 import {
   CALLER_REQUESTS_MAX,
   EXPIRY_SHOWN_EVERY_MS,
@@ -38,6 +39,8 @@ const TOKEN_AUDIENCE = "istio-ca";
 export interface CertificateServiceOptions {
   readonly authority: Authority;
   readonly client: Pick<KubeClient, "reviewToken">;
+  /** Who may ask for the pods on its node; nobody where it isn't said. */
+  readonly impersonation?: Omit<ImpersonationOptions, "trustDomain">;
   readonly clock: Clock;
   readonly registry: Registry;
   /** Each decision, in a sentence. */
@@ -109,6 +112,7 @@ interface Counters {
   readonly issued: Counter;
   readonly refusedCallers: Counter;
   readonly limited: Counter;
+  readonly refusedImpersonations: Counter;
 }
 
 function makeCounters(options: CertificateServiceOptions): Counters {
@@ -133,6 +137,7 @@ function makeCounters(options: CertificateServiceOptions): Counters {
     issued: scope.counter("citadel_server_success_cert_issuance_count"),
     refusedCallers: scope.counter("citadel_server_authentication_failure_count"),
     limited: scope.counter("citadel_server_csr_rate_limited_count"),
+    refusedImpersonations: scope.counter("citadel_server_impersonation_refused_count"),
   };
 }
 
@@ -142,11 +147,18 @@ async function answer(
   options: CertificateServiceOptions & { readonly counters: Counters; readonly limiter: CallerLimiter },
 ): Promise<Result<readonly string[], Refusal>> {
   const { authority, counters, log } = options;
-  const identity = await identify(caller, options);
-  if (!identity.ok) {
+  const known = await identify(caller, options);
+  if (!known.ok) {
     counters.refusedCallers.inc();
-    log?.("warn", `signing request refused: ${identity.error}`);
-    return err({ code: status.UNAUTHENTICATED, message: identity.error });
+    log?.("warn", `signing request refused: ${known.error}`);
+    return err({ code: status.UNAUTHENTICATED, message: known.error });
+  }
+  const identity = await meant(request, known.value, options);
+  if (!identity.ok) {
+    counters.refusedImpersonations.inc();
+    const own = formatSpiffeId(known.value.identity);
+    log?.("warn", `${own} asked for the certificate of another, which was refused: ${identity.error}`);
+    return err({ code: status.PERMISSION_DENIED, message: identity.error });
   }
   const spiffeId = formatSpiffeId(identity.value);
   if (!options.limiter.admit(spiffeId)) {
@@ -175,18 +187,38 @@ async function answer(
   return ok([leaf, ...splitCertificates(authority.chainPem), authority.rootPem]);
 }
 
-async function identify(caller: Caller, options: CertificateServiceOptions): Promise<Result<WorkloadIdentity, string>> {
+interface Known {
+  readonly identity: WorkloadIdentity;
+  /** Undefined where it showed a certificate. */
+  readonly token: TokenReview | undefined;
+}
+
+/** Whose certificate the caller gets: its own, whatever it signs, or the one that it may ask for by name. */
+async function meant(
+  { metadata }: IstioCertificateRequest,
+  { identity, token }: Known,
+  { authority, impersonation }: CertificateServiceOptions,
+): Promise<Result<WorkloadIdentity, string>> {
+  const wanted = impersonated(metadata);
+  if (wanted === undefined) return ok(identity);
+  if (impersonation === undefined) return err("nobody may impersonate another here");
+  return impersonate(wanted, token, { ...impersonation, trustDomain: authority.trustDomain });
+}
+
+async function identify(caller: Caller, options: CertificateServiceOptions): Promise<Result<Known, string>> {
   const token = /^Bearer (\S+)$/i.exec(caller.authorization ?? "")?.[1];
   if (token !== undefined) {
     const review = await options.client.reviewToken(token, TOKEN_AUDIENCE);
     if (!review.ok) return err(`the token was refused: ${review.error.message}`);
     const { namespace, serviceAccount } = review.value;
-    return ok({ trustDomain: options.authority.trustDomain, namespace, serviceAccount });
+    const identity = { trustDomain: options.authority.trustDomain, namespace, serviceAccount };
+    return ok({ identity, token: review.value });
   }
   if (caller.certificate === undefined) {
     return err(
       `no credential: send the pod's token (audience ${TOKEN_AUDIENCE}) as "authorization: Bearer …", or a workload certificate`,
     );
   }
-  return identityOf(caller.certificate, options.authority, options.clock.wallMs());
+  const identity = identityOf(caller.certificate, options.authority, options.clock.wallMs());
+  return identity.ok ? ok({ identity: identity.value, token: undefined }) : identity;
 }

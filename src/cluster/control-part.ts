@@ -9,6 +9,7 @@ import { makeControlTls } from "../ca/control-tls.ts";
 import { followPluggedCa } from "../ca/plugged.ts";
 import { addCertificateService } from "../ca/service.ts";
 import { type ControlPlane, startControlPlane } from "../control/control.ts";
+import { DEFAULT_KEY_ALGORITHM, readKeyAlgorithm } from "../identity/key.ts";
 import type { InjectOptions } from "../inject/options.ts";
 import { defaultMeshConfig } from "../model/mesh-config.ts";
 import { Registry } from "../observe/metrics.ts";
@@ -37,7 +38,9 @@ export async function openControl(
 ): Promise<Result<ControlPlane, ClusterError>> {
   const { client, dir, nodeIP, ports, warn, injection, traces } = options;
   const clock = systemClock;
-  const opened = await openAuthority({ directory: join(dir.pki, "mesh"), trustDomain: TRUST_DOMAIN, clock });
+  const settings = caSettings(process.env);
+  const directory = join(dir.pki, "mesh");
+  const opened = await openAuthority({ directory, trustDomain: TRUST_DOMAIN, clock, algorithm: settings.algorithm });
   if (!opened.ok) {
     return err({ message: opened.error, next: "Correct that and start again, or name another --data-dir." });
   }
@@ -56,7 +59,10 @@ export async function openControl(
     clock,
     registry,
     ca: {
-      register: (server) => addCertificateService(server, { authority, client, clock, registry, log }),
+      register: (server) => {
+        const impersonation = { client, trustedNodeAccounts: settings.trustedNodeAccounts };
+        addCertificateService(server, { authority, client, clock, registry, log, impersonation });
+      },
       credentials: tls.credentials,
       authority,
     },
@@ -73,4 +79,13 @@ export async function openControl(
   });
   parts.add(() => control.close());
   return ok(control);
+}
+
+/** Istio's variables of the control plane. */
+function caSettings(env: NodeJS.ProcessEnv) {
+  const accounts = (env["CA_TRUSTED_NODE_ACCOUNTS"] ?? "").split(",").map((account) => account.trim());
+  return {
+    trustedNodeAccounts: accounts.filter((account) => account !== ""),
+    algorithm: readKeyAlgorithm(`RSA-${env["CITADEL_SELF_SIGNED_CA_RSA_KEY_SIZE"] ?? ""}`) ?? DEFAULT_KEY_ALGORITHM,
+  };
 }

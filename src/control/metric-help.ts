@@ -47,6 +47,7 @@ export const METRIC_HELP: Readonly<Record<string, string>> = {
   citadel_server_cert_chain_expiry_timestamp: "When the certificate that signs ends, in seconds of Unix time.",
   citadel_server_cert_chain_expiry_seconds: "Seconds until the certificate that signs ends.",
   citadel_server_csr_rate_limited_count: "Signing requests of an identity that had asked for too many.",
+  citadel_server_impersonation_refused_count: "Requests for the certificate of another that were refused.",
   citadel_server_csr_count: "Signing requests that arrived.",
   citadel_server_csr_parsing_err_count: "Signing requests that could not be read.",
   citadel_server_csr_sign_err_count: "Signing requests that could not be signed.",

@@ -36,6 +36,7 @@ import type {
 const LOOPBACK = "127.0.0.1";
 
 export interface TestMesh {
+  readonly dataDir: string;
   readonly client: KubeClient;
   readonly control: ControlPlane;
   readonly authority: Authority;
@@ -86,7 +87,10 @@ export async function startMesh(context: TestContext): Promise<TestMesh> {
       ca: {
         credentials: tls.credentials,
         authority,
-        register: (server) => addCertificateService(server, { authority, client, clock: systemClock, registry }),
+        register: (server) => {
+          const impersonation = { client, trustedNodeAccounts: ["production/node-proxy"] };
+          addCertificateService(server, { authority, client, clock: systemClock, registry, impersonation });
+        },
       },
       listen: {
         secure: at?.secure ?? { address: LOOPBACK, port: 0 },
@@ -107,6 +111,7 @@ export async function startMesh(context: TestContext): Promise<TestMesh> {
   });
   await control.whenReady;
   return {
+    dataDir,
     client,
     control,
     authority,
