@@ -18,6 +18,9 @@ export const CONFLICT_RETRIES_MAX = 5;
 export const EVENT_AGE_MAX_MS = 60 * 60_000;
 export const EVENT_SWEEP_INTERVAL_MS = 60_000;
 export const REQUEST_TIMEOUT_MS = 60_000;
+/** How long a TLS handshake and a request's head may take. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+export const HEAD_TIMEOUT_MS = 10_000;
 export const CONNECTIONS_MAX = 2_000;
 export const TOKEN_SECONDS_MIN = 600;
 export const TOKEN_SECONDS_MAX = 24 * 3600;

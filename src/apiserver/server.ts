@@ -9,7 +9,13 @@ import { authenticate, authorize, UNAUTHORIZED } from "./authenticate.ts";
 import { dispatch, type Handlers } from "./dispatch.ts";
 import { refuseUpgrade, SESSION_SUBRESOURCES, SessionHandler } from "./exec.ts";
 import { type ApiRequest, replyFailed, send } from "./http.ts";
-import { CONNECTIONS_MAX, HEADER_BYTES_MAX, REQUEST_TIMEOUT_MS } from "./limits.ts";
+import {
+  CONNECTIONS_MAX,
+  HANDSHAKE_TIMEOUT_MS,
+  HEAD_TIMEOUT_MS,
+  HEADER_BYTES_MAX,
+  REQUEST_TIMEOUT_MS,
+} from "./limits.ts";
 import type { Pki } from "./pki.ts";
 import { findRoute, parsePath } from "./route.ts";
 import { failure } from "./status.ts";
@@ -27,6 +33,8 @@ export async function openFront(handlers: Handlers, pki: Pki, listen: ListenOn):
     cert: pki.certificatePem,
     minVersion: "TLSv1.2",
     maxHeaderSize: HEADER_BYTES_MAX,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    headersTimeout: HEAD_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
   });
   server.maxConnections = CONNECTIONS_MAX;

@@ -21,6 +21,7 @@ import { startCanaries } from "./canaries.ts";
 import { makeDebugAccess } from "./debug-access.ts";
 import { type DebugServer, type Listening, startDebugServer } from "./debug-http.ts";
 import type { DebugSource } from "./debug-pages.ts";
+import { type Door, openDoor } from "./door.ts";
 import { type KeptFormsOptions, KeptFormsWriter } from "./kept-forms.ts";
 import { KeySetKeeper } from "./key-sets.ts";
 import { MeshState } from "./mesh-state.ts";
@@ -283,6 +284,7 @@ class Ports {
   readonly #options: ControlPlaneOptions;
   readonly #core: Core & { readonly trust: TrustParts };
   readonly #servers: grpc.Server[] = [];
+  readonly #doors: Door[] = [];
   #debug: DebugServer | undefined;
 
   constructor(options: ControlPlaneOptions, core: Core & { readonly trust: TrustParts }) {
@@ -309,15 +311,22 @@ class Ports {
   }
 
   async close(): Promise<void> {
+    for (const door of this.#doors) door.close();
     for (const server of this.#servers) server.forceShutdown();
     await this.#debug?.close();
   }
 
-  #serve(at: Listening, credentials: grpc.ServerCredentials, add: (server: grpc.Server) => void): Promise<Listening> {
+  async #serve(
+    at: Listening,
+    credentials: grpc.ServerCredentials,
+    add: (server: grpc.Server) => void,
+  ): Promise<Listening> {
     const server = new grpc.Server(SERVER_OPTIONS);
     this.#servers.push(server);
     add(server);
-    return bind(server, at, credentials);
+    const door = await openDoor(server, at, credentials);
+    this.#doors.push(door);
+    return door.at;
   }
 
   #pages(): DebugSource {
@@ -346,19 +355,6 @@ const SERVER_OPTIONS: grpc.ServerOptions = {
   "grpc.keepalive_time_ms": 30_000,
   "grpc.keepalive_timeout_ms": 10_000,
 };
-
-function bind(server: grpc.Server, at: Listening, credentials: grpc.ServerCredentials): Promise<Listening> {
-  const address = at.address.includes(":") ? `[${at.address}]` : at.address;
-  return new Promise((resolve, reject) => {
-    server.bindAsync(`${address}:${at.port}`, credentials, (error, port) => {
-      if (error === null) resolve({ address: at.address, port });
-      else
-        reject(
-          new Error(`control plane: cannot listen on ${at.address}:${at.port}: ${error.message}`, { cause: error }),
-        );
-    });
-  });
-}
 
 function processNumbers(): { readonly rssBytes: number; readonly cpuSeconds: number } {
   const { user, system } = process.cpuUsage();

@@ -4,6 +4,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { PROMETHEUS_CONTENT_TYPE } from "../observe/prometheus.ts";
 import { type Answer, type DebugSource, PAGES, text } from "./debug-pages.ts";
+import { DEBUG_CONNECTIONS_MAX, DEBUG_HEAD_MS, DEBUG_REQUEST_MS } from "./limits.ts";
 import { takeProfile } from "./profiles.ts";
 import { TRACE_PAGES, TRACE_PATH, tracePage } from "./trace-pages.ts";
 
@@ -18,7 +19,8 @@ export interface DebugServer {
 }
 
 export async function startDebugServer(at: Listening, source: DebugSource): Promise<DebugServer> {
-  const server = http.createServer((request, response) => {
+  const bounds = { headersTimeout: DEBUG_HEAD_MS, requestTimeout: DEBUG_REQUEST_MS };
+  const server = http.createServer(bounds, (request, response) => {
     void answerTo(request, source)
       .catch((error: unknown) => text(500, `${error instanceof Error ? error.message : String(error)}\n`))
       .then((answer) => {
@@ -26,6 +28,7 @@ export async function startDebugServer(at: Listening, source: DebugSource): Prom
         response.end(answer.body);
       });
   });
+  server.maxConnections = DEBUG_CONNECTIONS_MAX;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(at.port, at.address, resolve);

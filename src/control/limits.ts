@@ -46,3 +46,14 @@ export const SCRAPE_SKIP_ROUNDS_MAX = 16;
 export const CANARY_LOOK_MS = 1_000;
 /** Rollouts that are followed at one time; further ones wait. */
 export const CANARIES_MAX = 200;
+/** Connections to one gRPC port; each proxy has one or two. */
+export const CONNECTIONS_MAX = 20_000;
+/** Connections from one address to one gRPC port: many pods may come through one gateway, one must not take all the room. */
+export const CONNECTIONS_PER_ADDRESS_MAX = 2_000;
+/** How long a connection may stand without having sent what an HTTP/2 preface and a first request, or a ClientHello, have at least. */
+export const FIRST_BYTES_MS = 10_000;
+export const FIRST_BYTES_MIN = 64;
+/** Of the debug port: connections, and how long a request's head and all of it may take. */
+export const DEBUG_CONNECTIONS_MAX = 1_000;
+export const DEBUG_HEAD_MS = 10_000;
+export const DEBUG_REQUEST_MS = 30_000;
