@@ -58,7 +58,8 @@ const OTHERS = [
 ] as const;
 
 async function answerTo({ url: asked, socket, headers }: http.IncomingMessage, source: DebugSource): Promise<Answer> {
-  const url = new URL(asked ?? "/", "http://localhost");
+  const url = URL.parse(asked ?? "/", "http://localhost");
+  if (url === null) return text(400, "the request's target is no path\n");
   if (!OPEN.has(url.pathname)) {
     const { remoteAddress: remote = "", localAddress: local = "" } = socket;
     const refusal = await source.access({ remote, local, authorization: headers.authorization });

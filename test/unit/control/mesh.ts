@@ -37,6 +37,8 @@ const LOOPBACK = "127.0.0.1";
 
 export interface TestMesh {
   readonly dataDir: string;
+  /** Of the API server. */
+  readonly api: { readonly host: string; readonly port: number };
   readonly client: KubeClient;
   readonly control: ControlPlane;
   readonly authority: Authority;
@@ -112,6 +114,7 @@ export async function startMesh(context: TestContext): Promise<TestMesh> {
   await control.whenReady;
   return {
     dataDir,
+    api: api.value.address,
     client,
     control,
     authority,
