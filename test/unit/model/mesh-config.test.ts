@@ -38,9 +38,7 @@ describe("MeshConfig", () => {
   });
 
   it("warns of what it doesn't know and of what has no effect", () => {
-    const { config, issues } = read(
-      "enableAutoMTLS: false\nenableTracing: true\nconnectTimeout: 3s\n",
-    );
+    const { config, issues } = read("enableAutoMTLS: false\nenableTracing: true\nconnectTimeout: 3s\n");
     assert.deepEqual(issues.map(({ severity, path }) => `${severity} ${path}`).sort(), [
       "warning enableAutoMTLS",
       "warning enableTracing",
