@@ -60,7 +60,7 @@ export function envoyBootstrap(config: SidecarConfig, sockets: AgentSockets): Js
   };
 }
 
-function controlCluster({ discoveryAddress, files }: SidecarConfig): Json {
+function controlCluster({ discoveryAddress }: SidecarConfig): Json {
   const colon = discoveryAddress.lastIndexOf(":");
   const address = socketAddress(discoveryAddress.slice(0, colon), Number(discoveryAddress.slice(colon + 1)));
   const local = { api_type: "GRPC", transport_api_version: "V3", grpc_services: [agent()] };
@@ -83,9 +83,15 @@ function controlCluster({ discoveryAddress, files }: SidecarConfig): Json {
               sds_config: { api_config_source: local, initial_fetch_timeout: "0s", resource_api_version: "V3" },
             },
           ],
-          validation_context: {
-            trusted_ca: { filename: files.root },
-            match_typed_subject_alt_names: [{ san_type: "DNS", matcher: { exact: CONTROL_SERVER_NAME } }],
+          // By the agent, not from the file: roots change while Envoy runs.
+          combined_validation_context: {
+            default_validation_context: {
+              match_typed_subject_alt_names: [{ san_type: "DNS", matcher: { exact: CONTROL_SERVER_NAME } }],
+            },
+            validation_context_sds_secret_config: {
+              name: "ROOTCA",
+              sds_config: { api_config_source: local, initial_fetch_timeout: "0s", resource_api_version: "V3" },
+            },
           },
         },
       },

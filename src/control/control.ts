@@ -93,7 +93,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     client,
     clock,
     authority: ca.authority,
-    connections: () => core.discovery.connections(),
+    streams: () => core.discovery.streams(),
     onChange: core.setTrust,
     namespace: core.namespace,
     log: options.log,

@@ -21,7 +21,8 @@ export interface TrustRolloutOptions {
   readonly client: Pick<KubeClient, "list">;
   readonly clock: Clock;
   readonly authority: Authority;
-  readonly connections: () => readonly Connection[];
+  /** Beside Envoy it is the agent that takes the bundle, on a stream of its own, and hands it on. */
+  readonly streams: () => readonly Connection[];
 }
 
 export class TrustRollout {
@@ -33,13 +34,16 @@ export class TrustRollout {
 
   /** Empty: everybody trusts exactly what is to be trusted, and shows a certificate of the root that signs. */
   async awaited(): Promise<readonly AwaitedProxy[]> {
-    const { client, connections } = this.#options;
+    const { client, streams } = this.#options;
     // Who showed no identity has no certificate either.
-    const meant = connections().filter(({ proxy }) => proxy.verified);
-    const connected = new Set(meant.map(nameOf));
-    const waiting = meant.flatMap((each): readonly AwaitedProxy[] => {
-      const reason = this.#reason(each);
-      return reason === undefined ? [] : [{ proxy: nameOf(each), reason }];
+    const connected = Map.groupBy(
+      streams().filter(({ proxy }) => proxy.verified),
+      nameOf,
+    );
+    const waiting = [...connected].flatMap(([proxy, own]): readonly AwaitedProxy[] => {
+      const reasons = own.map((each) => this.#reason(each));
+      const reason = reasons.includes(undefined) ? undefined : reasons.at(-1);
+      return reason === undefined ? [] : [{ proxy, reason }];
     });
     const pods = await client.list<Pod>(podKind);
     if (!pods.ok) return [...waiting, { proxy: "all", reason: `pods can't be listed: ${pods.error.message}` }];

@@ -13,7 +13,7 @@ export interface TrustOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly authority: Authority;
-  readonly connections: () => readonly Connection[];
+  readonly streams: () => readonly Connection[];
   /** The proxies are to be told. */
   readonly onChange: () => void;
   /** Of the control plane. */
@@ -27,13 +27,13 @@ export interface TrustParts {
 }
 
 export function startTrust(options: TrustOptions): TrustParts {
-  const { client, clock, authority, connections, onChange, namespace, log } = options;
+  const { client, clock, authority, streams, onChange, namespace, log } = options;
   const roots = distributeRootCert({ client, clock, rootPem: () => authority.rootPem, log });
   authority.onChange(() => {
     roots.refresh();
     onChange();
   });
-  const rollout = new TrustRollout({ client, clock, authority, connections });
+  const rollout = new TrustRollout({ client, clock, authority, streams });
   const rotation = followRotation({ client, authority, rollout, namespace, log });
   return {
     status: () => rotation.status(),

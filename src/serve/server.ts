@@ -88,6 +88,11 @@ export class DiscoveryServer {
     this.#turns = new Turns(options.clock);
   }
 
+  /** Those of agents beside proxies too. */
+  streams(): readonly Connection[] {
+    return [...this.#connections];
+  }
+
   /** Of proxies: an agent that asks for names beside one is none. */
   connections(): readonly Connection[] {
     return [...this.#connections].filter(({ proxy }) => proxy.names !== true);

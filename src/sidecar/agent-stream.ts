@@ -1,7 +1,8 @@
-// The agent's own stream to the control plane: what Envoy doesn't ask for. The names that DNS questions are answered by,
-// and where Jaeger agents are. Opened when one of them is first wanted.
+// The agent's own stream to the control plane: what Envoy doesn't ask for. What the mesh trusts, the names that DNS
+// questions are answered by, and where Jaeger agents are.
 
 import { makeBootstrap } from "../agent/bootstrap.ts";
+import type { CertificateKeeper } from "../agent/certificate.ts";
 import type { SidecarConfig } from "../agent/environment.ts";
 import type { AgentHost } from "../agent/span-receiver.ts";
 import { err, ok, type Result } from "../base/result.ts";
@@ -13,10 +14,12 @@ import type { ResourceSource, ResourceUpdate } from "../proxy/subscribe/source.t
 import { readAdsTarget } from "../proxy/subscribe/target.ts";
 import { readToken } from "./pod.ts";
 import type { Process } from "./process.ts";
+import { withTrust } from "./trust-source.ts";
 
 export interface AgentStreamOptions {
   readonly config: SidecarConfig;
   readonly secrets: SecretSource;
+  readonly keeper: CertificateKeeper;
   readonly process: Process;
   /** Undefined where no DNS questions are answered. */
   readonly onNames: ((table: NameTable) => void) | undefined;
@@ -29,7 +32,7 @@ export class AgentStream {
   #started = false;
 
   static open(options: AgentStreamOptions): Result<AgentStream, string> {
-    const { config, secrets, process, onNames } = options;
+    const { config, secrets, keeper, process, onNames } = options;
     const { clock, random } = process;
     const bootstrap = makeBootstrap(config);
     const { node } = bootstrap;
@@ -38,7 +41,10 @@ export class AgentStream {
     const target = readAdsTarget(bootstrap, { secrets, token: () => readToken(config), clock, random });
     if (!target.ok) return target;
     if (target.value === undefined) return err("the bootstrap names no control plane");
-    return ok(new AgentStream(makeAdsSource({ ...target.value, wildcards: new Set(), onNames })));
+    const { tls } = target.value;
+    const checked = tls === undefined ? undefined : { ...tls, rootPem: () => keeper.rootPem() };
+    const source = makeAdsSource({ ...target.value, tls: checked, wildcards: new Set(), onNames });
+    return ok(new AgentStream(withTrust(source, (value) => keeper.takeTrust(value))));
   }
 
   private constructor(source: ResourceSource) {
@@ -62,7 +68,6 @@ export class AgentStream {
     if (!this.#wanted.has(cluster)) {
       this.#wanted.add(cluster);
       this.#source.setWanted("endpoint", new Set(this.#wanted));
-      this.start();
     }
     return this.#hosts.get(cluster) ?? [];
   }

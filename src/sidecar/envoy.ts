@@ -46,8 +46,9 @@ export async function startAgent(
   const parts = makeParts(config.value, process, sockets.value);
   const services = await openServices(parts, quit);
   if (!services.ok) return err([services.error]);
-  // Envoy's first question to the control plane shows the certificate.
+  // Envoy's first question to the control plane shows the certificate, and so does the agent's own.
   await parts.keeper.start();
+  services.value.stream.start();
   const envoy = await launch(given, parts);
   if (!envoy.ok) return err([envoy.error]);
   parts.hasEnvoy = true;
@@ -65,7 +66,7 @@ export async function startAgent(
       await drain(parts, envoy.value);
       await envoy.value.stop();
       parts.keeper.stop();
-      services.value();
+      services.value.close();
     },
   });
 }
@@ -103,9 +104,14 @@ function makeParts(config: SidecarConfig, process: Process, sockets: AgentSocket
   };
 }
 
-/** Everything that others ask of the agent; the value closes it. */
-async function openServices(parts: Parts, quit: Quit): Promise<Result<() => void, string>> {
-  const { config, process, secrets, sockets, log } = parts;
+interface Services {
+  readonly stream: AgentStream;
+  close(): void;
+}
+
+/** Everything that others ask of the agent. */
+async function openServices(parts: Parts, quit: Quit): Promise<Result<Services, string>> {
+  const { config, process, secrets, keeper, sockets, log } = parts;
   const closers: (() => void)[] = [];
   const close = () => {
     for (const each of closers.reverse()) each();
@@ -125,10 +131,9 @@ async function openServices(parts: Parts, quit: Quit): Promise<Result<() => void
   const answerer = dns.value;
   if (answerer !== undefined) closers.push(() => answerer.close());
   const onNames = answerer === undefined ? undefined : (table: NameTable) => answerer.setTable(table);
-  const stream = AgentStream.open({ config, secrets, process, onNames });
+  const stream = AgentStream.open({ config, secrets, keeper, process, onNames });
   if (!stream.ok) return fail(stream.error);
   closers.push(() => stream.value.stop());
-  if (answerer !== undefined) stream.value.start();
   const spans = await receiveSpans({
     socket: sockets.spans,
     ip: config.instanceIp,
@@ -148,7 +153,7 @@ async function openServices(parts: Parts, quit: Quit): Promise<Result<() => void
   });
   if (!status.ok) return fail(status.error);
   closers.push(() => status.value.close());
-  return ok(close);
+  return ok({ stream: stream.value, close });
 }
 
 function pages({ admin, keeper, registry, reports, log }: Parts) {
