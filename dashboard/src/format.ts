@@ -27,6 +27,7 @@ export function percent(value: number): string {
 
 export function milliseconds(value: number | undefined): string {
   if (value === undefined) return "–";
+  if (value === 0) return "0 ms";
   if (value < 1) return "<1 ms";
   if (value < 10) return `${trimmed(value.toFixed(1))} ms`;
   if (value < 1_000) return `${Math.round(value)} ms`;

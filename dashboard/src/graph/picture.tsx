@@ -7,7 +7,7 @@ import { Icon, type IconName } from "../parts/icon.tsx";
 import { type Camera, fitted, type Size, useCamera, zoomed } from "./camera.ts";
 import { animateDots, type Scene } from "./dots.ts";
 import { type Drawn, type DrawnEdge, type DrawnNode, type Inbound, inboundOf } from "./fold.ts";
-import { type Box, type Direction, type LaidEdge, layOut, NODE_HEIGHT, NODE_WIDTH } from "./layout.ts";
+import { type Box, type Direction, LABELLED_MAX, type LaidEdge, layOut, NODE_HEIGHT, NODE_WIDTH } from "./layout.ts";
 import { MTLS_WORDS } from "./table.tsx";
 
 interface Props {
@@ -63,7 +63,7 @@ export function Picture({ drawn, selected, onOpen, onFold }: Props) {
           {[...layout.groups].map(([name, box]) => (
             <GroupName key={name} name={name} box={box} onFold={onFold} />
           ))}
-          {drawn.edges.map((edge) => (
+          {labelled(drawn.edges, selected).map((edge) => (
             <EdgeLabel key={edge.id} edge={edge} laid={layout.edges.get(edge.id)} isFar={isFar(edge, selected)} />
           ))}
           {drawn.nodes.map((node) => (
@@ -91,6 +91,11 @@ function cornerOf(box: Box): { readonly x: number; readonly y: number } {
   return { x: box.x - box.width / 2, y: box.y - box.height / 2 };
 }
 
+function labelled(edges: readonly DrawnEdge[], selected: string | undefined): readonly DrawnEdge[] {
+  if (edges.length <= LABELLED_MAX) return edges;
+  return edges.filter((edge) => selected !== undefined && !isFar(edge, selected));
+}
+
 function isFar(edge: DrawnEdge, selected: string | undefined): boolean {
   return selected !== undefined && edge.from !== selected && edge.to !== selected;
 }
@@ -111,7 +116,7 @@ function GroupName({
     <g
       class="group-name"
       role="button"
-      tabIndex={0}
+      tabindex={0}
       aria-label={`Fold namespace ${name}`}
       onClick={fold}
       onKeyDown={onEnter(fold)}
@@ -231,7 +236,7 @@ function Node({ node, box, edges, isSelected, onOpen }: NodeProps) {
       class={classes}
       transform={place}
       role="button"
-      tabIndex={0}
+      tabindex={0}
       data-node={node.id}
       aria-label={name}
       onClick={open}

@@ -63,16 +63,38 @@ function Charts({ id }: { readonly id: string }) {
   const answer = useAnswer<ServiceCharts>(`/api/metrics/${path}?minutes=${minutes.value}`, 4_000);
   return (
     <Show loaded={answer}>
-      {({ charts, timesMs, requests, failures }) => (
-        <>
-          <p class="summary">{`${count(requests, "request")}, ${count(failures, "error")} in the last ${minutes.value} minutes`}</p>
-          <div class="charts">
-            {charts.map((chart) => (
-              <Chart key={chart.title} chart={chart} timesMs={timesMs} />
-            ))}
-          </div>
-        </>
-      )}
+      {({ requests, failures, ...all }) => {
+        const { charts, timesMs } = withoutPast(all);
+        return (
+          <>
+            <p class="summary">{`${count(requests, "request")}, ${count(failures, "error")} in the last ${minutes.value} minutes`}</p>
+            <div class="charts">
+              {charts.map((chart) => (
+                <Chart key={chart.title} chart={chart} timesMs={timesMs} />
+              ))}
+            </div>
+          </>
+        );
+      }}
     </Show>
   );
 }
+
+/** Of a young cluster the time before it is left out. */
+function withoutPast({
+  charts,
+  timesMs,
+}: Pick<ServiceCharts, "charts" | "timesMs">): Pick<ServiceCharts, "charts" | "timesMs"> {
+  const lines = charts.flatMap((chart) => chart.lines);
+  const first = timesMs.findIndex((_ms, index) => lines.some(({ values }) => (values[index] ?? null) !== null));
+  const begin = Math.max(0, Math.min(first, timesMs.length - POINTS_MIN));
+  return {
+    timesMs: timesMs.slice(begin),
+    charts: charts.map((chart) => ({
+      ...chart,
+      lines: chart.lines.map(({ name, values }) => ({ name, values: values.slice(begin) })),
+    })),
+  };
+}
+
+const POINTS_MIN = 12;

@@ -17,8 +17,13 @@ export interface CommandPlaces {
 export function tryNext(places: CommandPlaces, env: NodeJS.ProcessEnv): readonly string[] {
   const apply = (file: string): string =>
     `${places.weft} apply --data-dir ${quote(places.dataDir)} -f ${quote(join(places.examples, "next", file))}`;
+  const page = [
+    "# a page of it: who calls whom, live",
+    `${places.weft} dashboard --open --data-dir ${quote(places.dataDir)}`,
+  ];
   if (!isInstalled("kubectl", env)) {
     return [
+      ...page,
       "# half of the traffic to v2: watch the canary",
       apply("canary-half.yaml"),
       "# customers may ask the API themselves: a no becomes a yes",
@@ -28,6 +33,7 @@ export function tryNext(places: CommandPlaces, env: NodeJS.ProcessEnv): readonly
     ];
   }
   return [
+    ...page,
     `export KUBECONFIG=${quote(places.kubeconfig)}`,
     `kubectl get pods -n ${NAMESPACE}`,
     "# half of the traffic to v2: watch the canary",

@@ -140,3 +140,27 @@ test("what runs along a line does so evenly, from its beginning to its end", () 
     "M1,2L3,4",
   );
 });
+
+test("fifty services in six namespaces are laid out while nobody notices, folded or not", () => {
+  const ids = Array.from({ length: 50 }, (_none, i) => `ns-${i % 6}/service-${i}`);
+  // Gateways call services, those call what is behind them, of their own namespace and of others.
+  const calls = ids.flatMap((id, i) =>
+    [i + 6, 2 * i + 3].flatMap((to) => (ids[to] === undefined ? [] : [edge(id, ids[to])])),
+  );
+  const unfolded = fold(ids.map(node), calls, NOTHING_FOLDED);
+  const startMs = performance.now();
+  const layout = layOut(unfolded, "LR");
+  const tookMs = performance.now() - startMs;
+  assert.equal(layout.nodes.size, 50);
+  assert.ok(tookMs < 1_000, `${Math.round(tookMs)} ms`);
+  const folded = fold(ids.map(node), calls, {
+    ...NOTHING_FOLDED,
+    folded: new Set(ids.map((id) => id.split("/")[0] ?? "")),
+  });
+  assert.equal(folded.nodes.length, 6);
+  const crossing = calls.filter(({ from, to }) => from === to || from.split("/")[0] !== to.split("/")[0]);
+  assert.equal(
+    folded.edges.reduce((sum, { requests }) => sum + requests, 0),
+    crossing.length * 300,
+  );
+});
