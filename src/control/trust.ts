@@ -5,6 +5,7 @@ import type { KubeClient } from "../api/client.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Authority } from "../ca/authority.ts";
 import type { Connection } from "../serve/server.ts";
+import { ExpiryEvents } from "./expiry-event.ts";
 import { distributeRootCert } from "./root-cert.ts";
 import { followRotation, type TrustStatus } from "./rotation.ts";
 import { TrustRollout } from "./trust-rollout.ts";
@@ -34,11 +35,13 @@ export function startTrust(options: TrustOptions): TrustParts {
     onChange();
   });
   const rollout = new TrustRollout({ client, clock, authority, streams });
+  const expiry = new ExpiryEvents({ client, clock, streams, log });
   const rotation = followRotation({ client, authority, rollout, namespace, log });
   return {
     status: () => rotation.status(),
     stop: () => {
       rotation.stop();
+      expiry.stop();
       roots.stop();
     },
   };

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -13,12 +14,26 @@ import { type Authority, openAuthority } from "../../../src/ca/authority.ts";
 import { makeControlTls } from "../../../src/ca/control-tls.ts";
 import { addCertificateService } from "../../../src/ca/service.ts";
 import { readCertificate } from "../../../src/identity/chain.ts";
+import { KEY_ALGORITHMS, type KeyAlgorithm } from "../../../src/identity/key.ts";
 import { LogRoot } from "../../../src/observe/log.ts";
 import { Registry } from "../../../src/observe/metrics.ts";
 
 const HOUR_MS = 3_600_000;
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "weft-agent-"));
-const clock = new VirtualClock(Date.now());
+/** Its wall clock may be set, as that of a machine that slept or was corrected. */
+class SetClock extends VirtualClock {
+  #offsetMs = 0;
+
+  override wallMs(): number {
+    return super.wallMs() + this.#offsetMs;
+  }
+
+  set(byMs: number): void {
+    this.#offsetMs += byMs;
+  }
+}
+
+const clock = new SetClock(Date.now());
 const files = {
   token: path.join(directory, "istio-token"),
   root: path.join(directory, "root-cert.pem"),
@@ -33,7 +48,12 @@ let asked = 0;
 let keeper: CertificateKeeper;
 let secrets: LocalSecrets;
 let lines: string[] = [];
-const settings = { algorithm: "ECDSA-P256", lifetimeSeconds: 0, graceRatio: 0.5, graceJitter: 0.01 } as const;
+const settings: { algorithm: KeyAlgorithm; lifetimeSeconds: number; graceRatio: number; graceJitter: number } = {
+  algorithm: "ECDSA-P256",
+  lifetimeSeconds: 0,
+  graceRatio: 0.5,
+  graceJitter: 0.01,
+};
 
 before(async () => {
   const opened = await openAuthority({ directory: path.join(directory, "pki"), trustDomain: "cluster.local", clock });
@@ -136,6 +156,50 @@ describe("the workload's certificate", () => {
     await until(() => heard === 1, "the renewal");
     assert.notEqual(serial(), first);
   });
+
+  for (const [what, byMs] of [
+    ["slept past half of its life", 13 * HOUR_MS],
+    ["slept past its end", 30 * HOUR_MS],
+    ["was set back to before its beginning", -HOUR_MS],
+  ] as const) {
+    test(`is renewed soon on a machine that ${what}`, async () => {
+      await keeper.start();
+      const first = serial();
+      clock.set(byMs);
+      clock.advance(31_000);
+      await until(() => serial() !== first, "the renewal");
+      const { notBeforeMs = 0, notAfterMs = 0 } = keeper.facts ?? {};
+      assert.ok(notBeforeMs <= clock.wallMs() && clock.wallMs() < notAfterMs);
+      clock.set(-byMs);
+    });
+  }
+
+  test("is left as it is where the clock is set a little", async () => {
+    await keeper.start();
+    const first = serial();
+    for (const byMs of [-60_000, 60_000, HOUR_MS, -HOUR_MS / 2]) {
+      clock.set(byMs);
+      clock.advance(31_000);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.equal(serial(), first);
+    clock.set(-HOUR_MS / 2);
+  });
+
+  for (const algorithm of KEY_ALGORITHMS) {
+    test(`has a key of ${algorithm} where that is asked for`, async () => {
+      settings.algorithm = algorithm;
+      await keeper.start();
+      settings.algorithm = "ECDSA-P256";
+      const value = secrets.get("default");
+      assert.ok(value?.kind === "certificate");
+      const { publicKey } = new X509Certificate(value.certificateChainPem);
+      const { namedCurve, modulusLength } = publicKey.asymmetricKeyDetails ?? {};
+      const kinds = { prime256v1: "ECDSA-P256", secp384r1: "ECDSA-P384" };
+      const curve = Object.entries(kinds).find(([name]) => name === namedCurve)?.[1];
+      assert.equal(curve ?? `RSA-${modulusLength}`, algorithm);
+    });
+  }
 
   test("is asked for again with back-off, and the log says why", async () => {
     accepts = false;
