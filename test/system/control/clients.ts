@@ -37,6 +37,21 @@ class Client {
     this.#stream?.pause();
   }
 
+  /** Whether all that its clusters and listeners lead to is there. */
+  get isComplete(): boolean {
+    const clusters = this.#discovered();
+    return clusters.length > 0 && this.#of("endpoint").size === clusters.length && this.#of("virtualHost").size > 0;
+  }
+
+  #discovered(): readonly string[] {
+    return [...this.#of("cluster").keys()].filter((name) => name.startsWith("outbound|"));
+  }
+
+  read(): void {
+    this.stuck = false;
+    this.#stream?.resume();
+  }
+
   #connect(): void {
     const session = http2.connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: WINDOW } });
     const again = once(() => {
@@ -88,7 +103,7 @@ class Client {
   }
 
   #follow(): void {
-    const clusters = [...this.#of("cluster").keys()].filter((name) => name.startsWith("outbound|"));
+    const clusters = this.#discovered();
     if (clusters.length > 0) this.#ask("endpoint", clusters);
     if (this.#of("listener").size > 0) this.#ask("route", [ROUTES]);
     if (this.#of("route").size > 0) this.#ask("virtualHost", [ROUTES]);
@@ -146,13 +161,17 @@ process.on("message", (message) => {
   if (!isRecord(message)) return;
   const { connect, stick, refuse, watch } = message;
   if (typeof connect === "number") for (let i = 0; i < connect; i++) clients.push(new Client(clients.length));
-  if (typeof stick === "number") for (const client of clients.slice(-stick)) client.pause();
+  if (typeof stick === "number" && stick > 0) for (const client of clients.slice(-stick)) client.pause();
+  if (stick === 0) for (const client of clients) client.read();
   if (typeof refuse === "number") refusing = refuse;
   if (message["mark"] === true) Object.assign(counted, { bytes: 0, resources: 0, removed: 0, again: 0 });
   if (typeof watch === "string") {
     watched = { name: watch, waiting: new Set(clients.slice(refusing).filter(({ stuck }) => !stuck)) };
     process.send?.({ report: "watching" });
   }
-  if (message["count"] === true) process.send?.({ report: "counted", ...counted });
+  if (message["count"] === true) {
+    const complete = clients.filter(({ isComplete }) => isComplete).length;
+    process.send?.({ report: "counted", complete, ...counted });
+  }
 });
 process.send?.({ report: "ready" });

@@ -177,6 +177,7 @@ describe("the control plane with 500 clients", () => {
       callers.push(new Caller(ADDRESSES.envoy));
     }
     clients.send({ connect: CLIENTS });
+    await until("each client has everything", async () => (await count())["complete"] === CLIENTS, PATIENCE_MS);
     await allSettled();
     wholeBytes = Number((await count())["bytes"]);
     for (const caller of callers) caller.failures.length = 0;
@@ -199,6 +200,8 @@ describe("the control plane with 500 clients", () => {
     await control?.kill();
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     control = await startControl(1);
+    const all = async (): Promise<boolean> => Number((await count())["resources"]) >= CLIENTS;
+    await until("each client has what changed", all, PATIENCE_MS);
     await allSettled();
     const { bytes, resources, removed, again } = await count();
     context.diagnostic(`first ${wholeBytes} bytes; after the restart ${bytes}, ${resources} resources`);
@@ -242,6 +245,8 @@ describe("the control plane with 500 clients", () => {
     context.diagnostic(`to the last of the others: ${sorted.map(Math.round).join(" ")} ms; ${before} then ${rssMb} MB`);
     assert.ok((sorted.at(-1) ?? 0) < 5_000, "the longest");
     assert.ok(Number(rssMb) - Number(before) < 60, `${before} MB became ${rssMb}`);
+    clients?.send({ stick: 0 });
+    await allSettled();
   });
 
   it("writes the statuses that it could not while the API server was away", async () => {
@@ -267,7 +272,8 @@ describe("the control plane with 500 clients", () => {
     const [, debugPort = 0] = ports;
     assert.equal((await fetch(`http://127.0.0.1:${debugPort}/ready`)).status, 200);
     await new Promise((resolve) => setTimeout(resolve, OUTAGE_MS - (performance.now() - awayMs)));
-    assert.deepEqual(await count(), { report: "counted", bytes: 0, resources: 0, removed: 0, again: 0 });
+    const nothing = { report: "counted", complete: CLIENTS, bytes: 0, resources: 0, removed: 0, again: 0 };
+    assert.deepEqual(await count(), nothing);
     control?.send({ away: false });
     const arrived = async (): Promise<boolean> => Number((await count())["resources"]) > 0;
     await until("the change that was made meanwhile arrives", arrived, PATIENCE_MS);
