@@ -55,9 +55,18 @@ export function extractContext(headers: HeaderLookup, preferred: readonly TraceF
     if (!present.includes(format)) continue;
     const found = READERS[format](headers);
     if (typeof found === "boolean") decision ??= found;
-    else if (found !== undefined) return { context: found, sampled: found.sampled ?? decision, present };
+    else if (found !== undefined)
+      return { context: withState(found, headers), sampled: found.sampled ?? decision, present };
   }
   return { context: undefined, sampled: decision ?? b3Sampled(headers), present };
+}
+
+/** `tracestate` belongs to the trace, in whichever other header the same trace is told first. */
+function withState(context: TraceContext, headers: HeaderLookup): TraceContext {
+  if (context.traceState !== "" || headers.get("tracestate") === undefined) return context;
+  const w3c = readW3c(headers);
+  const isSame = w3c?.traceId === context.traceId.padStart(32, "0");
+  return isSame ? { ...context, traceState: w3c.traceState } : context;
 }
 
 /** A decision alone is a boolean. */

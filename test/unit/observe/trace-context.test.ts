@@ -116,3 +116,15 @@ test("a request id says whether it is traced in the digit of its version", () =>
   assert.equal(chanceOf(id), 0x12345678 % 10_000);
   assert.equal(chanceOf("no id at all"), undefined);
 });
+
+test("tracestate goes with its trace, whichever header tells of it first", () => {
+  const trace = "0af7651916cd43dd8448eb211c80319c";
+  const headers = new Map([
+    ["uber-trace-id", `${trace}:00f067aa0ba902b7:0:1`],
+    ["traceparent", `00-${trace}-00f067aa0ba902b7-01`],
+    ["tracestate", "congo=t61rcWkgMzE"],
+  ]);
+  assert.equal(extractContext(headers, ["jaeger", "w3c"]).context?.traceState, "congo=t61rcWkgMzE");
+  headers.set("traceparent", `00-${trace.replace("0a", "0b")}-00f067aa0ba902b7-01`);
+  assert.equal(extractContext(headers, ["jaeger", "w3c"]).context?.traceState, "");
+});
