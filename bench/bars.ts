@@ -20,6 +20,7 @@ export const BARS: readonly Bar[] = [
   { case: FULL, metric: "cpuMicrosPerRequest", against: "envoy", atMost: 0.5 },
   { case: FULL, metric: "cpuMicrosPerRequest", against: "envoy", on: "bun", atMost: 0.4 },
   { case: FULL, metric: "requestsPerSecond", against: "envoy", atLeast: 1.8 },
+  { case: "pair-policies-traced", metric: "cpuMicrosPerRequest", against: { case: FULL }, atMost: 1.15 },
   { case: RATES, metric: "p99At1000Ms", against: "envoy", atMost: 1 },
   { case: RATES, metric: "p99AddedAt1000Ms", atMost: 1 },
   { case: "plain", metric: "cpuMicrosPerRequest", against: "envoy", atMost: 0.45 },

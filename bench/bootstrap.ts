@@ -25,6 +25,8 @@ interface HopOptions {
   readonly maxRequestsPerConnection?: number;
   /** Envoy's default circuit breakers instead of none. */
   readonly bounded?: boolean;
+  /** One request in a hundred is traced, its spans go to the cluster `traces`. */
+  readonly traced?: boolean;
 }
 
 const TYPE = "type.googleapis.com/envoy.extensions";
@@ -98,8 +100,19 @@ function connectionManager(options: HopOptions): object {
       codecType: "HTTP1",
       routeConfig: routes(options),
       httpFilters: httpFilters(options),
+      ...(options.traced === true ? { tracing: tracing() } : {}),
     },
   };
+}
+
+function tracing(): object {
+  const uri = { uri: `http://${TRACES}/v1/traces`, cluster: TRACES, timeout: "1s" };
+  const typedConfig = {
+    "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+    httpService: { httpUri: uri },
+    serviceName: "bench",
+  };
+  return { randomSampling: { value: 1 }, provider: { name: "envoy.tracers.opentelemetry", typedConfig } };
 }
 
 function routes(options: HopOptions): object {
@@ -168,6 +181,13 @@ function policy(account: string): object {
 }
 
 /** Loaded, never called. */
+const TRACES = "traces";
+
+/** Whose answer to a report does not matter: what a report costs the proxy is the same. */
+export function tracesCluster(upstreamPort: number): object {
+  return cluster({ name: TRACES, port: 0, upstreamPort });
+}
+
 export function idleClusters(count: number, upstreamPort: number): readonly object[] {
   return Array.from({ length: count }, (_unused, index) =>
     cluster({ name: `idle-${index}`, port: 0, upstreamPort, filters: "client" }),

@@ -1,7 +1,7 @@
 // What is compared. Each case is one bootstrap in protobuf JSON that weft and Envoy both read, and the load put on it.
 
 import { MONITOR, SHEDDING } from "../src/agent/overload.ts";
-import { type CaseOptions, hop, idleClusters, inboundTls, outboundTls } from "./bootstrap.ts";
+import { type CaseOptions, hop, idleClusters, inboundTls, outboundTls, tracesCluster } from "./bootstrap.ts";
 import { pairFloor, plainFloor } from "./nginx.ts";
 
 export type Work =
@@ -40,6 +40,12 @@ export function benchCases(): readonly BenchCase[] {
     { name: "pair-64k", quick: false, work: saturate("/api/64k"), bootstrap: (o) => pair(o, {}), floor: pairFloor },
     { name: "pair-1m", quick: false, work: saturate("/api/1m"), bootstrap: (o) => pair(o, {}), floor: pairFloor },
     { name: "pair-policies", quick: true, work: saturate(), bootstrap: (o) => pair(o, { mesh: true }) },
+    {
+      name: "pair-policies-traced",
+      quick: true,
+      work: saturate(),
+      bootstrap: (o) => pair(o, { mesh: true, traced: true }),
+    },
     {
       name: "pair-policies-rates",
       quick: true,
@@ -168,28 +174,34 @@ interface PairOptions {
   readonly maxRequestsPerConnection?: number;
   /** Envoy's default circuit breakers. */
   readonly bounded?: boolean;
+  /** One request in a hundred, on both sides. */
+  readonly traced?: boolean;
 }
 
 /** Two hops in one process: plain to the first, mTLS between them, plain to the origin. */
 function pair(options: CaseOptions, { mesh, ...rest }: PairOptions): object {
-  return bootstrapOf(options, [
-    hop({
-      name: "front",
-      port: options.frontPort,
-      upstreamPort: options.middlePort,
-      upstreamTls: outboundTls(options.certificates),
-      ...(mesh === true ? { filters: "client" } : {}),
-      ...rest,
-    }),
-    hop({
-      name: "middle",
-      port: options.middlePort,
-      upstreamPort: options.originPort,
-      listenTls: inboundTls(options.certificates),
-      ...(mesh === true ? { filters: "server" } : {}),
-      ...rest,
-    }),
-  ]);
+  return bootstrapOf(
+    options,
+    [
+      hop({
+        name: "front",
+        port: options.frontPort,
+        upstreamPort: options.middlePort,
+        upstreamTls: outboundTls(options.certificates),
+        ...(mesh === true ? { filters: "client" } : {}),
+        ...rest,
+      }),
+      hop({
+        name: "middle",
+        port: options.middlePort,
+        upstreamPort: options.originPort,
+        listenTls: inboundTls(options.certificates),
+        ...(mesh === true ? { filters: "server" } : {}),
+        ...rest,
+      }),
+    ],
+    rest.traced === true ? [tracesCluster(options.originPort)] : [],
+  );
 }
 
 /** The called side alone, so that a client can make its handshakes. */
