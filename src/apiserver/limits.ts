@@ -21,6 +21,8 @@ export const REQUEST_TIMEOUT_MS = 60_000;
 /** How long a TLS handshake and a request's head may take. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 export const HEAD_TIMEOUT_MS = 10_000;
+/** How often that is looked at. */
+export const TIMEOUT_CHECK_MS = 2_000;
 export const CONNECTIONS_MAX = 2_000;
 export const TOKEN_SECONDS_MIN = 600;
 export const TOKEN_SECONDS_MAX = 24 * 3600;

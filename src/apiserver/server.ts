@@ -15,6 +15,7 @@ import {
   HEAD_TIMEOUT_MS,
   HEADER_BYTES_MAX,
   REQUEST_TIMEOUT_MS,
+  TIMEOUT_CHECK_MS,
 } from "./limits.ts";
 import type { Pki } from "./pki.ts";
 import { findRoute, parsePath } from "./route.ts";
@@ -36,6 +37,7 @@ export async function openFront(handlers: Handlers, pki: Pki, listen: ListenOn):
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     headersTimeout: HEAD_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
   });
   server.maxConnections = CONNECTIONS_MAX;
   const sockets = new Set<Socket>();

@@ -4,7 +4,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { PROMETHEUS_CONTENT_TYPE } from "../observe/prometheus.ts";
 import { type Answer, type DebugSource, PAGES, text } from "./debug-pages.ts";
-import { DEBUG_CONNECTIONS_MAX, DEBUG_HEAD_MS, DEBUG_REQUEST_MS } from "./limits.ts";
+import { DEBUG_CHECK_MS, DEBUG_CONNECTIONS_MAX, DEBUG_HEAD_MS, DEBUG_REQUEST_MS } from "./limits.ts";
 import { takeProfile } from "./profiles.ts";
 import { TRACE_PAGES, TRACE_PATH, tracePage } from "./trace-pages.ts";
 
@@ -19,7 +19,11 @@ export interface DebugServer {
 }
 
 export async function startDebugServer(at: Listening, source: DebugSource): Promise<DebugServer> {
-  const bounds = { headersTimeout: DEBUG_HEAD_MS, requestTimeout: DEBUG_REQUEST_MS };
+  const bounds = {
+    headersTimeout: DEBUG_HEAD_MS,
+    requestTimeout: DEBUG_REQUEST_MS,
+    connectionsCheckingInterval: DEBUG_CHECK_MS,
+  };
   const server = http.createServer(bounds, (request, response) => {
     void answerTo(request, source)
       .catch((error: unknown) => text(500, `${error instanceof Error ? error.message : String(error)}\n`))

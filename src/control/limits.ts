@@ -57,5 +57,7 @@ export const FIRST_BYTES_MIN = 64;
 export const DEBUG_CONNECTIONS_MAX = 1_000;
 export const DEBUG_HEAD_MS = 10_000;
 export const DEBUG_REQUEST_MS = 30_000;
+/** How often that is looked at. */
+export const DEBUG_CHECK_MS = 2_000;
 /** How often the certificates that proxies show are looked at. */
 export const EXPIRY_CHECK_MS = 60_000;

@@ -66,6 +66,46 @@ test(`ports under spoiled input (WEFT_FUZZ_SEED=${SEED})`, async (context) => {
   }
 });
 
+/** A slow client is out before it has cost anything: bytes one by one, within TLS and before it. */
+const SLOW_MS_MAX = 20_000;
+
+test("ports under slow clients", async (context) => {
+  const mesh = await startMesh(context);
+  await mesh.apply("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, namespace: default}");
+  const slow = portsOf(mesh).flatMap((port) => [
+    dripping(`${port.name}, its first bytes`, port.port, false),
+    ...(port.speaks === "http" && port.tls ? [dripping(`${port.name}, a head in TLS`, port.port, true)] : []),
+  ]);
+  await serves(mesh);
+  for (const { name, tookMs } of await Promise.all(slow)) {
+    assert.ok(tookMs < SLOW_MS_MAX, `${name}: a slow client was there for ${Math.round(tookMs)} ms`);
+  }
+});
+
+function dripping(
+  name: string,
+  port: number,
+  inTls: boolean,
+): Promise<{ readonly name: string; readonly tookMs: number }> {
+  const text = "GET /api/v1/pods HTTP/1.1\r\nx-slow: ";
+  const startedMs = performance.now();
+  return new Promise((resolve) => {
+    const socket: Socket = inTls
+      ? connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false })
+      : connect(port, "127.0.0.1");
+    let sent = 0;
+    const timer = setInterval(() => socket.write(text[sent++] ?? "x"), 500);
+    const giveUp = setTimeout(() => socket.destroy(), SLOW_MS_MAX + 5_000);
+    socket.resume();
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      clearInterval(timer);
+      clearTimeout(giveUp);
+      resolve({ name, tookMs: performance.now() - startedMs });
+    });
+  });
+}
+
 /** Returns how many tries there were. */
 async function attack(port: Port, random: Random, forMs: number): Promise<number> {
   const endMs = performance.now() + forMs;

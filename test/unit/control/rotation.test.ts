@@ -18,6 +18,7 @@ import { Registry } from "../../../src/observe/metrics.ts";
 import { Node } from "../../../src/proto/gen/envoy/config/core/v3/base.ts";
 import { makeAdsSource } from "../../../src/proxy/subscribe/ads.ts";
 import { withTrust } from "../../../src/sidecar/trust-source.ts";
+import { type Certified, certify, revoke } from "../pki.ts";
 import { startMesh, type TestMesh, until } from "./mesh.ts";
 
 const NAMESPACES = ["production", "istio-system"]
@@ -236,3 +237,41 @@ status: {phase: Running}
     }
   });
 });
+
+describe("revocation lists of the Secret cacerts", () => {
+  it("reach every agent, and again when they change; what would end all connections is not taken", async (context) => {
+    const mesh = await startMesh(context);
+    await mesh.apply(`${NAMESPACES}\n---\n${ACCOUNT}`);
+    const agent = await startAgent(context, mesh, "a");
+    const root = await certify({ subject: "O=Company, CN=Root", isCa: true, days: 30 });
+    const plug = (crl: string) => mesh.apply(secretOf({ root, crl }));
+    const lists = () => {
+      const value = agent.secrets.get("ROOTCA");
+      return value?.kind === "trust" ? value.crlPem : undefined;
+    };
+    const first = await revoke(root, []);
+    await plug(first);
+    await until("the first lists", () => lists() === first);
+    await until("a certificate of the new root", () => isOf(agent, root.pem));
+    const stale = await revoke(root, [], { from: -2, until: -1 });
+    const before = mesh.caLog.length;
+    await plug(stale);
+    await until("it is told", () => mesh.caLog.length > before);
+    assert.match(
+      mesh.caLog.at(-1) ?? "",
+      /the revocation lists: the list of .* is out of date since .*what signed before goes on/,
+    );
+    assert.equal(lists(), first);
+    const second = await revoke(root, [await certify({ subject: "CN=gone", issuer: root })]);
+    await plug(second);
+    await until("the second lists", () => lists() === second);
+    const { revoked } = await status(mesh);
+    assert.equal(isRecord(revoked) && revoked["certificates"], 1);
+  });
+});
+
+function secretOf({ root, crl }: { readonly root: Certified; readonly crl: string }): string {
+  const data = { "ca-cert.pem": root.pem, "ca-key.pem": root.keyPem, "root-cert.pem": root.pem, "ca-crl.pem": crl };
+  const lines = Object.entries(data).map(([name, text]) => `  ${name}: ${Buffer.from(text).toString("base64")}`);
+  return `apiVersion: v1\nkind: Secret\nmetadata: {name: cacerts, namespace: istio-system}\ndata:\n${lines.join("\n")}`;
+}
