@@ -2,10 +2,14 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { Feed } from "../../../bench/control/feed.ts";
+import { serviceOf, sliceOf } from "../../../bench/control/mesh.ts";
 import { VirtualClock } from "../../../src/base/clock.ts";
 import { Coalescer } from "../../../src/ingest/coalesce.ts";
 import { readManifests } from "../../../src/ingest/file.ts";
+import { QUIET_MS } from "../../../src/ingest/limits.ts";
 import { ResourceStore } from "../../../src/ingest/store.ts";
+import { startIngest } from "../../../src/ingest/watch.ts";
 
 describe("a burst", () => {
   it("is told once, after a quiet moment", () => {
@@ -50,6 +54,40 @@ describe("a burst", () => {
     coalescer.touch("soon");
     clock.advance(0);
     assert.equal(runs, 1, "the next burst is an ordinary one");
+  });
+});
+
+describe("a source", () => {
+  it("that tells of an endpoint that went is heard at once, of anything else after a quiet moment", () => {
+    const clock = new VirtualClock();
+    const feed = new Feed();
+    let told = 0;
+    feed.put(serviceOf(0));
+    feed.put(sliceOf(0, [0, 1]));
+    const ingest = startIngest({
+      client: feed,
+      clock,
+      onChange: () => {
+        told += 1;
+      },
+    });
+    clock.advance(0);
+    assert.equal(told, 1, "what exists");
+    feed.put(sliceOf(0, [0, 1, 2]));
+    clock.advance(QUIET_MS - 1);
+    assert.equal(told, 1, "one more waits");
+    clock.advance(1);
+    assert.equal(told, 2);
+    feed.put(sliceOf(0, [0, 2]));
+    clock.advance(0);
+    assert.equal(told, 3, "one less does not");
+    feed.drop(sliceOf(0, [0, 2]));
+    clock.advance(0);
+    assert.equal(told, 4, "nor do all of them");
+    feed.put({ ...serviceOf(0), metadata: { ...serviceOf(0).metadata, annotations: { note: "edited" } } });
+    clock.advance(1_000);
+    assert.equal(told, 4, "bookkeeping is not told at all");
+    ingest.stop();
   });
 });
 

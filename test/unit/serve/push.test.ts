@@ -55,6 +55,8 @@ const services = (count: number): string => Array.from({ length: count }, (_, i)
 class Plane {
   readonly clock: Clock;
   readonly log: string[] = [];
+  /** How often a proxy's configuration was asked for. */
+  configured = 0;
   readonly state = new MeshState(defaultMeshConfig);
   readonly discovery: DiscoveryServer;
   readonly #server = new grpc.Server();
@@ -64,7 +66,10 @@ class Plane {
     this.clock = clock;
     this.discovery = new DiscoveryServer({
       clock,
-      configure: (proxy) => this.state.configure(proxy),
+      configure: (proxy) => {
+        this.configured += 1;
+        return this.state.configure(proxy);
+      },
       events: { log: (_level, message) => this.log.push(message) },
     });
   }
@@ -192,6 +197,20 @@ describe("a push", () => {
     plane.apply(`${all}${slice(0, ["10.1.0.1", "10.1.0.2"])}`);
     await until("it has the endpoint", () => proxy.pushes.length > 0);
     await quiet();
+    assert.deepEqual(proxy.pushes, ["endpoint outbound|8080||svc-0.shop.svc.cluster.local"]);
+  });
+
+  it("waits once for each proxy, with the newest of all that changed", async (context) => {
+    const plane = await new Plane().start(context, services(3));
+    const proxy = new DeltaProxy(context, plane.port, "shop");
+    await until("it has its routes", () => proxy.names("route").length > 0);
+    await quiet();
+    proxy.pushes.length = 0;
+    plane.configured = 0;
+    for (let i = 1; i <= 20; i++) plane.apply(`${services(3)}${slice(0, [`10.1.0.${i}`])}`);
+    await until("it has the endpoint", () => proxy.pushes.length > 0);
+    await quiet();
+    assert.equal(plane.configured, 1, "twenty changes in one turn");
     assert.deepEqual(proxy.pushes, ["endpoint outbound|8080||svc-0.shop.svc.cluster.local"]);
   });
 
