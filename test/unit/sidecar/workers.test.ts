@@ -70,6 +70,8 @@ test("connections are spread, stats are of all workers, and a listener on port 0
   for (const [name, value] of Object.entries(workers)) assert.ok(value >= 10, `${name}: ${value} of 90`);
   const clusters = await (await fetch(`http://127.0.0.1:${admin}/clusters`)).text();
   assert.match(clusters, /origin::127\.0\.0\.1:\d+::rq_total::90/);
+  const recent = await (await fetch(`http://127.0.0.1:${admin}/weft/requests?limit=1000`)).text();
+  assert.equal(recent.match(/"key":"[0-2]-\d+"/g)?.length, 90);
   assert.equal((await fetch(`http://127.0.0.1:${admin}/reset_counters`, { method: "POST" })).status, 200);
   assert.equal((await stats(admin, "^http.front.downstream_cx_total$"))["http.front.downstream_cx_total"], 0);
   proxy.child.kill("SIGTERM");
