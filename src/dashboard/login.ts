@@ -32,7 +32,10 @@ export async function loginAnswer(context: LoginContext, headers: IncomingHttpHe
 
 /** A page rather than a redirect: after a link on another site, a redirect would not carry a strict cookie. */
 export function loginPage(cookie: string): Answer {
-  const body = page('<meta http-equiv="refresh" content="0;url=/">', '<p>Logged in. <a href="/">Open the page</a></p>');
+  const body = page(
+    '<link rel="icon" href="/icon.svg"><meta http-equiv="refresh" content="0;url=/">',
+    '<p>Logged in. <a href="/">Open the page</a></p>',
+  );
   return { status: 200, type: "text/html; charset=utf-8", body, headers: { "set-cookie": cookie } };
 }
 

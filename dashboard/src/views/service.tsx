@@ -108,7 +108,7 @@ function Versions({ rows }: { readonly rows: readonly VersionRow[] }) {
       {rows.map((row) => (
         <div key={row.version} class="version">
           <p class="version-head">
-            <strong>{row.version === "" ? "without a version" : row.version}</strong>
+            <strong>{VERSION_WORDS[row.version] ?? row.version}</strong>
             <span class="sub">{count(row.endpoints, "endpoint")}</span>
           </p>
           <div class="meter" aria-hidden="true">
@@ -130,6 +130,9 @@ function Versions({ rows }: { readonly rows: readonly VersionRow[] }) {
     </Section>
   );
 }
+
+/** What reached nobody has no version. */
+const VERSION_WORDS: Readonly<Record<string, string>> = { "": "without a version", unknown: "reached no version" };
 
 function Endpoints({ rows }: { readonly rows: readonly EndpointRow[] }) {
   return (

@@ -39,7 +39,9 @@ export async function openPage(
   const complaints: string[] = [];
   const origin = new URL(url).origin;
   page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+    if (message.type() === "error" || message.type() === "warning") {
+      complaints.push(`${message.text()} ${message.location().url}`);
+    }
   });
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("request", (request) => {
