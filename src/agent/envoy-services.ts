@@ -15,6 +15,7 @@ export function agentSockets(folder: string): Result<AgentSockets, string> {
   try {
     if (fits) fs.mkdirSync(folder, { recursive: true });
     const own = fits ? folder : fs.mkdtempSync(path.join(os.tmpdir(), "weft-agent-"));
+    if (!fits) process.on("exit", () => fs.rmSync(own, { recursive: true, force: true }));
     const sockets = { grpc: path.join(own, names.grpc), spans: path.join(own, names.spans) };
     // Of a container that was killed.
     for (const socket of Object.values(sockets)) fs.rmSync(socket, { force: true });

@@ -27,6 +27,7 @@ import type { Connection } from "../serve/server.ts";
 import type { ProxyNode } from "../translate/proxy.ts";
 import { blamedResources } from "./blame.ts";
 import { draftConditions, mergeConditions, type Programming } from "./conditions.ts";
+import { envoyGaps } from "./envoy-gaps.ts";
 import { STATUS_QUIET_MS, STATUS_RETRY_MS, STATUS_WRITES_MAX } from "./limits.ts";
 
 type Concerns = (proxy: ProxyNode, object: KubeObject, snapshot: MeshSnapshot) => boolean;
@@ -165,12 +166,19 @@ export class StatusWriter {
     readonly findings: readonly Finding[];
   }): readonly Condition[] | undefined {
     const { reported, object, known, snapshot, findings } = input;
-    const warnings = (reported.kind.check?.(object, undefined) ?? []).filter((issue) => issue.severity === "warning");
     const { concerns } = reported;
     const concerned =
       concerns === undefined
         ? undefined
         : this.#options.connections().filter(({ proxy }) => concerns(proxy, object, snapshot));
+    const warnings = [
+      ...(reported.kind.check?.(object, undefined) ?? []).filter((issue) => issue.severity === "warning"),
+      ...envoyGaps(
+        reported.kind.kind,
+        object,
+        (concerned ?? []).map(({ proxy }) => proxy),
+      ),
+    ];
     const generation = object.metadata.generation;
     const programming =
       concerned === undefined

@@ -13,6 +13,8 @@ export const NOT_IN_EXPLICIT_MODE: Readonly<Record<string, string>> = {
     "pods share one loopback; the admin interface is on the pod's own address, which another row asks",
   "the post's curl of localhost:15000/clusters shows outliers":
     "pods share one loopback; the admin interface is on the pod's own address, which another row asks",
+  "Envoy that ends takes its container with it, which starts again":
+    "pods share one space of processes, where one container's Envoy can't be told from another's",
 };
 
 export const NOT_WITH_ENVOY: Readonly<Record<string, string>> = {

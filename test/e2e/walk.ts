@@ -9,11 +9,14 @@ import { isOnPath, run, type User } from "./process.ts";
 import type { Row, Walk } from "./row.ts";
 import { BREAKING } from "./rows/breaking.ts";
 import { CANARY } from "./rows/canary.ts";
+import { ENVOY } from "./rows/envoy.ts";
 import { INJECTION } from "./rows/injection.ts";
 import { MTLS } from "./rows/mtls.ts";
 import { ODDITIES } from "./rows/oddities.ts";
 import { PEERS } from "./rows/peers.ts";
 import { TRACING } from "./rows/tracing.ts";
+
+const OF_ENVOY = "Envoy beside its agent";
 
 const GROUPS: Readonly<Record<string, readonly Row[]>> = {
   "sidecar injection": INJECTION,
@@ -23,6 +26,7 @@ const GROUPS: Readonly<Record<string, readonly Row[]>> = {
   "circuit breaking": BREAKING,
   "distributed tracing": TRACING,
   "what the post really does": ODDITIES,
+  [OF_ENVOY]: ENVOY,
 };
 
 const NOBODY: User = { uid: 65_534, gid: 65_534 };
@@ -103,6 +107,7 @@ async function walkRows(t: TestContext, context: Walk): Promise<void> {
   assert.deepEqual(unknown, [], "every exception names a row");
   const only = process.env["WEFT_WALK_ROWS"];
   for (const [title, rows] of Object.entries(GROUPS)) {
+    if (title === OF_ENVOY && context.cluster.proxy !== "envoy") continue;
     await t.test(title, async (group) => {
       for (const row of rows) {
         if (only !== undefined && row.sets !== true && !new RegExp(only).test(row.name)) continue;
