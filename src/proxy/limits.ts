@@ -71,6 +71,8 @@ export const NARROWED_RULES_MAX = 16;
 /** Policies of which a refusal tells why they did not match, and characters of what it tells of a value. */
 export const EXPLAINED_POLICIES_MAX = 8;
 export const EXPLAINED_TEXT_CHARS_MAX = 128;
+/** From so many policies on, requests look theirs up rather than at each. */
+export const INDEXED_POLICIES_MIN = 4;
 /** Depth of nested matchers (RBAC's and/or/not). */
 export const MATCHER_DEPTH_MAX = 32;
 /** Descriptors of one local rate limit: each has a bucket. */

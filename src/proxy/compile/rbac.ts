@@ -10,10 +10,11 @@ import {
   RBAC_Action,
   type SourcedMetadata,
 } from "../../proto/gen/envoy/config/rbac/v3/rbac.ts";
-import { MATCHER_DEPTH_MAX } from "../limits.ts";
+import { INDEXED_POLICIES_MIN, MATCHER_DEPTH_MAX } from "../limits.ts";
 import { type Field, fields } from "./field.ts";
 import { uriTemplate } from "./match.ts";
 import { compileHeader, compileMetadata, compileString, type HeaderSource } from "./matcher.ts";
+import { PolicyLookup } from "./rbac-lookup.ts";
 import { ipRange } from "./value.ts";
 
 /** What rules look at. A connection without HTTP has no headers: header and path rules don't match it. */
@@ -55,11 +56,35 @@ export interface RbacRules {
 export function compileRules(rbac: RBAC, at: Field): RbacRules {
   at.only(rbac, fields("action policies"));
   // Envoy keeps policies ordered by name.
-  const policies = Object.entries(rbac.policies)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, policy]) => compilePolicy(name, policy, at.at(`policies[${name}]`)));
+  const ordered = Object.entries(rbac.policies).sort(([a], [b]) => (a < b ? -1 : 1));
+  const policies = ordered.map(([name, policy]) => compilePolicy(name, policy, at.at(`policies[${name}]`)));
   const action = rbac.action === RBAC_Action.ALLOW ? "allow" : rbac.action === RBAC_Action.DENY ? "deny" : "log";
-  return { action, match: firstOf(policies), narrow: (subject) => firstOf(narrowed(policies, subject)) };
+  if (policies.length < INDEXED_POLICIES_MIN) {
+    return { action, match: firstOf(policies), narrow: (subject) => firstOf(narrowed(policies, subject)) };
+  }
+  const index = new PolicyLookup(ordered.map(([, policy]) => policy));
+  const first =
+    (holds: (order: number, subject: Subject) => boolean): PolicyMatch =>
+    (subject) =>
+      policies[index.first(subject, holds)]?.name;
+  const whole = first((order, subject) => {
+    const policy = policies[order];
+    return policy?.permission(subject) === true && policy.principal(subject);
+  });
+  return { action, match: whole, narrow: () => first(remembering(policies)) };
+}
+
+/** For one connection: what its principals come to is found out when it is first asked. */
+function remembering(policies: readonly CompiledPolicy[]): (order: number, subject: Subject) => boolean {
+  const known: (boolean | undefined)[] = [];
+  return (order, subject) => {
+    const policy = policies[order];
+    if (policy === undefined) return false;
+    if (!policy.principalIsFixed) return policy.permission(subject) && policy.principal(subject);
+    const holds = known[order] ?? policy.principal(subject);
+    known[order] = holds;
+    return holds && policy.permission(subject);
+  };
 }
 
 interface CompiledPolicy {
@@ -118,12 +143,20 @@ const ALWAYS: Rule = () => true;
 
 function anyOf(rules: readonly Rule[]): Rule {
   const [only] = rules;
-  return rules.length === 1 && only !== undefined ? only : (subject) => rules.some((rule) => rule(subject));
+  if (rules.length === 1 && only !== undefined) return only;
+  return (subject) => {
+    for (const rule of rules) if (rule(subject)) return true;
+    return false;
+  };
 }
 
 function allOf(rules: readonly Rule[]): Rule {
   const [only] = rules;
-  return rules.length === 1 && only !== undefined ? only : (subject) => rules.every((rule) => rule(subject));
+  if (rules.length === 1 && only !== undefined) return only;
+  return (subject) => {
+    for (const rule of rules) if (!rule(subject)) return false;
+    return true;
+  };
 }
 
 export function permission(one: Permission, at: Field, depth: number): Rule {
