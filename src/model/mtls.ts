@@ -53,6 +53,22 @@ export function mtlsOf(
   return { general: inherited, byPort };
 }
 
+/** Whether a port takes no mutual TLS, so that even peers speak plaintext to it. */
+export type TakesPlaintext = (
+  workload: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
+  port: number,
+) => boolean;
+
+/** Undefined where no policy says DISABLE, so that there is nothing to ask. */
+export function plaintextPorts(index: MtlsIndex, mesh: MeshConfig): TakesPlaintext | undefined {
+  if (![...index.values()].flat().some(disables)) return undefined;
+  return (workload, port) => modeOfPort(mtlsOf(index, workload, mesh), port).mode === "DISABLE";
+}
+
+function disables({ spec }: PeerAuthentication): boolean {
+  return [spec?.mtls, ...Object.values(spec?.portLevelMtls ?? {})].some((each) => each?.mode === "DISABLE");
+}
+
 export function modeOfPort(mtls: WorkloadMtls, port: number): PortMode {
   return mtls.byPort.get(port) ?? mtls.general;
 }

@@ -10,6 +10,7 @@ import { type Alias, externalNames } from "./external-name.ts";
 import { byAge, type Finding, formatRef } from "./finding.ts";
 import { isExportedTo, mostSpecificOf } from "./hosts.ts";
 import type { MeshConfig } from "./mesh-config.ts";
+import type { TakesPlaintext } from "./mtls.ts";
 import { buildService, hostOf, type Service, type ServicePort } from "./service.ts";
 import { buildServiceEntry, unreachableInstances } from "./service-entry.ts";
 import { type InstanceIndex, instanceEndpoint } from "./workload-entry.ts";
@@ -33,6 +34,7 @@ export interface IndexInput {
   readonly slices: SliceIndex;
   readonly instances: InstanceIndex;
   readonly allocation: Allocation;
+  readonly takesPlaintext: TakesPlaintext | undefined;
 }
 
 /** What the former snapshot had of the same: equal services stay the same values. */
@@ -50,7 +52,7 @@ function wholeIndex(input: IndexInput, before: FormerIndex | undefined): Service
   for (const service of kubernetesServices(input, before)) services.set(service.host, service);
   const local = new Map<string, Map<string, Service>>();
   for (const service of entryServices(input, findings)) {
-    const kept = sameAsBefore(service, before);
+    const kept = sameAsBefore(asTaken(service, input), before);
     const rival = services.get(kept.host);
     if (rival === undefined) services.set(kept.host, kept);
     else if (isLocal(kept) && rival.namespace !== kept.namespace) {
@@ -69,11 +71,12 @@ function wholeIndex(input: IndexInput, before: FormerIndex | undefined): Service
 }
 
 function onlyEndpointsDiffer(
-  { resources, mesh, pods, instances, allocation }: IndexInput,
+  { resources, mesh, pods, instances, allocation, takesPlaintext }: IndexInput,
   before: FormerIndex,
 ): boolean {
   const { services, serviceEntries } = resources;
   if (services !== before.resources.services || serviceEntries !== before.resources.serviceEntries) return false;
+  if (takesPlaintext !== before.takesPlaintext) return false;
   if (mesh !== before.mesh || instances !== before.instances || allocation !== before.allocation) return false;
   return pods === before.pods || !isAnySelecting(serviceEntries);
 }
@@ -198,6 +201,7 @@ function kubernetesServices(input: IndexInput, before: FormerIndex | undefined):
     const same =
       before?.pods === pods &&
       before.instances === instances &&
+      before.takesPlaintext === input.takesPlaintext &&
       sameSlices(before.slices.byService.get(key) ?? [], own);
     if (older !== undefined && same) {
       found.push(older);
@@ -215,10 +219,19 @@ function hasEndpoints({ spec }: ServiceResource): boolean {
 
 function kubernetesService(key: string, resource: ServiceResource, input: IndexInput): Service {
   const { mesh, pods, slices, instances } = input;
-  return buildService(resource, mesh.clusterDomain, (port) => [
+  const service = buildService(resource, mesh.clusterDomain, (port) => [
     ...endpointsOfPort(slices.byService.get(key) ?? [], port.name, pods.byAddress, familiesOf(resource)),
     ...selectedInstances(resource, port, instances),
   ]);
+  return asTaken(service, input);
+}
+
+/** A sidecar whose PeerAuthentication says DISABLE is called as if it were none. */
+function asTaken(service: Service, { takesPlaintext }: IndexInput): Service {
+  if (takesPlaintext === undefined) return service;
+  const taken = (each: Endpoint): Endpoint =>
+    each.hasSidecar && takesPlaintext(each, each.port) ? { ...each, hasSidecar: false } : each;
+  return { ...service, endpoints: new Map([...service.endpoints].map(([port, all]) => [port, all.map(taken)])) };
 }
 
 /** A headless Service's clients call the addresses that they find, whichever these are. */

@@ -13,7 +13,7 @@ import { gatewayFindings } from "./gateway-finding.ts";
 import { type GoodForms, lastGood } from "./last-good.ts";
 import { indexNodes, type NodeIndex } from "./locality.ts";
 import { type EffectiveMeshConfig, effectiveMeshConfig, type MeshConfig } from "./mesh-config.ts";
-import { indexMtls, type MtlsIndex } from "./mtls.ts";
+import { indexMtls, type MtlsIndex, plaintextPorts, type TakesPlaintext } from "./mtls.ts";
 import { proxyConfigFindings } from "./proxy-config.ts";
 import { type AuthenticationIndex, type KeySets, keyFindings } from "./request-authentication.ts";
 import { type BoundRoutes, type HostRoutes, indexRouting } from "./routing.ts";
@@ -52,6 +52,7 @@ export interface MeshSnapshot {
   readonly keptForms: GoodForms;
   readonly mtls: MtlsIndex;
   readonly mtlsFindings: readonly Finding[];
+  readonly takesPlaintext: TakesPlaintext | undefined;
   readonly authorization: AuthorizationIndex;
   readonly authentication: AuthenticationIndex;
   readonly keySets: KeySets;
@@ -89,10 +90,10 @@ export function buildSnapshot(
   const slices = indexSlices(resources.endpointSlices, known?.slices);
   const instances = kept("workloadEntries", known?.instances, () => indexInstances(resources.workloadEntries));
   const allocation = kept("serviceEntries", known?.allocation, () => allocateAddresses(resources.serviceEntries));
-  const index = indexServices({ resources, mesh, pods, slices, instances, allocation }, known);
   const { peerAuthentications, authorizationPolicies, requestAuthentications } = resources;
-  const knownMtls = known && { index: known.mtls, findings: known.mtlsFindings };
-  const mtls = kept("peerAuthentications", knownMtls, () => indexMtls(peerAuthentications.values()));
+  const mtls = buildMtls(peerAuthentications, mesh, known);
+  const { takesPlaintext } = mtls;
+  const index = indexServices({ resources, mesh, pods, slices, instances, allocation, takesPlaintext }, known);
   const authorization = kept("authorizationPolicies", known?.authorization, () =>
     byNamespace(authorizationPolicies.values()),
   );
@@ -127,8 +128,7 @@ export function buildSnapshot(
     gateways,
     goodForms: routing.goodForms,
     keptForms: routing.keptForms,
-    mtls: mtls.index,
-    mtlsFindings: mtls.findings,
+    ...mtls,
     authorization,
     authentication,
     keySets,
@@ -139,7 +139,7 @@ export function buildSnapshot(
       ...routing.findings,
       ...gateways.findings,
       ...sidecars.findings,
-      ...mtls.findings,
+      ...mtls.mtlsFindings,
       ...proxyConfigFindings(resources.proxyConfigs.values()),
       ...providerFindings(authorization, mesh),
       ...keyFindings(authentication, keySets),
@@ -147,6 +147,20 @@ export function buildSnapshot(
       ...telemetryFindings(telemetry.index, { mesh, resources }),
     ],
   };
+}
+
+/** `known`: the former snapshot, made under the same settings. */
+function buildMtls(
+  policies: ResourceSet["peerAuthentications"],
+  mesh: MeshConfig,
+  known: MeshSnapshot | undefined,
+): Pick<MeshSnapshot, "mtls" | "mtlsFindings" | "takesPlaintext"> {
+  if (known?.resources.peerAuthentications === policies) {
+    const { mtls, mtlsFindings, takesPlaintext } = known;
+    return { mtls, mtlsFindings, takesPlaintext };
+  }
+  const { index, findings } = indexMtls(policies.values());
+  return { mtls: index, mtlsFindings: findings, takesPlaintext: plaintextPorts(index, mesh) };
 }
 
 function keysByNamespace(services: ResourceSet["services"]): ReadonlyMap<string, readonly string[]> {

@@ -142,6 +142,42 @@ spec:
     ],
   },
   {
+    name: "clients of workloads that take no mutual TLS",
+    manifests: `
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: web, namespace: production}
+spec: {selector: {matchLabels: {app: web, version: v1}}, mtls: {mode: DISABLE}}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: ports, namespace: production}
+spec: {selector: {matchLabels: {app: ports}}, portLevelMtls: {"9091": {mode: DISABLE}}}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: shop}
+spec: {mtls: {mode: DISABLE}}`,
+    cases: [
+      {
+        name: "speak plaintext to the pods that say so",
+        call: http("10.96.0.10:80", "web"),
+        expect: { hosts: ["10.244.1.1:8080 plain", "10.244.1.2:8080 mesh", "10.244.1.3:8080 mesh"] },
+      },
+      {
+        name: "to the port that says so",
+        call: http("10.96.0.15:9090", "ports:9090"),
+        expect: { hosts: ["10.244.7.1:9091 plain"] },
+      },
+      { name: "not to its other ports", call: tcp("10.96.0.15:7000"), expect: { hosts: ["10.244.7.1:7000 mesh"] } },
+      {
+        name: "to all of a namespace",
+        call: http("10.96.0.20:80", "orders.shop"),
+        expect: { hosts: ["10.244.8.1:8080 plain"] },
+      },
+    ],
+  },
+  {
     name: "which DestinationRule holds",
     manifests: [
       rule("all", '{host: "*.production.svc.cluster.local", trafficPolicy: {tls: {mode: DISABLE}}}'),
