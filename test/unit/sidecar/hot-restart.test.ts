@@ -52,7 +52,7 @@ test("several restarts under load: new connections, a kept one and a response th
   });
   const [admin, front] = [await freePort(), await freePort()];
   const path = file("b.json", staticBootstrap({ admin, front, origin }));
-  const proxy = launchProxy(["-c", path, "--drain-time-s", "60", "--drain-strategy", "immediate"]);
+  const proxy = launchProxy(["-c", path, "--drain-time-s", "300", "--drain-strategy", "immediate"]);
   await ready(admin, proxy);
   const slow = await call(front, "/slow", new Agent());
   const whole = body(slow);
@@ -77,13 +77,17 @@ test("several restarts under load: new connections, a kept one and a response th
       await sleep(5);
     }
   })();
-  for (let restart = 1; restart <= RESTARTS; restart += 1) {
-    proxy.child.kill("SIGHUP");
-    await replaced(proxy, admin, restart);
-    write(` ${restart}`);
-    await sleep(300);
+  try {
+    for (let restart = 1; restart <= RESTARTS; restart += 1) {
+      proxy.child.kill("SIGHUP");
+      await replaced(proxy, admin, restart);
+      write(` ${restart}`);
+      await sleep(300);
+    }
+  } finally {
+    // Or a failure would leave the loops turning.
+    stop = true;
   }
-  stop = true;
   await Promise.all([...fresh, kept]);
   finish();
   assert.equal(await whole, `begun${Array.from({ length: RESTARTS }, (_, index) => ` ${index + 1}`).join("")}!`);
