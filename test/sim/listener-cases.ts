@@ -130,6 +130,7 @@ spec: {selector: {matchLabels: {app: api}}, portLevelMtls: {7443: {mode: DISABLE
       },
       {
         name: "an address that the proxy binds itself",
+        onlySimulated: "the table's own origins listen on every address of this port",
         call: direct("10.99.0.4:9090", "ports"),
         expect: { listener: "10.99.0.4_9090", cluster: "outbound|9090||ports.production…" },
       },
