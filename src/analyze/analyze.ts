@@ -17,6 +17,7 @@ import { analyzeServices } from "./service.ts";
 import { analyzeServiceEntries } from "./service-entry.ts";
 import { analyzeSidecars } from "./sidecar.ts";
 import { analyzeTelemetry } from "./telemetry.ts";
+import { analyzeTokens } from "./token.ts";
 import type { World } from "./world.ts";
 
 /** `previous` has what the world's objects replace, for what would be lost. */
@@ -33,6 +34,7 @@ export function analyze(world: World, previous: readonly KubeObject[] = []): rea
     ...analyzeRoutes(world),
     ...analyzePeers(world),
     ...analyzeAuthorization(world),
+    ...analyzeTokens(world),
     ...analyzeTelemetry(world),
     ...analyzeSidecars(world),
     ...analyzeServiceEntries(world),

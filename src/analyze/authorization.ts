@@ -4,6 +4,7 @@ import type { AuthorizationPolicy, AuthorizationRule } from "../api/istio/author
 import { formatRef, refOf } from "../model/finding.ts";
 import { list } from "./fields.ts";
 import { type Finding, finding } from "./finding.ts";
+import { impossibleRules } from "./impossible.ts";
 import { modeOf, noWorkloads } from "./peer.ts";
 import { selectedWorkloads, servicesOfWorkload, type Workload, type World } from "./world.ts";
 
@@ -24,6 +25,7 @@ export function analyzeAuthorization(world: World): readonly Finding[] {
     return [
       ...noWorkloads(resource, labels, world),
       ...noRules(context),
+      ...impossibleRules(policy, world),
       ...rules.flatMap((rule, i) => [...sources(rule, i, context), ...onTcpPorts(rule, i, context)]),
     ];
   });

@@ -69,19 +69,30 @@ function emptySubsets(rule: DestinationRule, world: World): readonly Finding[] {
   });
 }
 
+/** TLS whose server's certificate nobody looks at. */
 function unverified(rule: DestinationRule): readonly Finding[] {
-  const tls = rule.spec.trafficPolicy?.tls;
-  if (tls === undefined || (tls.mode !== "SIMPLE" && tls.mode !== "MUTUAL")) return [];
-  if (tls.caCertificates !== undefined || tls.credentialName !== undefined) return [];
   const { name, namespace } = rule.metadata;
-  return [
-    finding(
-      "IST0128",
-      { resource: refOf(rule), path: "spec.trafficPolicy.tls" },
-      `DestinationRule ${name} in namespace ${namespace} has TLS mode set to ${tls.mode} but no caCertificates are set to validate server identity for host: ${rule.spec.host}`,
-      "Set caCertificates to the file of the authority that signed the server's certificate.",
-    ),
-  ];
+  const { tls, portLevelSettings = [] } = rule.spec.trafficPolicy ?? {};
+  const told = (mode: string, where: string): string =>
+    `DestinationRule ${name} in namespace ${namespace} has TLS mode set to ${mode} but no caCertificates are set to validate server identity for host: ${rule.spec.host}${where}`;
+  const next = "Set caCertificates to the file of the authority that signed the server's certificate.";
+  const general = isUnverified(tls)
+    ? [finding("IST0128", { resource: refOf(rule), path: "spec.trafficPolicy.tls" }, told(tls?.mode ?? "", ""), next)]
+    : [];
+  const byPort = portLevelSettings.flatMap(({ tls: own, port }, i) => {
+    if (!isUnverified(own)) return [];
+    const path = `spec.trafficPolicy.portLevelSettings[${i}].tls`;
+    const message = told(own?.mode ?? "", ` at port number:${port?.number}`);
+    return [finding("IST0129", { resource: refOf(rule), path }, message, next)];
+  });
+  return [...general, ...byPort];
+}
+
+type ClientTls = NonNullable<DestinationRule["spec"]["trafficPolicy"]>["tls"];
+
+function isUnverified(tls: ClientTls): boolean {
+  if (tls?.mode !== "SIMPLE" && tls?.mode !== "MUTUAL") return false;
+  return tls.caCertificates === undefined && tls.credentialName === undefined;
 }
 
 function mergedRules(rule: HostRule): readonly Finding[] {

@@ -8,7 +8,7 @@ import { originOf } from "./origin.ts";
 import { selectedWorkloads, type Workload, type World, workloadsOfService } from "./world.ts";
 
 export function analyzePeers(world: World): readonly Finding[] {
-  return [...selectors(world), ...withoutSidecar(world), ...plaintextClients(world)];
+  return [...selectors(world), ...withoutSidecar(world), ...plaintextClients(world), ...openPorts(world)];
 }
 
 export function modeOf(world: World, workload: Workload, port: number): PortMode {
@@ -87,5 +87,29 @@ function plaintextClients(world: World): readonly Finding[] {
         ),
       ];
     });
+  });
+}
+
+/** Ports that a policy leaves open where everything around them is STRICT. */
+function openPorts(world: World): readonly Finding[] {
+  const { mtls, mesh, resources } = world.snapshot;
+  return [...resources.peerAuthentications.values()].flatMap((policy) => {
+    const { portLevelMtls, selector, mtls: own } = policy.spec ?? {};
+    const resource = refOf(policy);
+    const around = mtlsOf(mtls, { namespace: resource.namespace, labels: selector?.matchLabels ?? {} }, mesh).general;
+    const general = own?.mode === undefined || own.mode === "UNSET" ? around.mode : own.mode;
+    if (general !== "STRICT") return [];
+    return Object.entries(portLevelMtls ?? {}).flatMap(([port, { mode }]) =>
+      mode === "PERMISSIVE" || mode === "DISABLE"
+        ? [
+            finding(
+              "WEFT0208",
+              { resource, path: `spec.portLevelMtls[${port}].mode` },
+              `port ${port} takes plaintext (${mode}), from whoever reaches it, while the workload is STRICT otherwise`,
+              "Remove the port once its callers have sidecars; until then an AuthorizationPolicy with ipBlocks narrows who may call it.",
+            ),
+          ]
+        : [],
+    );
   });
 }

@@ -4,25 +4,16 @@ import { Argument, type Command } from "commander";
 import type { AuthzDecision } from "../analyze/authz.ts";
 import { type AuthzAnswer, type AuthzQuestion, answer } from "../analyze/authz-call.ts";
 import { describePod } from "../analyze/describe-workload.ts";
-import { buildWorld, type World } from "../analyze/world.ts";
+import type { World } from "../analyze/world.ts";
 import { isRecord, parseJson } from "../base/json.ts";
-import { defaultMeshConfig } from "../model/mesh-config.ts";
-import { readCluster } from "./cluster-objects.ts";
+import { defineDiff } from "./authz-diff.ts";
 import { CommandFailure, examples } from "./command.ts";
-import { dataDirOption } from "./data-dir.ts";
 import { policyText } from "./describe.ts";
 import { collect } from "./files.ts";
 import { findWorkload } from "./find.ts";
-import { readObjects } from "./manifest-objects.ts";
-import { formatOption, paint, printStructured, readFormat } from "./output.ts";
+import { readWorld, type WorldOptions, worldOptions } from "./mesh-world.ts";
+import { paint, printStructured, readFormat } from "./output.ts";
 import { verdictText } from "./verdict-text.ts";
-
-interface WorldOptions {
-  readonly filename: string[];
-  readonly namespace?: string;
-  readonly dataDir: string;
-  readonly output?: string;
-}
 
 interface ExplainOptions extends WorldOptions {
   readonly from?: string;
@@ -39,24 +30,12 @@ export function define(command: Command): void {
   command.exitOverride();
   defineCheck(command);
   defineExplain(command);
+  defineDiff(command);
   examples(command, [
     "weft authz check api-v1-6d5f.production",
     "weft authz explain --from production/frontend --to api.production:8080 --method GET --path /api/items",
     "weft authz explain -f manifests/ --from production/jobs --to api.production:8080 --path /admin",
   ]);
-}
-
-function worldOptions(command: Command): Command {
-  return command
-    .option(
-      "-f, --filename <file>",
-      'look at manifests instead of the local cluster: file or folder, "-" for standard input (may be repeated)',
-      collect,
-      [],
-    )
-    .option("-n, --namespace <namespace>", "where the pod is; of manifests that name none")
-    .addOption(dataDirOption())
-    .addOption(formatOption());
 }
 
 function defineCheck(parent: Command): void {
@@ -119,14 +98,6 @@ function defineExplain(parent: Command): void {
     `weft authz explain --to web.edge:80 --path /admin --jwt '{"iss":"https://issuer","sub":"ada"}'`,
     "weft authz explain -f manifests/ --from production/jobs --to api.production:8080 -o json",
   ]);
-}
-
-async function readWorld(options: WorldOptions): Promise<World> {
-  const objects =
-    options.filename.length === 0
-      ? await readCluster(options.dataDir)
-      : readObjects(options.filename, options.namespace ?? "default");
-  return buildWorld(objects, defaultMeshConfig);
 }
 
 function readQuestion(world: World, options: ExplainOptions): AuthzQuestion {

@@ -142,6 +142,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./authz.ts"),
   },
   {
+    name: "tls",
+    aliases: [],
+    summary: "show by what clients would call a service, what it takes, and whether that goes together",
+    load: () => import("./tls.ts"),
+  },
+  {
     name: "canary",
     aliases: [],
     summary: "give a new version its share of a service's requests step by step",

@@ -22,7 +22,7 @@ export function judge(world: World, { pod, request }: SeenRequest): AuthzDecisio
 }
 
 /** Headers and tokens are not remembered: rules about them find nothing. */
-function callOf(request: SeenRequest["request"]): AuthzCall {
+export function callOf(request: SeenRequest["request"]): AuthzCall {
   const { source, authority, path } = request;
   return {
     protocol: request.protocol === "TCP" ? "tcp" : "http",
