@@ -1,6 +1,6 @@
 // The node's view of services: what the provider routes, and which ports lead to a pod.
 
-import type { KubeClient, Watch } from "../api/client.ts";
+import type { KubeClient } from "../api/client.ts";
 import {
   type Endpoint,
   type EndpointSlice,
@@ -10,13 +10,13 @@ import {
 import type { Pod } from "../api/kubernetes/pod.ts";
 import { type Service, serviceKind } from "../api/kubernetes/service.ts";
 import type { Clock, Timer } from "../base/clock.ts";
+import { Followed } from "./followed.ts";
 import { SERVICES_DEBOUNCE_MS } from "./limits.ts";
 import type { SandboxProvider, ServiceRoute } from "./sandbox.ts";
 
 export class ServiceTable {
-  readonly #services = new Map<string, Service>();
-  readonly #slices = new Map<string, EndpointSlice>();
-  readonly #watches: readonly Watch[];
+  readonly #services: Followed<Service>;
+  readonly #slices: Followed<EndpointSlice>;
   readonly #provider: SandboxProvider;
   readonly #clock: Clock;
   readonly #waiting = new Set<() => void>();
@@ -25,26 +25,18 @@ export class ServiceTable {
   constructor(client: KubeClient, provider: SandboxProvider, clock: Clock) {
     this.#provider = provider;
     this.#clock = clock;
-    const follow = <T extends Service | EndpointSlice>(map: Map<string, T>) => {
-      return (event: { type: "added" | "modified" | "deleted"; object: T } | { type: "synced" }) => {
-        if (event.type === "synced") return;
-        const key = `${event.object.metadata.namespace}/${event.object.metadata.name}`;
-        if (event.type === "deleted") map.delete(key);
-        else map.set(key, event.object);
-        this.#changed();
-        for (const look of this.#waiting) look();
-      };
+    const changed = () => {
+      this.#changed();
+      for (const look of this.#waiting) look();
     };
-    this.#watches = [
-      client.watch(serviceKind, {}, follow(this.#services)),
-      client.watch(endpointSliceKind, {}, follow(this.#slices)),
-    ];
+    this.#services = new Followed(client, serviceKind, changed);
+    this.#slices = new Followed(client, endpointSliceKind, changed);
   }
 
   /** Numeric target ports of the services that select the pod, in the order of their names. */
   targetPortsOf(pod: Pod): readonly number[] {
     const ports: number[] = [];
-    for (const [, service] of [...this.#services].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const service of this.#services.list().toSorted(byName)) {
       const selector = Object.entries(service.spec.selector ?? {});
       const sameNamespace = service.metadata.namespace === pod.metadata.namespace;
       if (!sameNamespace || selector.length === 0) continue;
@@ -77,22 +69,29 @@ export class ServiceTable {
   }
 
   #endpointsOf(pod: Pod): readonly Endpoint[] {
-    return [...this.#slices.values()]
+    return this.#slices
+      .list()
       .filter((slice) => slice.metadata.namespace === pod.metadata.namespace)
       .flatMap((slice) => slice.endpoints.filter(({ targetRef }) => targetRef?.uid === pod.metadata.uid));
   }
 
   close(): void {
     this.#timer?.cancel();
-    for (const watch of this.#watches) watch.stop();
+    this.#services.stop();
+    this.#slices.stop();
   }
 
   #changed(): void {
     this.#timer ??= this.#clock.after(SERVICES_DEBOUNCE_MS, () => {
       this.#timer = undefined;
-      this.#provider.setServices(serviceRoutes([...this.#services.values()], [...this.#slices.values()]));
+      this.#provider.setServices(serviceRoutes(this.#services.list(), this.#slices.list()));
     });
   }
+}
+
+/** By namespace, then by name. */
+function byName({ metadata: a }: Service, { metadata: b }: Service): number {
+  return `${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1;
 }
 
 function serviceRoutes(services: readonly Service[], slices: readonly EndpointSlice[]): readonly ServiceRoute[] {
