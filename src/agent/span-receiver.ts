@@ -1,15 +1,16 @@
 // Envoy's spans on their way to a Jaeger agent, which Envoy itself can't speak to: Zipkin's JSON in, thrift-compact
 // datagrams out.
 
-import { createSocket, type Socket } from "node:dgram";
 import fs from "node:fs";
 import http from "node:http";
-import { isRecord, parseJson } from "../base/json.ts";
+import { Datagrams } from "../base/datagrams.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { encodeJaeger } from "../observe/jaeger.ts";
 import type { Log } from "../observe/log.ts";
 import type { Registry } from "../observe/metrics.ts";
 import type { Span } from "../observe/span.ts";
+import type { RawSpan } from "../traces/bounded.ts";
+import { readZipkin } from "../traces/read-zipkin.ts";
 import { ENVOY_MESSAGE_BYTES_MAX, JAEGER_DATAGRAM_BYTES_MAX } from "./limits.ts";
 
 export interface AgentHost {
@@ -41,7 +42,7 @@ export async function receiveSpans(options: SpanReceiverOptions): Promise<Result
     });
     request.on("end", () => {
       const cluster = new URL(request.url ?? "/", "http://agent").searchParams.get(CLUSTER_PARAMETER) ?? "";
-      const told = bytes <= ENVOY_MESSAGE_BYTES_MAX ? readZipkin(Buffer.concat(chunks).toString("utf8")) : undefined;
+      const told = bytes <= ENVOY_MESSAGE_BYTES_MAX ? toldSpans(Buffer.concat(chunks)) : undefined;
       response.writeHead(told === undefined ? 400 : 202).end();
       if (told !== undefined) sender.send(told, cluster);
     });
@@ -64,7 +65,7 @@ class Sender {
   readonly #options: SpanReceiverOptions;
   readonly #sent;
   readonly #dropped;
-  readonly #sockets = new Map<"udp4" | "udp6", Socket>();
+  readonly #datagrams = new Datagrams();
   #last: Promise<void> = Promise.resolve();
   #next = 0;
 
@@ -94,28 +95,12 @@ class Sender {
   }
 
   close(): void {
-    void this.#last.then(() => {
-      for (const socket of this.#sockets.values()) socket.close();
-    });
+    void this.#last.then(() => this.#datagrams.close());
   }
 
-  #emit(packet: Buffer, { host, port }: AgentHost): Promise<void> {
-    const family = host.includes(":") ? "udp6" : "udp4";
-    let socket = this.#sockets.get(family);
-    if (socket === undefined) {
-      socket = createSocket(family);
-      // What a send can't do is told to its own callback.
-      socket.on("error", () => undefined);
-      socket.unref();
-      this.#sockets.set(family, socket);
-    }
-    const out = socket;
-    return new Promise((resolve) => {
-      out.send(packet, port, host, (error) => {
-        if (error !== null) this.#options.log.debug(`spans to ${host}:${port}: ${error.message}`);
-        resolve();
-      });
-    });
+  async #emit(packet: Buffer, to: AgentHost): Promise<void> {
+    const error = await this.#datagrams.send(packet, to);
+    if (error !== null) this.#options.log.debug(`spans to ${to.host}:${to.port}: ${error.message}`);
   }
 }
 
@@ -125,34 +110,26 @@ interface ToldSpans {
 }
 
 /** Undefined where it is no list of spans. */
-function readZipkin(text: string): ToldSpans | undefined {
-  const parsed = parseJson(text);
-  if (!parsed.ok || !Array.isArray(parsed.value)) return undefined;
-  const list: readonly unknown[] = parsed.value;
-  const [first] = list;
-  const endpoint = isRecord(first) && isRecord(first["localEndpoint"]) ? first["localEndpoint"] : {};
-  return { serviceName: textOf(endpoint["serviceName"]), spans: list.flatMap(readSpan) };
+function toldSpans(body: Buffer): ToldSpans | undefined {
+  const told = readZipkin(body);
+  return told.ok ? { serviceName: told.value[0]?.service ?? "", spans: told.value.flatMap(spanOf) } : undefined;
 }
 
-function readSpan(value: unknown): readonly Span[] {
-  if (!isRecord(value)) return [];
-  const traceId = textOf(value["traceId"]);
-  const spanId = textOf(value["id"]);
-  const parentId = textOf(value["parentId"]);
+function spanOf({ traceId, spanId, parentId, tags: told, ...raw }: RawSpan): readonly Span[] {
   if (!isHex(traceId) || !isHex(spanId) || (parentId !== "" && !isHex(parentId))) return [];
-  const tags = isRecord(value["tags"]) ? value["tags"] : {};
+  const tags = [...told];
   return [
     {
       traceId,
       spanId,
       parentId: parentId === "" ? undefined : parentId,
-      kind: value["kind"] === "SERVER" ? "server" : "client",
-      shared: value["shared"] === true,
-      name: textOf(value["name"]),
-      startUs: Number(value["timestamp"] ?? 0),
-      durationUs: Number(value["duration"] ?? 0),
-      tags: Object.entries(tags).flatMap(([name, text]) => [name, textOf(text)]),
-      isError: tags["error"] === "true",
+      kind: raw.kind === "SERVER" ? "server" : "client",
+      shared: raw.shared,
+      name: raw.name,
+      startUs: raw.startUs,
+      durationUs: raw.durationUs,
+      tags: tags.flat(),
+      isError: tags.some(([name, value]) => name === "error" && value === "true"),
       traceState: "",
     },
   ];
@@ -160,8 +137,4 @@ function readSpan(value: unknown): readonly Span[] {
 
 function isHex(text: string): boolean {
   return /^[0-9a-f]{1,32}$/.test(text);
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }

@@ -22,11 +22,11 @@ import type { Log } from "../observe/log.ts";
 import { Registry } from "../observe/metrics.ts";
 import { writePrometheus } from "../observe/prometheus.ts";
 import type { NameTable } from "../proto/gen/istio/nds.ts";
-import { collectGarbage } from "../proxy/socket/runtime.ts";
 import { AgentStream } from "./agent-stream.ts";
 import type { Arguments } from "./arguments.ts";
 import { openDns, openStatus, readPod } from "./pod.ts";
 import type { Process, Running } from "./process.ts";
+import { sayReady } from "./ready-line.ts";
 
 type AgentArguments = Extract<Arguments, { kind: "agent" }>;
 /** What the control plane has Envoy read (translate/agent.ts). */
@@ -196,15 +196,11 @@ const READY_CHECK_MS = 25;
 
 /** Says once how long the start took. */
 async function sayWhenReady(parts: Parts): Promise<void> {
-  const { clock, startedAtMs } = parts.process;
+  const { clock } = parts.process;
   while ((await notReady(parts)) !== undefined) {
     await new Promise<void>((resolve) => clock.after(READY_CHECK_MS, resolve));
   }
-  const tookMs = clock.monotonicMs() - startedAtMs;
-  const scope = parts.registry.scope({ statPrefix: "", namePrefix: "", labels: {} });
-  scope.gauge("istio_agent_startup_duration_seconds").set(tookMs / 1000);
-  collectGarbage();
-  parts.log.info(`ready after ${Math.round(tookMs)} ms`);
+  sayReady(parts.process, parts.registry, parts.log);
 }
 
 /** Until nothing is connected, or the drain time is over, or Envoy is gone. */

@@ -12,13 +12,13 @@ import { writePrometheus } from "../observe/prometheus.ts";
 import type { NameTable } from "../proto/gen/istio/nds.ts";
 import { startAdmin } from "../proxy/admin/server.ts";
 import { type RunningProxy, startProxy } from "../proxy/run/proxy.ts";
-import { collectGarbage } from "../proxy/socket/runtime.ts";
 import { makeAdsSource } from "../proxy/subscribe/ads.ts";
 import { readAdsTarget } from "../proxy/subscribe/target.ts";
 import { processView } from "./admin-view.ts";
 import type { Arguments } from "./arguments.ts";
 import { openDns, openStatus, readPod, readToken } from "./pod.ts";
 import type { Process, Running } from "./process.ts";
+import { sayReady } from "./ready-line.ts";
 import { withTrust } from "./trust-source.ts";
 import { type WatchedSource, watchSource } from "./watch-source.ts";
 
@@ -38,7 +38,7 @@ export async function startSidecar(
   if (!dns.ok) return err([dns.error]);
   const watched = openSource(parts, dns.value);
   if (!watched.ok) return watched;
-  const progress = new Progress(log, process.startedAtMs);
+  const progress = new Progress();
   const status = await openStatus(config.value, {
     notReady: () => progress.notReady(parts, watched.value),
     ...pages(parts),
@@ -156,14 +156,6 @@ const READY_CHECK_MS = 10;
 /** From nothing to ready, and the line in the log that says so. */
 class Progress {
   proxy: RunningProxy | undefined;
-  readonly #log: Log;
-  readonly #startedAtMs: number;
-
-  constructor(log: Log, startedAtMs: number) {
-    this.#log = log;
-    this.#startedAtMs = startedAtMs;
-  }
-
   notReady(parts: Parts, watched: WatchedSource): string | undefined {
     if (parts.keeper.facts === undefined)
       return `no certificate yet from ${parts.config.caAddress}: see the container's log`;
@@ -184,10 +176,6 @@ class Progress {
       clock.after(READY_CHECK_MS, () => this.watch(parts, watched));
       return;
     }
-    const tookMs = clock.monotonicMs() - this.#startedAtMs;
-    const scope = parts.agentRegistry.scope({ statPrefix: "", namePrefix: "", labels: {} });
-    scope.gauge("istio_agent_startup_duration_seconds").set(tookMs / 1000);
-    collectGarbage();
-    this.#log.info(`ready after ${Math.round(tookMs)} ms`);
+    sayReady(parts.process, parts.agentRegistry, parts.log);
   }
 }

@@ -1,6 +1,6 @@
 // The ways spans go: a POST to a collector, a gRPC call, a datagram to an agent.
 
-import type { Socket } from "node:dgram";
+import { Datagrams } from "../../base/datagrams.ts";
 import { encodeJaeger } from "../../observe/jaeger.ts";
 import { encodeOtlp } from "../../observe/otlp.ts";
 import type { Span, SpanSource } from "../../observe/span.ts";
@@ -104,7 +104,7 @@ class GrpcTransport implements Transport<Span> {
 class AgentTransport implements Transport<Span> {
   readonly #clusterName: string;
   readonly #around: TransportAround;
-  readonly #sockets = new Map<Family, Socket>();
+  readonly #datagrams = new Datagrams();
   #underWay = 0;
   #closed = false;
 
@@ -136,34 +136,16 @@ class AgentTransport implements Transport<Span> {
 
   #closeWhenDone(): void {
     if (!this.#closed || this.#underWay > 0) return;
-    for (const socket of this.#sockets.values()) socket.close();
-    this.#sockets.clear();
+    this.#datagrams.close();
   }
 
   /** One after the other: a burst would be more than a receiver's buffer takes. */
   async #sendAll(packets: readonly Buffer[], to: { readonly host: string; readonly port: number }): Promise<boolean> {
-    const socket = await this.#socket(to.host.includes(":") ? "udp6" : "udp4");
     let isWhole = true;
     for (const packet of packets) {
-      const error = await new Promise<Error | null>((resolve) => socket.send(packet, to.port, to.host, resolve));
+      const error = await this.#datagrams.send(packet, to);
       isWhole &&= error === null;
     }
     return isWhole;
   }
-
-  /** Loaded with the first: few proxies speak to an agent. */
-  async #socket(family: Family): Promise<Socket> {
-    const { createSocket } = await import("node:dgram");
-    let socket = this.#sockets.get(family);
-    if (socket === undefined) {
-      socket = createSocket(family);
-      // What a send can't do is told to its own callback.
-      socket.on("error", () => undefined);
-      socket.unref();
-      this.#sockets.set(family, socket);
-    }
-    return socket;
-  }
 }
-
-type Family = "udp4" | "udp6";
