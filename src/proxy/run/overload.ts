@@ -1,7 +1,7 @@
 // The overload manager: looks at the memory from time to time, and says what is turned away until it has become less.
 
 import type { Clock, Timer } from "../../base/clock.ts";
-import type { Registry } from "../../observe/metrics.ts";
+import type { Counter, Gauge, Registry } from "../../observe/metrics.ts";
 import type { MonitorConfig, OverloadActionConfig, OverloadConfig, TriggerConfig } from "../compile/overload.ts";
 import { collectGarbage } from "../socket/runtime.ts";
 import type { Overload } from "../stack/overload.ts";
@@ -18,21 +18,43 @@ export interface OverloadAround {
   collect(): void;
 }
 
+interface Monitor {
+  readonly config: MonitorConfig;
+  readonly pressure: Gauge;
+  readonly failed: Counter;
+}
+
+interface Action {
+  readonly config: OverloadActionConfig;
+  readonly active: Gauge;
+  readonly percent: Gauge;
+}
+
 export class OverloadManager {
-  readonly #config: OverloadConfig;
+  readonly #refreshMs: number;
+  readonly #monitors: readonly Monitor[];
+  readonly #actions: readonly Action[];
   readonly #around: OverloadAround;
   readonly #pressures = new Map<string, number>();
   #timer: Timer | undefined;
 
   constructor(config: OverloadConfig, around: OverloadAround) {
-    this.#config = config;
+    this.#refreshMs = config.refreshMs;
     this.#around = around;
+    this.#monitors = config.monitors.map((one) => {
+      const scope = around.registry.scope(names(one.name));
+      return { config: one, pressure: scope.gauge("pressure"), failed: scope.counter("failed_updates") };
+    });
+    this.#actions = config.actions.map((one) => {
+      const scope = around.registry.scope(names(one.name));
+      return { config: one, active: scope.gauge("active"), percent: scope.gauge("scale_percent") };
+    });
     around.overload.look = () => this.#look();
   }
 
   start(): void {
     this.#look();
-    this.#timer = this.#around.clock.after(this.#config.refreshMs, () => this.start());
+    this.#timer = this.#around.clock.after(this.#refreshMs, () => this.start());
   }
 
   stop(): void {
@@ -40,14 +62,13 @@ export class OverloadManager {
   }
 
   #look(): void {
-    for (const monitor of this.#config.monitors) this.#measure(monitor);
+    for (const monitor of this.#monitors) this.#measure(monitor);
     const shares = { "refuse-requests": 0, "end-keep-alive": 0, "refuse-connections": 0, collect: 0 };
-    for (const action of this.#config.actions) {
-      const share = this.#share(action);
-      shares[action.effect] = Math.max(shares[action.effect], share);
-      const scope = this.#around.registry.scope(names(action.name));
-      scope.gauge("active").set(share === 1 ? 1 : 0);
-      scope.gauge("scale_percent").set(Math.round(share * 100));
+    for (const { config, active, percent } of this.#actions) {
+      const share = this.#share(config);
+      shares[config.effect] = Math.max(shares[config.effect], share);
+      active.set(share === 1 ? 1 : 0);
+      percent.set(Math.round(share * 100));
     }
     const { overload } = this.#around;
     overload.refuseRequests = shares["refuse-requests"];
@@ -56,12 +77,11 @@ export class OverloadManager {
     if (shares.collect > 0) this.#around.collect();
   }
 
-  #measure(monitor: MonitorConfig): void {
-    const scope = this.#around.registry.scope(names(monitor.name));
-    const pressure = this.#around.pressure(monitor);
-    if (pressure === undefined) scope.counter("failed_updates").inc();
-    this.#pressures.set(monitor.name, pressure ?? 0);
-    scope.gauge("pressure").set(Math.round((pressure ?? 0) * 100));
+  #measure({ config, pressure, failed }: Monitor): void {
+    const share = this.#around.pressure(config);
+    if (share === undefined) failed.inc();
+    this.#pressures.set(config.name, share ?? 0);
+    pressure.set(Math.round((share ?? 0) * 100));
   }
 
   #share({ triggers }: OverloadActionConfig): number {
