@@ -1,6 +1,7 @@
 // The graph as a table, for who reads rather than looks.
 
 import { milliseconds, rate, share } from "../format.ts";
+import { Columns } from "../parts/columns.tsx";
 import type { Drawn, DrawnEdge } from "./fold.ts";
 
 export const MTLS_WORDS: Readonly<Record<DrawnEdge["mtls"], string>> = {
@@ -19,31 +20,19 @@ export function CallTable({ drawn }: { readonly drawn: Drawn }) {
     <div class="scroll">
       <table class="cards">
         <caption class="unseen">Who calls whom</caption>
-        <thead>
-          <tr>
-            <th scope="col">Call</th>
-            <th scope="col">Protocol</th>
-            <th scope="col">Security</th>
-            <th scope="col" class="figure">
-              Requests
-            </th>
-            <th scope="col" class="figure">
-              Rate
-            </th>
-            <th scope="col" class="figure">
-              Errors
-            </th>
-            <th scope="col" class="figure">
-              Refused
-            </th>
-            <th scope="col" class="figure">
-              p50
-            </th>
-            <th scope="col" class="figure">
-              p99
-            </th>
-          </tr>
-        </thead>
+        <Columns
+          names={[
+            "Call",
+            "Protocol",
+            "Security",
+            { figure: "Requests" },
+            { figure: "Rate" },
+            { figure: "Errors" },
+            { figure: "Refused" },
+            { figure: "p50" },
+            { figure: "p99" },
+          ]}
+        />
         <tbody>
           {edges.map((edge) => (
             <tr key={edge.id}>

@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import type { Chart as ChartShape } from "../../../src/dashboard/shapes.ts";
 import { milliseconds, percent, rate } from "../format.ts";
-import { theme } from "../theme.ts";
+import { shownTheme } from "../theme.ts";
 import { Nothing } from "./state.tsx";
 
 const FORMATS: Readonly<Record<ChartShape["unit"], (value: number) => string>> = {
@@ -62,7 +62,7 @@ function Plot({ chart, timesMs }: Props) {
     if (element === null) return;
     // Colours are read when the chart is drawn: another theme needs another chart.
     const forget = effect(() => {
-      theme.value;
+      shownTheme.value;
       plot.current?.destroy();
       plot.current = new uPlot(optionsOf(chart, element), data, element);
     });

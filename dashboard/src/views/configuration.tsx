@@ -4,6 +4,8 @@ import { useSignal } from "@preact/signals";
 import type { Configuration, ConfigurationDetail, ConfigurationRow } from "../../../src/dashboard/shapes.ts";
 import { useAnswer } from "../fetch.ts";
 import { count } from "../format.ts";
+import { Columns } from "../parts/columns.tsx";
+import { Check, Filter } from "../parts/controls.tsx";
 import { ConditionBadges, FindingList, toneOf } from "../parts/resource.tsx";
 import { Badge, Nothing, Show } from "../parts/state.tsx";
 import { href, route } from "../route.ts";
@@ -17,41 +19,22 @@ export function ConfigurationView() {
   return <ResourceTable />;
 }
 
-type Shown = "all" | "noted";
-
 function ResourceTable() {
   const answer = useAnswer<Configuration>("/api/configuration", 10_000);
   const wanted = useSignal("");
-  const show = useSignal<Shown>("all");
+  const onlyNoted = useSignal(false);
   return (
     <div class="view">
       <div class="head">
         <h1>Configuration</h1>
         <div class="controls">
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={show.value === "noted"}
-              onChange={(event) => {
-                show.value = event.currentTarget.checked ? "noted" : "all";
-              }}
-            />
-            Only what is wrong
-          </label>
-          <input
-            type="search"
-            placeholder="Filter by kind, name, namespace"
-            aria-label="Filter by kind, name, namespace"
-            value={wanted.value}
-            onInput={(event) => {
-              wanted.value = event.currentTarget.value;
-            }}
-          />
+          <Check label="Only what is wrong" value={onlyNoted} />
+          <Filter label="Filter by kind, name, namespace" value={wanted} />
         </div>
       </div>
       <Show loaded={answer}>
         {({ rows, leftOut }) => {
-          const shown = rows.filter((row) => fits(row, wanted.value) && (show.value === "all" || isNoted(row)));
+          const shown = rows.filter((row) => fits(row, wanted.value) && (!onlyNoted.value || isNoted(row)));
           return (
             <>
               <Summary rows={rows} />
@@ -89,14 +72,7 @@ function Rows({ rows }: { readonly rows: readonly ConfigurationRow[] }) {
     <div class="scroll">
       <table class="cards">
         <caption class="unseen">{count(rows.length, "resource")}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Resource</th>
-            <th scope="col">Namespace</th>
-            <th scope="col">Conditions</th>
-            <th scope="col">Findings</th>
-          </tr>
-        </thead>
+        <Columns names={["Resource", "Namespace", "Conditions", "Findings"]} />
         <tbody>
           {rows.map((row) => (
             <tr key={`${row.kind} ${row.namespace}/${row.name}`}>

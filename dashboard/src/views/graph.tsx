@@ -9,6 +9,7 @@ import { Picture } from "../graph/picture.tsx";
 import { seenEdges } from "../graph/seen.ts";
 import { CallTable } from "../graph/table.tsx";
 import { pulse } from "../live.ts";
+import { Check, Choice, Pick } from "../parts/controls.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Nothing } from "../parts/state.tsx";
 import { goTo, href, route } from "../route.ts";
@@ -97,47 +98,14 @@ function Head({ now }: { readonly now: MeshPulse | undefined }) {
         </p>
       </div>
       <div class="controls">
-        <label>
-          <span class="unseen">Namespace</span>
-          <select
-            value={onlyNamespace.value}
-            onChange={(event) => {
-              onlyNamespace.value = event.currentTarget.value;
-            }}
-          >
-            <option value="">All namespaces</option>
-            {namespaces.value.map((each) => (
-              <option key={each} value={each}>
-                {each}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={showIdle.value}
-            onChange={(event) => {
-              showIdle.value = event.currentTarget.checked;
-            }}
-          />
-          Idle services
-        </label>
-        <fieldset class="choice">
-          <legend class="unseen">Shown as</legend>
-          {(["picture", "table"] as const).map((each) => (
-            <button
-              key={each}
-              type="button"
-              aria-pressed={mode.value === each}
-              onClick={() => {
-                mode.value = each;
-              }}
-            >
-              {each === "picture" ? "Picture" : "Table"}
-            </button>
-          ))}
-        </fieldset>
+        <Pick label="Namespace" value={onlyNamespace} all="All namespaces" options={namespaces.value} />
+        <Check label="Idle services" value={showIdle} />
+        <Choice
+          label="Shown as"
+          value={mode}
+          options={["picture", "table"]}
+          words={(each) => (each === "picture" ? "Picture" : "Table")}
+        />
       </div>
     </div>
   );

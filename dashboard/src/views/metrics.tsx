@@ -6,6 +6,7 @@ import { useAnswer } from "../fetch.ts";
 import { count } from "../format.ts";
 import { pulse } from "../live.ts";
 import { Chart } from "../parts/chart.tsx";
+import { Choice } from "../parts/controls.tsx";
 import { Nothing, Show } from "../parts/state.tsx";
 import { goTo, hrefOf, route } from "../route.ts";
 
@@ -32,21 +33,12 @@ export function MetricsView() {
               ))}
             </select>
           </label>
-          <fieldset class="choice">
-            <legend class="unseen">Time</legend>
-            {CHOICES.map((each) => (
-              <button
-                key={each}
-                type="button"
-                aria-pressed={minutes.value === each}
-                onClick={() => {
-                  minutes.value = each;
-                }}
-              >
-                {each < 60 ? `${each} min` : `${each / 60} h`}
-              </button>
-            ))}
-          </fieldset>
+          <Choice
+            label="Time"
+            value={minutes}
+            options={CHOICES}
+            words={(each) => (each < 60 ? `${each} min` : `${each / 60} h`)}
+          />
         </div>
       </div>
       {chosen === undefined ? <Nothing>There is no service yet.</Nothing> : <Charts key={chosen} id={chosen} />}

@@ -6,6 +6,7 @@ import type { RolloutAction, RolloutList, RolloutRow } from "../../../src/dashbo
 import { ask, useAnswer } from "../fetch.ts";
 import { count, duration, milliseconds, percent } from "../format.ts";
 import { mesh } from "../mesh.ts";
+import { Columns } from "../parts/columns.tsx";
 import { Badge, Nothing, Show, type Tone } from "../parts/state.tsx";
 
 export function RolloutsView() {
@@ -96,20 +97,7 @@ function Figures({ row }: { readonly row: RolloutRow }) {
   return (
     <table class="figures">
       <caption class="unseen">How both versions do at this step</caption>
-      <thead>
-        <tr>
-          <th scope="col">Version</th>
-          <th scope="col" class="figure">
-            Requests
-          </th>
-          <th scope="col" class="figure">
-            Errors
-          </th>
-          <th scope="col" class="figure">
-            Latency
-          </th>
-        </tr>
-      </thead>
+      <Columns names={["Version", { figure: "Requests" }, { figure: "Errors" }, { figure: "Latency" }]} />
       <tbody>
         {[[row.canary, canary] as const, [row.stable, stable] as const].map(([name, figures]) => (
           <tr key={name}>

@@ -6,6 +6,8 @@ import { useAnswer } from "../fetch.ts";
 import { count, rate, share } from "../format.ts";
 import { joinEdges } from "../graph/fold.ts";
 import { pulse } from "../live.ts";
+import { Columns } from "../parts/columns.tsx";
+import { Filter } from "../parts/controls.tsx";
 import { Findings, Mtls, Nothing, Show } from "../parts/state.tsx";
 import { href, hrefOf, route } from "../route.ts";
 import { ServiceInFull } from "./service.tsx";
@@ -33,15 +35,7 @@ function ServiceTable() {
     <div class="view">
       <div class="head">
         <h1>Services</h1>
-        <input
-          type="search"
-          placeholder="Filter by name or namespace"
-          aria-label="Filter by name or namespace"
-          value={wanted.value}
-          onInput={(event) => {
-            wanted.value = event.currentTarget.value;
-          }}
-        />
+        <Filter label="Filter by name or namespace" value={wanted} />
       </div>
       <Show loaded={answer}>
         {({ rows, leftOut }) => {
@@ -63,23 +57,17 @@ function Rows({ rows }: { readonly rows: readonly ServiceRow[] }) {
     <div class="scroll">
       <table class="cards">
         <caption class="unseen">{count(rows.length, "service")}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Service</th>
-            <th scope="col">Ports</th>
-            <th scope="col">Mutual TLS</th>
-            <th scope="col" class="figure">
-              Endpoints
-            </th>
-            <th scope="col" class="figure">
-              Requests
-            </th>
-            <th scope="col" class="figure">
-              Errors
-            </th>
-            <th scope="col">Findings</th>
-          </tr>
-        </thead>
+        <Columns
+          names={[
+            "Service",
+            "Ports",
+            "Mutual TLS",
+            { figure: "Endpoints" },
+            { figure: "Requests" },
+            { figure: "Errors" },
+            "Findings",
+          ]}
+        />
         <tbody>
           {rows.map((row) => (
             <Row key={row.id} row={row} />

@@ -4,6 +4,8 @@ import { signal, useSignal } from "@preact/signals";
 import type { SpanRow, TraceDetail, TraceList, TraceRow } from "../../../src/dashboard/shapes.ts";
 import { useAnswer } from "../fetch.ts";
 import { count, milliseconds } from "../format.ts";
+import { Columns } from "../parts/columns.tsx";
+import { Check, Pick } from "../parts/controls.tsx";
 import { Badge, Nothing, Show } from "../parts/state.tsx";
 import { href, route } from "../route.ts";
 
@@ -28,22 +30,12 @@ function Search() {
           <p class="summary">Of the last hour, the newest first</p>
         </div>
         <div class="controls">
-          <label>
-            <span class="unseen">Service</span>
-            <select
-              value={service.value}
-              onChange={(event) => {
-                service.value = event.currentTarget.value;
-              }}
-            >
-              <option value="">All services</option>
-              {[...new Set([...services, service.value])].filter(Boolean).map((each) => (
-                <option key={each} value={each}>
-                  {each}
-                </option>
-              ))}
-            </select>
-          </label>
+          <Pick
+            label="Service"
+            value={service}
+            all="All services"
+            options={[...new Set([...services, service.value])].filter(Boolean)}
+          />
           <label class="check">
             Slower than
             <input
@@ -57,16 +49,7 @@ function Search() {
             />
             ms
           </label>
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={onlyErrors.value}
-              onChange={(event) => {
-                onlyErrors.value = event.currentTarget.checked;
-              }}
-            />
-            Only errors
-          </label>
+          <Check label="Only errors" value={onlyErrors} />
         </div>
       </div>
       <Show loaded={answer}>
@@ -88,18 +71,7 @@ function Rows({ rows }: { readonly rows: readonly TraceRow[] }) {
     <div class="scroll">
       <table class="cards">
         <caption class="unseen">{count(rows.length, "trace")}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Trace</th>
-            <th scope="col">Began</th>
-            <th scope="col">Duration</th>
-            <th scope="col">Services</th>
-            <th scope="col" class="figure">
-              Spans
-            </th>
-            <th scope="col">Outcome</th>
-          </tr>
-        </thead>
+        <Columns names={["Trace", "Began", "Duration", "Services", { figure: "Spans" }, "Outcome"]} />
         <tbody>
           {rows.map((row) => (
             <tr key={row.traceId}>
