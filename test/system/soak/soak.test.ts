@@ -16,6 +16,7 @@ const DURATION_S = Number(process.env["WEFT_SOAK_S"] ?? (process.env["WEFT_LONG"
 /** Caches fill, code is compiled, the heap finds its size. */
 const WARM_SHARE = 0.4;
 const SAMPLES = 40;
+const SETTLE_MS = 100;
 const MB = 1024 * 1024;
 const LARGE = Buffer.alloc(MB, "x");
 /** What memory may grow by, from the end of the warm-up on, however long it lasts. */
@@ -32,9 +33,7 @@ it(`mixed traffic for ${DURATION_S} s: nothing fails, grows or stays behind`, {
   for (let taken = 0; taken < SAMPLES; taken += 1) {
     await new Promise((resolve) => setTimeout(resolve, (DURATION_S * 1000) / SAMPLES));
     if (taken % 4 === 0) await pair.rotate();
-    collect();
-    const { heapUsed, rss, external } = process.memoryUsage();
-    samples.push({ heap: heapUsed + external, rss });
+    samples.push(await traffic.between(measured));
   }
   await traffic.stop();
   const warm = samples.slice(Math.floor(SAMPLES * WARM_SHARE));
@@ -78,6 +77,15 @@ interface Sample {
   readonly rss: number;
 }
 
+/** Twice: what buffers held is given back a moment after they were collected. */
+async function measured(): Promise<Sample> {
+  collect();
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  collect();
+  const { heapUsed, rss, external } = process.memoryUsage();
+  return { heap: heapUsed + external, rss };
+}
+
 function origin(): Promise<number> {
   return httpOrigin((request, response) => {
     request.resume().on("end", () => {
@@ -94,6 +102,8 @@ function origin(): Promise<number> {
 interface Traffic {
   readonly failures: readonly string[];
   served(): number;
+  /** While no request is under way: bodies in flight are tens of megabytes, now more of them and now fewer. */
+  between<T>(run: () => Promise<T>): Promise<T>;
   stop(): Promise<void>;
 }
 
@@ -101,6 +111,8 @@ function startTraffic(pair: Pair): Traffic {
   const failures: string[] = [];
   let served = 0;
   let stopped = false;
+  let underWay = 0;
+  let paused: Promise<void> | undefined;
   const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
   const large = LARGE.toString("latin1");
   const ask = (path: string, body: string | Buffer, how: http.Agent | false = agent) =>
@@ -122,7 +134,10 @@ function startTraffic(pair: Pair): Traffic {
   ];
   const worker = async (offset: number) => {
     for (let turn = offset; !stopped; turn += 1) {
+      await paused;
+      underWay += 1;
       const problem = await kinds[turn % kinds.length]?.();
+      underWay -= 1;
       if (problem === undefined) served += 1;
       else failures.push(problem);
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -132,6 +147,15 @@ function startTraffic(pair: Pair): Traffic {
   return {
     failures,
     served: () => served,
+    async between(run) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      paused = promise;
+      while (underWay > 0) await new Promise((again) => setTimeout(again, 5));
+      const result = await run();
+      paused = undefined;
+      resolve();
+      return result;
+    },
     async stop() {
       stopped = true;
       await Promise.all(workers);
